@@ -1,0 +1,104 @@
+# Every target installs what it needs once, quietly; the second time no network is used.
+# Variables: ARGS (passed on), PYTHON (3.11 or newer), VENV.
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-print-directory
+
+VENV ?= .venv
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+ARGS ?=
+# Not `lifeline stack fetch`: that loads every stage, and is of no use while one of them is broken.
+FETCH = $(BIN)/python -c 'from lifeline.commands.stack import app; app()' fetch
+CHECKED := lifeline ingest streams detectors alerting simulators watchdog
+SHELL_FILES = .ci/run $(shell git ls-files '*.sh' 2>/dev/null)
+
+# $(call need,PROGRAM,PACKAGE): root installs a missing program, others are told the one command.
+define need
+	@command -v $(1) >/dev/null || { \
+	  printf '  %-11s %s\n' $(1) 'installing' >&2; \
+	  test "$$(id -u)" = 0 && command -v apt-get >/dev/null && apt-get update -qq && \
+	  DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $(2) >/dev/null; \
+	} || { echo "$(1) is missing: run  sudo apt-get install $(2)" >&2; exit 2; }
+endef
+
+.PHONY: help
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+.PHONY: venv
+venv: $(READY) ## virtual environment from the hash-pinned lock
+
+$(READY): requirements.lock pyproject.toml
+	@if ! $(BIN)/python -c 'import pip' 2>/dev/null; then \
+	  test -n "$(PYTHON)" || { echo 'Python is missing: run  sudo apt-get install python3 python3-venv' >&2; exit 2; }; \
+	  $(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo '$(PYTHON) is older than 3.11: give another, as in  make PYTHON=/usr/bin/python3.11' >&2; exit 2; }; \
+	  if ! $(PYTHON) -c 'import ensurepip' 2>/dev/null; then \
+	    { test "$$(id -u)" = 0 && printf '  %-11s %s\n' python 'installing python3-venv' >&2 && apt-get update -qq && \
+	      DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends python3-venv >/dev/null; } || \
+	    { echo 'the module venv is missing: run  sudo apt-get install python3-venv' >&2; exit 2; }; \
+	  fi; \
+	  $(PYTHON) -m venv $(VENV); \
+	fi
+	@printf '  %-11s %s\n' python 'installing the locked packages, about a minute the first time' >&2
+	@$(BIN)/python -m pip install -q --disable-pip-version-check --require-hashes -r requirements.lock
+	@$(BIN)/python -m pip install -q --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@
+
+.PHONY: kafka
+kafka: $(READY) ## Kafka's jars, into a cache outside the checkout
+	$(call need,java,openjdk-17-jre-headless)
+	$(call need,mvn,maven)
+	@$(FETCH) --only kafka
+
+.PHONY: mosquitto
+mosquitto: $(READY) ## the MQTT broker: from the system as root, else unpacked into the cache
+	@$(FETCH) --only mosquitto
+
+.PHONY: servers
+servers: $(READY) ## both of them
+	$(call need,java,openjdk-17-jre-headless)
+	$(call need,mvn,maven)
+	@$(FETCH)
+
+.PHONY: demo
+demo: servers ## a demo city on this machine's own servers; ARGS="--until push --report FILE"
+	@exec $(BIN)/python -m lifeline demo $(ARGS)
+
+.PHONY: test
+test: servers ## unit, property and integration tests on real servers; ARGS="-k name"
+	@exec $(BIN)/python -m pytest -q -m "not faults" $(ARGS)
+
+.PHONY: unit
+unit: $(READY) ## tests that need no server
+	@exec $(BIN)/python -m pytest -q -m "not integration and not faults" $(ARGS)
+
+.PHONY: check
+check: $(READY) ## style, types, import contracts, purity, the lock, shell files
+	$(call need,shellcheck,shellcheck)
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy $(CHECKED)
+	@$(BIN)/lint-imports
+	@$(BIN)/python -m pytest -q tests/test_*.py
+	@shellcheck $(SHELL_FILES)
+
+.PHONY: faults
+faults: servers ## the long fault programme: every kill and crash point, three seeds each
+	@exec $(BIN)/python -m pytest -q -m faults --timeout=3600 $(ARGS)
+
+.PHONY: bench
+bench: servers ## publish to finding, stored and push at full rate; ARGS="--rate 116000 --seconds 60"
+	@exec $(BIN)/python benchmarks/pipeline.py $(ARGS)
+
+.PHONY: screenshots
+screenshots: servers ## pictures of the running demo's pages for the README
+	@exec $(BIN)/python docs/screenshots.py $(ARGS)
+
+.PHONY: lock
+lock: ## requirements.lock anew from pyproject.toml; needs uv
+	@command -v uv >/dev/null || { echo 'uv is missing: run  pipx install uv' >&2; exit 2; }
+	@uv pip compile pyproject.toml --all-extras --python-version 3.11 --generate-hashes --no-header -q -o requirements.lock
+	@sed -i '1i # Every package with its hash, for Python 3.11. Made by `make lock`; do not edit.' requirements.lock
