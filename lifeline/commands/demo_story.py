@@ -1,0 +1,242 @@
+"""What the demo tells, in both languages, and where it learns it: truth, findings, accepted pushes."""
+
+import asyncio
+import contextlib
+import json
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka.errors import KafkaError
+
+from lifeline import db, wire, words
+from lifeline.config import Settings
+from lifeline.model import Quality
+from simulators.city import DEMO
+from watchdog import canary
+
+WORDS: dict[str, tuple[str, str]] = {
+    "servers": ("启动本机服务器……", "Starting this machine's own servers …"),
+    "server": ("  {name:12} {seconds:>5} 秒  {text}", "  {name:12} {seconds:>5} s  {text}"),
+    "servers-up": ("服务器已就绪:{seconds} 秒", "Servers are up after {seconds} s"),
+    "migration": ("  数据库:{name}", "  database: {name}"),
+    "leftovers": (
+        "已关闭上次演示遗留的事件:{number} 个",
+        "Closed {number} incidents that an earlier demo left open",
+    ),
+    "city": ("示范城市:{channels} 个测点,四条生命线", "Demo city: {channels} channels in four lifelines"),
+    "console": (
+        "值守台:{url}  用户 {user}  口令 {password}",
+        "Console: {url}  user {user}  password {password}",
+    ),
+    "service": ("  {name}:{text}", "  {name}: {text}"),
+    "sensors": ("{at} s  传感器开始上报", "{at} s  sensors are publishing"),
+    "truth": ("{at} s  【事实】{asset} 发生{hazard}", "{at} s  TRUTH    {hazard} begins at {asset}"),
+    "finding": ("{at} s  【发现】{text}", "{at} s  FINDING  {text}"),
+    "push": (
+        "{at} s  【推送】应急平台已接收:{headline}\n          确认页面:{link}",
+        "{at} s  PUSH     accepted by the platform: {headline}\n          acknowledge it on {link}",
+    ),
+    "silence": ("{at} s  【守护】{text}", "{at} s  WATCHDOG {text}"),
+    "taken": (
+        "{folder} 中已有一个演示在运行:请先停止它,或用 --folder 另选文件夹",
+        "A demo runs in {folder} already: stop it, or give another --folder",
+    ),
+    "still-there": (
+        "有些服务器在本次启动之前就在运行,仍在运行。停止它们:lifeline stack down --folder {folder}",
+        "Some servers ran before and still run. To stop them: lifeline stack down --folder {folder}",
+    ),
+    "late": ("{limit_s} 秒内没有等到要求的结果,日志在数据文件夹的 log 中", "What was asked for did not happen within {limit_s} s: see the folder `log` of the demo's data"),
+    "report": ("数据已写入 {where}", "Figures written to {where}"),
+    "stopping": ("正在停止……", "Stopping …"),
+    "stopped": ("本次启动的一切均已停止。", "Everything that was started here has stopped."),
+}  # fmt: skip
+
+
+class Teller:
+    """Says the story's lines in one language."""
+
+    def __init__(self, language: str, out: Callable[[str], None]) -> None:
+        self.language: words.Language = "zh" if language == "zh" else "en"
+        self._out = out
+
+    def said(self, what: str, **values: str) -> str:
+        """The line, not yet said."""
+        return WORDS[what][0 if self.language == "zh" else 1].format(**values)
+
+    def tell(self, what: str, **values: str) -> None:
+        """Says the line."""
+        self._out(self.said(what, **values))
+
+
+def read_lines(file: Path) -> list[dict[str, Any]]:
+    """The JSON objects among a file's lines, whole documents of several lines included."""
+    if not file.exists():
+        return []
+    text = file.read_text(encoding="utf-8", errors="replace")
+    decoder, found, at = json.JSONDecoder(), [], 0
+    while (at := text.find("{", at)) >= 0:
+        try:
+            value, end = decoder.raw_decode(text, at)
+        except json.JSONDecodeError:
+            end = at + 1
+        else:
+            found.append(value)
+        at = end
+    return found
+
+
+class Story:
+    """Follows truth, findings and pushes since ``began_ms``, and tells each as it comes."""
+
+    def __init__(self, settings: Settings, teller: Teller, folder: Path, *, began_ms: int) -> None:
+        self.settings = settings
+        self.teller = teller
+        self.began_ms = began_ms
+        self.up_s = time.monotonic()
+        self.first_finding_s: float | None = None
+        self.first_push_s: float | None = None
+        self._spool = folder / "spool.db"
+        """Appears when the first reading is kept for sending."""
+        self._is_publishing = False
+        self._truth = _Tail(folder / "truth.jsonl", from_end=False)
+        self._pushes = _Tail(folder / "pushes.jsonl", from_end=True)
+        self._expected: dict[tuple[str, str], dict[str, Any]] = {}
+        self._found: dict[tuple[str, str], float] = {}
+        self._pushed: dict[tuple[str, str], float] = {}
+
+    def _now(self) -> str:
+        return f"{time.monotonic() - self.up_s:6.1f}"
+
+    def look(self) -> None:
+        """Reads what truth and the platform have written since the last look, and tells it."""
+        if not self._is_publishing and self._spool.exists():
+            self._is_publishing = True
+            self.teller.tell("sensors", at=self._now())
+        for truth in self._truth.lines():
+            key = (truth["asset"], truth["hazard"])
+            self._expected[key] = truth
+            hazard = words.hazard(truth["hazard"], self.teller.language)
+            self.teller.tell("truth", at=self._now(), hazard=hazard, asset=truth["asset"])
+        for push in self._pushes.lines():
+            body = json.loads(push["body"])
+            if push["verdict"] != "accepted":
+                continue
+            if "schema" in body and body["schema"].startswith("silence"):
+                self.teller.tell("silence", at=self._now(), text=body[self.teller.language])
+            elif body.get("lifeline") != canary.LIFELINE and body["kind"] != "end":
+                self._push(body)
+
+    def _is_old(self, onset_ms: int) -> bool:
+        """Whether it began before this demo did: an earlier one's story."""
+        return onset_ms < self.began_ms
+
+    def _push(self, body: dict[str, Any]) -> None:
+        if body["reason"] not in ("opened", "reopened", "worsened") or self._is_old(
+            body["onset_ms"]
+        ):
+            return
+        now_s = round(time.monotonic() - self.up_s, 2)
+        self.first_push_s = self.first_push_s or now_s
+        self._pushed.setdefault((body["asset"]["name"], body["hazard"]), now_s)
+        headline = body["headline"][self.teller.language]
+        self.teller.tell("push", at=self._now(), headline=headline, link=body["link"])
+
+    async def follow_findings(self) -> None:
+        """Tells every finding as it appears on Kafka; gives up quietly when Kafka goes away."""
+        kafka = self.settings.kafka
+        consumer = AIOKafkaConsumer(bootstrap_servers=kafka.bootstrap, enable_auto_commit=False)
+        try:
+            await asyncio.wait_for(consumer.start(), 10.0)
+            parts = [TopicPartition(wire.FINDINGS, p) for p in range(kafka.partitions)]
+            consumer.assign(parts)
+            await asyncio.wait_for(consumer.seek_to_end(*parts), 10.0)
+            async for record in consumer:
+                self._finding(record.value)
+        except (KafkaError, OSError, TimeoutError):
+            return
+        finally:
+            with contextlib.suppress(KafkaError, OSError, TimeoutError):
+                await asyncio.wait_for(consumer.stop(), 5.0)
+
+    def _finding(self, payload: bytes) -> None:
+        finding = wire.decode_finding(payload)
+        if finding.phase != "raised" or finding.lifeline == canary.LIFELINE:
+            return
+        if self._is_old(finding.onset_ms):
+            return
+        now_s = round(time.monotonic() - self.up_s, 2)
+        self.first_finding_s = self.first_finding_s or now_s
+        self._found.setdefault((finding.asset, finding.hazard), now_s)
+        text = words.explain(finding, self.teller.language)
+        self.teller.tell("finding", at=self._now(), text=text)
+
+    def is_complete(self) -> bool:
+        """Whether every scenario of the simulator has begun and has its accepted push."""
+        return len(self._expected) == len(DEMO) and set(self._expected) <= set(self._pushed)
+
+    def outcomes(self) -> list[dict[str, Any]]:
+        """For every scenario that began: when it was found and pushed, in seconds after its onset."""
+        offset_s = self.began_ms / 1000 - self.up_s  # from our own clock to the wall's
+        told = []
+        for (asset, hazard), truth in self._expected.items():
+            onset_s = truth["onset_ms"] / 1000
+            pushed, found = self._pushed.get((asset, hazard)), self._found.get((asset, hazard))
+            told.append(
+                {
+                    "lifeline": truth["lifeline"],
+                    "asset": asset,
+                    "hazard": hazard,
+                    "found_after_s": _after(found, self.up_s, offset_s, onset_s),
+                    "pushed_after_s": _after(pushed, self.up_s, offset_s, onset_s),
+                }
+            )
+        return told
+
+    def stored(self) -> int:
+        """Readings of the city's sensors stored since the demo began; derived ones are not counted."""
+        with db.connect(self.settings.postgres) as connection:
+            row = connection.execute(
+                "select count(*) from reading r join channel c on c.id = r.channel"
+                " where r.time >= to_timestamp(%s / 1000.0) and c.lifeline <> %s"
+                " and c.name not like 'device/%%' and r.quality & %s = 0",
+                (self.began_ms, canary.LIFELINE, int(Quality.DERIVED)),
+            ).fetchone()
+        assert row is not None
+        return int(row[0])
+
+    def incidents(self) -> int:
+        """Incidents of the city that were touched since the demo began; the canaries' are not counted."""
+        with db.connect(self.settings.postgres) as connection:
+            row = connection.execute(
+                "select count(*) from incident where lifeline <> %s and updated_ms >= %s",
+                (canary.LIFELINE, self.began_ms),
+            ).fetchone()
+        assert row is not None
+        return int(row[0])
+
+
+def _after(at_s: float | None, up_s: float, offset_s: float, onset_s: float) -> float | None:
+    return None if at_s is None else round(at_s + up_s + offset_s - onset_s, 2)
+
+
+class _Tail:
+    """Whole JSON lines that were appended to a file since the last call."""
+
+    def __init__(self, file: Path, *, from_end: bool) -> None:
+        self._file = file
+        self._at = file.stat().st_size if from_end and file.exists() else 0
+
+    def lines(self) -> list[dict[str, Any]]:
+        """What is new; half a line waits for its other half."""
+        try:
+            with self._file.open("rb") as source:
+                source.seek(self._at)
+                data = source.read()
+        except FileNotFoundError:
+            return []
+        whole = data[: data.rfind(b"\n") + 1]
+        self._at += len(whole)
+        return [json.loads(line) for line in whole.splitlines() if line.strip()]

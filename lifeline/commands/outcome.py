@@ -1,0 +1,65 @@
+"""How a command ends: 0 done, 1 the answer is no, 2 it could not be tried; one sentence, no stack trace."""
+
+import errno
+import json
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import msgspec
+import psycopg
+import typer
+
+from lifeline.catalog import CatalogError
+from lifeline.config import ConfigError, Settings
+from lifeline.errors import Refused, Unavailable
+from lifeline.store import read_settings
+
+FILE_HELP = "Settings file; without it ./lifeline.toml if there is one, else the defaults."
+JSON_HELP = "Print JSON, for programs."
+
+for _library in ("aiokafka", "psycopg.pool"):
+    # A command says one sentence of its own; a service sets up logging and hears the libraries too.
+    logging.getLogger(_library).addHandler(logging.NullHandler())
+
+
+def fail(sentence: str, status: int = 2) -> typer.Exit:
+    """The exception that ends the command with that sentence on standard error."""
+    typer.secho(sentence, err=True, fg="red")
+    return typer.Exit(status)
+
+
+@contextmanager
+def spoken() -> Iterator[None]:
+    """Turns what the world refused into one sentence and exit status 2."""
+    try:
+        yield
+    except CatalogError as error:
+        raise fail("\n".join(error.problems)) from error
+    except (ConfigError, Unavailable, Refused) as error:
+        raise fail(str(error)) from error
+    except psycopg.errors.UndefinedTable as error:
+        raise fail(
+            f"PostgreSQL: {str(error).splitlines()[0]}: the tables are not those of this version;"
+            " run `lifeline migrate`."
+        ) from error
+    except OSError as error:
+        if error.errno == errno.EADDRINUSE:
+            raise fail(
+                f"{error.strerror}: {error}. Something else listens there: stop it, or set another port"
+                " (`lifeline config explain`)."
+            ) from error
+        raise fail(f"{error.strerror or error}: {error.filename or ''}".rstrip(": ")) from error
+
+
+def settings_from(file: str | None) -> Settings:
+    """The settings, or the sentence that says what is wrong with them."""
+    with spoken():
+        settings, _ = read_settings(file)
+        return settings
+
+
+def print_json(value: Any) -> None:
+    """One JSON document on standard output; anything msgspec knows may be in it."""
+    typer.echo(json.dumps(msgspec.to_builtins(value), ensure_ascii=False, indent=2))

@@ -1,0 +1,274 @@
+"""``lifeline rejects``: what could not be used, and a second look at it after the catalog was mended."""
+
+import asyncio
+import contextlib
+import os
+from collections import Counter
+from collections.abc import AsyncIterator
+from datetime import datetime
+from pathlib import Path
+from typing import Annotated, Any
+
+import msgspec
+import typer
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
+from aiokafka.errors import KafkaError
+
+from ingest.batch import Sealed
+from ingest.intake import Intake
+from ingest.quality import Directory, Window
+from ingest.replay import Replay
+from lifeline import store, telemetry, wire
+from lifeline.catalog import Catalog
+from lifeline.commands.outcome import FILE_HELP, JSON_HELP, fail, print_json, settings_from, spoken
+from lifeline.config import Kafka, Settings
+from lifeline.errors import Unavailable
+
+app = typer.Typer(no_args_is_help=True, help="What could not be used, and a second look at it.")
+ANSWER_S = 15.0
+CHUNK = 500
+
+ConfigOption = Annotated[str | None, typer.Option("--config", help=FILE_HELP)]
+ReasonOption = Annotated[str, typer.Option(help="Only this reason, such as unknown-channel.")]
+DeviceOption = Annotated[str, typer.Option(help="Only what this device sent.")]
+TopicOption = Annotated[str, typer.Option(help="Only this MQTT topic.")]
+SinceOption = Annotated[str, typer.Option(help="Not before, such as 2026-11-21T09:00+08:00.")]
+UntilOption = Annotated[str, typer.Option(help="Before this moment.")]
+JsonOption = Annotated[bool, typer.Option("--json", help=JSON_HELP)]
+
+
+class Filter(msgspec.Struct, frozen=True):
+    """Which rejects are meant."""
+
+    reason: str = ""
+    device: str = ""
+    topic: str = ""
+    since_ms: int = 0
+    until_ms: int = 2**62
+
+    def admits(self, reject: wire.Reject) -> bool:
+        """Whether this one is."""
+        return (
+            self.reason in ("", reject.reason)
+            and self.device in ("", reject.device)
+            and self.topic in ("", reject.topic)
+            and self.since_ms <= reject.received_ms < self.until_ms
+        )
+
+
+class Kept(msgspec.Struct, frozen=True):
+    """A reject and where it lies; ``mark`` names it for ever, also when topics are made anew."""
+
+    mark: str
+    reject: wire.Reject
+
+
+@app.command("list")
+def list_(
+    config: ConfigOption = None,
+    reason: ReasonOption = "",
+    device: DeviceOption = "",
+    topic: TopicOption = "",
+    since: SinceOption = "",
+    until: UntilOption = "",
+    limit: Annotated[int, typer.Option("-c", "--count", help="At most so many; 0: all.")] = 0,
+    as_json: JsonOption = False,
+) -> None:
+    """Show what was refused, oldest first, with the reason and the first bytes.
+
+    Example:  lifeline rejects list --reason unknown-channel --json
+    """
+    chosen = _filter(reason, device, topic, since, until)
+    settings = settings_from(config)
+    with spoken():
+        found = asyncio.run(_collect(settings.kafka, chosen, limit))
+    if as_json:
+        print_json([_plain(kept) for kept in found])
+        return
+    for kept in found:
+        said = kept.reject
+        at = datetime.fromtimestamp(said.received_ms / 1000).astimezone()
+        typer.echo(f"{at:%Y-%m-%d %H:%M:%S}  {said.reason:16} {said.topic}  {said.detail}")
+        typer.echo(f"{'':21}{said.payload[:100]!r}")
+    reasons = Counter(kept.reject.reason for kept in found)
+    typer.echo(f"{len(found)} rejects: {dict(reasons.most_common())}" if found else "No rejects.")
+
+
+@app.command("replay")
+def replay(
+    config: ConfigOption = None,
+    reason: ReasonOption = "",
+    device: DeviceOption = "",
+    topic: TopicOption = "",
+    since: SinceOption = "",
+    until: UntilOption = "",
+    again: Annotated[
+        bool, typer.Option("--all", help="Those too that were replayed before; changes nothing.")
+    ] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Send quarantined originals through the same checks again, and on to Kafka what passes now.
+
+    Times are judged as of when the message came.  What is still refused stays where it is.
+
+    Example:  lifeline rejects replay --reason unknown-device
+    """
+    chosen = _filter(reason, device, topic, since, until)
+    settings = settings_from(config)
+    with spoken():
+        catalog = store.open_catalog(settings.catalog.compiled)
+        report = asyncio.run(_replay(settings, catalog, chosen, again=again))
+    if as_json:
+        print_json(report)
+        return
+    typer.echo(
+        f"{report['looked_at']} rejects looked at: {report['accepted']} accepted now with"
+        f" {report['readings']} readings, {report['refused']} refused still"
+        f" {report['reasons']}, {report['before']} replayed before."
+    )
+
+
+def _filter(reason: str, device: str, topic: str, since: str, until: str) -> Filter:
+    times: dict[str, int] = {}
+    for name, text in (("since_ms", since), ("until_ms", until)):
+        if text:
+            try:
+                times[name] = int(datetime.fromisoformat(text).timestamp() * 1000)
+            except ValueError as error:
+                raise fail(f"{text!r} is no time: write 2026-11-21T09:00+08:00.") from error
+    return Filter(reason, device, topic, **times)
+
+
+def _plain(kept: Kept) -> dict[str, Any]:
+    said: dict[str, Any] = msgspec.to_builtins(kept.reject)
+    said["text"] = kept.reject.payload[:2000].decode("utf-8", "replace")
+    return {"mark": kept.mark, **said}
+
+
+async def _collect(kafka: Kafka, chosen: Filter, limit: int) -> list[Kept]:
+    found = [kept async for kept in _read(kafka, chosen)]
+    found.sort(key=lambda kept: kept.reject.received_ms)
+    return found[: limit or None]
+
+
+async def _read(kafka: Kafka, chosen: Filter) -> AsyncIterator[Kept]:
+    """Every reject that is on the topic now and is meant; ends at what was its end at the start."""
+    consumer = AIOKafkaConsumer(bootstrap_servers=kafka.bootstrap, enable_auto_commit=False)
+    try:
+        await asyncio.wait_for(consumer.start(), ANSWER_S)
+        if wire.REJECTS not in await asyncio.wait_for(consumer.topics(), ANSWER_S):
+            raise Unavailable(f"Kafka has no topic {wire.REJECTS}: run `lifeline migrate`.")
+        places = [TopicPartition(wire.REJECTS, p) for p in range(kafka.partitions)]
+        consumer.assign(places)
+        begins = await asyncio.wait_for(consumer.beginning_offsets(places), ANSWER_S)
+        ends = await asyncio.wait_for(consumer.end_offsets(places), ANSWER_S)
+        for place in places:
+            consumer.seek(place, begins[place])
+        for place in places:
+            while await asyncio.wait_for(consumer.position(place), ANSWER_S) < ends[place]:
+                got = await asyncio.wait_for(
+                    consumer.getmany(place, timeout_ms=1000, max_records=CHUNK), ANSWER_S
+                )
+                for record in got.get(place, ()):
+                    # A record of another make on this topic is nobody's message.
+                    with contextlib.suppress(wire.Malformed):
+                        reject = wire.decode_reject(record.value or b"")
+                        if record.offset < ends[place] and chosen.admits(reject):
+                            yield Kept(
+                                f"{record.partition} {record.offset} {record.timestamp}", reject
+                            )
+    except (KafkaError, OSError, TimeoutError) as error:
+        raise Unavailable(
+            f"Kafka at {kafka.bootstrap} does not answer ({error or type(error).__name__})."
+            " Is it up? `lifeline stack status`"
+        ) from error
+    finally:
+        await asyncio.wait({asyncio.ensure_future(consumer.stop())}, timeout=ANSWER_S)
+
+
+async def _replay(
+    settings: Settings, catalog: Catalog, chosen: Filter, *, again: bool
+) -> dict[str, Any]:
+    window = Window(
+        int(settings.ingest.ahead_s_max * 1000), int(settings.ingest.behind_s_max * 1000)
+    )
+    intake = Intake(Directory(catalog, settings.kafka.partitions), window)
+    book = Path(settings.catalog.compiled).with_name("rejects-replayed.txt")
+    done = set(book.read_text(encoding="utf-8").splitlines()) if book.exists() else set()
+    second = Replay(intake, settings.ingest.batch_bytes)
+    report: dict[str, Any] = dict.fromkeys(
+        ("looked_at", "accepted", "readings", "refused", "before"), 0
+    )
+    reasons: Counter[str] = Counter()
+    accepted: list[str] = []
+    async with _producer(settings.kafka) as producer:
+        async for kept in _read(settings.kafka, chosen):
+            if kept.mark in done and not again:
+                report["before"] += 1
+                continue
+            report["looked_at"] += 1
+            found, full = second.look(kept.reject, telemetry.now_ms())
+            for partition, wave in found.waves:
+                headers = wire.headers(wire.WAVES, drill=kept.reject.drill)
+                await _send(producer, wire.WAVES, partition, wire.encode_wave(wave), headers)
+            for sealed in full:
+                await _send_batch(producer, sealed)
+            report["readings"] += found.accepted
+            if found.accepted:
+                report["accepted"] += 1
+                accepted.append(kept.mark)
+            if found.refused:
+                reasons[found.refused] += 1
+                report["refused"] += not found.accepted
+        for sealed in second.batcher.seal_all(telemetry.now_ms()):
+            await _send_batch(producer, sealed)
+    _remember(book, [mark for mark in accepted if mark not in done])
+    return {**report, "reasons": dict(reasons)}
+
+
+def _remember(book: Path, marks: list[str]) -> None:
+    """After Kafka has them, never before: whoever is killed between the two replays once more."""
+    if not marks:
+        return
+    book.parent.mkdir(parents=True, exist_ok=True)
+    with book.open("a", encoding="utf-8") as out:
+        out.write("".join(f"{mark}\n" for mark in marks))
+        out.flush()
+        os.fsync(out.fileno())
+
+
+@contextlib.asynccontextmanager
+async def _producer(kafka: Kafka) -> AsyncIterator[AIOKafkaProducer]:
+    producer = AIOKafkaProducer(
+        bootstrap_servers=kafka.bootstrap,
+        acks="all",
+        enable_idempotence=True,
+        max_request_size=wire.RECORD_BYTES_MAX,
+    )
+    try:
+        await asyncio.wait_for(producer.start(), ANSWER_S)
+        yield producer
+    except (KafkaError, OSError, TimeoutError) as error:
+        raise Unavailable(
+            f"Kafka at {kafka.bootstrap} does not answer ({error or type(error).__name__})."
+            " Is it up? `lifeline stack status`"
+        ) from error
+    finally:
+        await asyncio.wait({asyncio.ensure_future(producer.stop())}, timeout=ANSWER_S)
+
+
+async def _send_batch(producer: AIOKafkaProducer, sealed: Sealed) -> None:
+    headers = wire.headers(wire.READINGS, drill=sealed.drill)
+    value = wire.encode_batch(sealed.batch)
+    await _send(producer, wire.READINGS, sealed.partition, value, headers)
+
+
+async def _send(
+    producer: AIOKafkaProducer,
+    topic: str,
+    partition: int,
+    value: bytes,
+    headers: list[tuple[str, bytes]],
+) -> None:
+    sending = producer.send_and_wait(topic, value, partition=partition, headers=headers)
+    await asyncio.wait_for(sending, ANSWER_S)

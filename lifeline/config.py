@@ -1,0 +1,264 @@
+"""``lifeline.toml`` into typed settings: one section a stage, no required key, every default here.
+
+Pure: the text and the environment are arguments; ``lifeline.store`` reads them.
+"""
+
+import difflib
+import tomllib
+import types
+import typing
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
+
+import msgspec
+from msgspec import Meta
+
+Port = Annotated[int, Meta(ge=0, le=65535)]
+Seconds = Annotated[float, Meta(gt=0)]
+Count = Annotated[int, Meta(ge=1)]
+
+
+class ConfigError(ValueError):
+    """A setting cannot be used; the sentence names file, key and remedy."""
+
+
+class Mqtt(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The broker that sensors publish to."""
+
+    host: str = "127.0.0.1"
+    port: Port = 1883
+    username: str = ""
+    password_file: str = ""
+    ca_file: str = ""
+    cert_file: str = ""
+    key_file: str = ""
+    keepalive_s: Count = 15
+
+
+class Kafka(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The log between the stages."""
+
+    bootstrap: str = "127.0.0.1:9092"
+    partitions: Count = 12
+    replication: Count = 1
+    send_timeout_s: Seconds = 10.0
+    """Longest wait for acks=all; then the outcome is unknown and the input stays unacknowledged."""
+    retention_h: Count = 168
+
+
+class Postgres(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Where incidents, offsets, snapshots and readings end."""
+
+    dsn: str = "postgresql://lifeline@127.0.0.1:5432/lifeline"
+    password_file: str = ""
+    pool_max: Count = 4
+    statement_timeout_s: Seconds = 10.0
+
+
+class CatalogFiles(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Where the catalog is written, and where its compiled form lies."""
+
+    sources: tuple[str, ...] = ("deploy/lifelines",)
+    compiled: str = ".lifeline/catalog.bin"
+
+
+class Ingest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """MQTT to Kafka."""
+
+    instance: Annotated[int, Meta(ge=0)] = 0
+    """Fixed: it names the broker's session.  Two processes must differ."""
+    batch_ms: Seconds = 25.0
+    batch_bytes: Count = 4 * 1024 * 1024
+    tick_s: Seconds = 1.0
+    ahead_s_max: Seconds = 120.0
+    behind_s_max: Seconds = 7 * 86400.0
+
+
+class Detect(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Readings to findings."""
+
+    snapshot_s: Seconds = 5.0
+    lateness_s: Seconds = 3600.0
+    """How far behind the newest reading of its own channel one may be and still be judged as late."""
+    held_s: Seconds = 60.0
+    blind_start_s: Seconds = 900.0
+    """Re-read from a blank state when PostgreSQL is away at start."""
+    session_s: Seconds = 6.0
+
+
+class Archive(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Readings to TimescaleDB."""
+
+    transaction_rows_max: Count = 50_000
+    queue_rows_max: Count = 500_000
+    compress_after_h: Count = 24
+    raw_days: Count = 90
+    aggregate_days: Count = 1095
+    session_s: Seconds = 6.0
+
+
+class Target(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """One receiver of signed webhooks."""
+
+    name: str
+    url: str
+    secret_file: str
+    key_id: str = "1"
+    timeout_s: Seconds = 10.0
+    private_allowed: bool = False
+    """Whether the address may be loopback or private (SSRF guard)."""
+    grade_max: Annotated[int, Meta(ge=1, le=9)] = 4
+    """The least grave grade that it is told of; 5 are sensor faults, a matter for maintenance."""
+    lifelines: tuple[str, ...] = ()
+    """The lifelines that it is told of; empty: all of the city's, but not the canary, which is
+    told to the target ``watchdog`` alone."""
+
+
+class Router(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Findings to incidents to notices."""
+
+    targets: tuple[Target, ...] = ()
+    retry_s_max: Seconds = 30.0
+    breaker_failures: Count = 5
+    breaker_open_s: Seconds = 10.0
+    refused_attempts_max: Count = 3
+    lease_s: Seconds = 20.0
+    public_url: str = "http://127.0.0.1:8080"
+    """What links in notices begin with."""
+    sender: str = "urban-lifeline"
+    fast_grade: Annotated[int, Meta(ge=0, le=9)] = 1
+    """Findings of this grade or graver are pushed also while PostgreSQL is away; 0: none."""
+    fast_after_s: Seconds = 3.0
+    """How long PostgreSQL may be away before that begins."""
+
+
+class Console(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The duty officer's pages and the API."""
+
+    host: str = "127.0.0.1"
+    port: Port = 8080
+    language: Literal["auto", "zh", "en"] = "auto"
+    idle_s: Seconds = 900.0
+    session_h: Seconds = 12.0
+    secure_cookie: bool = True
+    stale_after_s: Seconds = 30.0
+    timezone: str = "Asia/Shanghai"
+    """The city's time, in which pages speak."""
+
+
+class Watchdog(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The canary and the voice that speaks when it is missing."""
+
+    canary_s: Seconds = 15.0
+    silent_after_s: Seconds = 45.0
+    host: str = "127.0.0.1"
+    port: Port = 8090
+    """Where the canary's own pushes arrive: the router's target ``watchdog`` names it."""
+    secret_file: str = ""
+    """What those pushes are signed with; the router's target ``watchdog`` names the same file."""
+    targets: tuple[Target, ...] = ()
+    """Where silence is announced: a route of its own."""
+
+
+class Telemetry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Logs and metrics.  Each service serves /metrics, /healthz and /readyz on loopback."""
+
+    log: Literal["auto", "json", "console"] = "auto"
+    level: Literal["debug", "info", "warning", "error"] = "info"
+    port: Port = 0
+    """0: the service's own default, see ``PORTS`` in lifeline.telemetry."""
+
+
+class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Everything that can be set.  ``Settings()`` runs on one machine as it is."""
+
+    mqtt: Mqtt = Mqtt()
+    kafka: Kafka = Kafka()
+    postgres: Postgres = Postgres()
+    catalog: CatalogFiles = CatalogFiles()
+    ingest: Ingest = Ingest()
+    detect: Detect = Detect()
+    archive: Archive = Archive()
+    router: Router = Router()
+    console: Console = Console()
+    watchdog: Watchdog = Watchdog()
+    telemetry: Telemetry = Telemetry()
+
+
+PREFIX = "LIFELINE_"
+NOT_SETTINGS = frozenset({"stack", "config", "fault"})
+"""Words after the prefix that others read: the local servers, the command line, the fault programme."""
+
+
+def load(text: str, file: str, environ: Mapping[str, str]) -> tuple[Settings, dict[str, str]]:
+    """The settings, and for every ``section.key`` where its value came from.
+
+    The environment (``LIFELINE_MQTT_HOST``) overrides the file, the file the defaults.  Lists of tables
+    (``router.targets``) come from the file, or from the environment as JSON.  Raises ConfigError.
+    """
+    try:
+        tree: dict[str, Any] = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigError(
+            f"{file} is not TOML: {error}. Mend the line and run `lifeline config check`."
+        ) from error
+    origin = {
+        f"{section}.{key}": file
+        for section, keys in tree.items()
+        if isinstance(keys, dict)
+        for key in keys
+    }
+    sections = {field.name: field for field in msgspec.structs.fields(Settings)}
+    for name, value in environ.items():
+        if not name.startswith(PREFIX):
+            continue
+        section, _, key = name.removeprefix(PREFIX).lower().partition("_")
+        if section not in sections:
+            _refuse_misspelt(name, section, list(sections))
+            continue  # LIFELINE_STACK_… and other words that are not settings
+        kinds = {f.name: f.type for f in msgspec.structs.fields(sections[section].type)}
+        if key not in kinds:
+            raise ConfigError(
+                f"{name} names no setting: section {section} has {', '.join(sorted(kinds))}."
+            )
+        tree.setdefault(section, {})[key] = _value(name, value, kinds[key])
+        origin[f"{section}.{key}"] = name
+    try:
+        return msgspec.convert(tree, Settings), origin
+    except msgspec.ValidationError as error:
+        raise ConfigError(f"{file}: {error}. See `lifeline config explain`.") from error
+
+
+def _refuse_misspelt(name: str, section: str, sections: list[str]) -> None:
+    # Only what looks like a slip: a container platform may set variables with our prefix of its own.
+    meant = difflib.get_close_matches(section, sections, n=1, cutoff=0.7)
+    if section not in NOT_SETTINGS and meant:
+        raise ConfigError(
+            f"{name} names no section: {PREFIX}{meant[0].upper()}_… may be meant;"
+            " `lifeline config explain` lists all."
+        )
+
+
+def _value(name: str, text: str, kind: Any) -> Any:
+    while typing.get_origin(kind) is Annotated:
+        kind = typing.get_args(kind)[0]
+    structured = typing.get_origin(kind) in (tuple, list, dict, types.UnionType)
+    try:
+        if structured:
+            return msgspec.json.decode(text.encode())
+        return msgspec.convert(text, kind, strict=False)
+    except (msgspec.ValidationError, msgspec.DecodeError) as error:
+        raise ConfigError(
+            f"{name}={text!r}: {str(error).rstrip('.')}. See `lifeline config explain`."
+        ) from error
+
+
+def listing(settings: Settings, origin: Mapping[str, str]) -> list[tuple[str, Any, str]]:
+    """(key, value, where it came from) for every setting, in the order of the sections."""
+    rows: list[tuple[str, Any, str]] = []
+    for section in msgspec.structs.fields(Settings):
+        values = getattr(settings, section.name)
+        for field in msgspec.structs.fields(values):
+            key = f"{section.name}.{field.name}"
+            rows.append((key, getattr(values, field.name), origin.get(key, "default")))
+    return rows

@@ -1,0 +1,208 @@
+"""What flows through the pipeline: readings as columns, frames, findings, quality bits, grades."""
+
+import enum
+import hashlib
+from dataclasses import dataclass
+from typing import Literal
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+Ints = NDArray[np.int64]
+Floats = NDArray[np.float64]
+Bits = NDArray[np.uint16]
+
+Lane = Literal["live", "late", "historical"]
+"""How a reading stands to its channel's newest: in order, late but usable, or back-filled."""
+
+
+LIVE, LATE, HISTORICAL, SKIP = 0, 1, 2, 3
+"""The lanes as codes of a column; SKIP repeats a time that its channel has shown last."""
+
+
+class Quality(enum.IntFlag):
+    """What travels beside a value, from sensor to evidence.  Fits PostgreSQL's ``smallint``.
+
+    The low byte is the device's own state, the high byte our verdict on the reading.
+    """
+
+    FAULT = 1 << 0
+    CALIBRATION_DUE = 1 << 1
+    TEST_GAS = 1 << 2
+    IMMERSED = 1 << 3
+    COVER_TILT = 1 << 4
+    BATTERY_LOW = 1 << 5
+
+    NON_FINITE = 1 << 8
+    OUT_OF_RANGE = 1 << 9
+    WRONG_UNIT = 1 << 10
+    HISTORICAL = 1 << 11
+    DERIVED = 1 << 12
+
+
+STATE_BITS = {
+    "fault": Quality.FAULT,
+    "calibration-due": Quality.CALIBRATION_DUE,
+    "test-gas": Quality.TEST_GAS,
+    "immersed": Quality.IMMERSED,
+    "cover-tilt": Quality.COVER_TILT,
+    "battery-low": Quality.BATTERY_LOW,
+}
+"""The words a device uses for its state bits in native JSON."""
+
+UNUSABLE = Quality.NON_FINITE | Quality.OUT_OF_RANGE | Quality.WRONG_UNIT
+"""A value with one of these never reaches a detector of the physical world: it is a sensor fault itself."""
+
+
+class Grade(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """One row of the grading table; level 1 is the gravest.  Grades are configuration, never an enum."""
+
+    level: int
+    zh: str
+    en: str
+    colour: str
+    shape: str
+    cap_severity: str = "Unknown"
+    cap_urgency: str = "Unknown"
+
+
+GRADES = (
+    Grade(1, "一级", "Critical", "#C8102E", "▲", "Extreme", "Immediate"),
+    Grade(2, "二级", "Major", "#B85000", "◆", "Severe", "Immediate"),
+    Grade(3, "三级", "Moderate", "#F2C200", "■", "Moderate", "Expected"),
+    Grade(4, "四级", "Minor", "#1F5FBF", "●", "Minor", "Future"),
+    Grade(5, "设备", "Sensor fault", "#6B7280", "○"),
+)
+"""The default table: the four levels of the law, and one for devices and data."""
+
+GRADE_FAULT = 5
+
+
+class Message(msgspec.Struct, frozen=True, array_like=True):
+    """One MQTT message as the readings batch remembers it: who counted it, and what of it was refused."""
+
+    device: str
+    boot: int
+    seq: int
+    """-1 where the device does not count."""
+    rejected: int = 0
+    """Readings of this message (or 1 for the message itself) that went to ``lifeline.rejects``."""
+
+
+@dataclass(slots=True)
+class Batch:
+    """Readings of one partition as columns of one length ``n``; an empty one is a tick of the clock.
+
+    ``channel[i]`` indexes ``channels``; ``message[i]`` indexes ``messages``.  ``received_ms`` of the
+    batch is ingest's clock when it was written: the only clock that detect knows.
+    """
+
+    received_ms: int
+    channels: list[str]
+    messages: list[Message]
+    channel: NDArray[np.int32]
+    at_ms: Ints
+    value: Floats
+    quality: Bits
+    received: Ints
+    """When ingest received each reading, unix ms."""
+    message: NDArray[np.int32]
+
+    def __len__(self) -> int:
+        return len(self.at_ms)
+
+
+class Context(msgspec.Struct, frozen=True, tag="context"):
+    """What a zone must know that no sensor says: a work order, a permit, weather, a regime switch."""
+
+    zone: str
+    kind: str
+    at_ms: int
+    until_ms: int
+    detail: dict[str, str | float] = {}
+
+
+@dataclass(slots=True)
+class Frame:
+    """Readings for one detector step: each row at most once, rows in any order.
+
+    ``rows`` index the detector's state; values are finite and in physical range.
+    """
+
+    rows: NDArray[np.intp]
+    at_ms: Ints
+    values: Floats
+    quality: Bits
+
+
+@dataclass(slots=True)
+class GroupFrame:
+    """A group's channels on the group's own grid at one instant; NaN where one is missing.
+
+    ``row`` is the group's row in the detector's state; ``values`` and ``age_s`` have one entry a channel
+    of the group, in the order in which the catalog declares them.
+    """
+
+    row: int
+    at_ms: int
+    values: Floats
+    age_s: Floats
+
+
+class Finding(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
+    """A detector's verdict on one channel or group, with everything that explains it.
+
+    ``raised``, ``held`` and ``cleared`` of one excursion share an id.  Explanations are codes with
+    parameters; sentences are made where a person reads.
+    """
+
+    id: str
+    phase: Literal["raised", "held", "cleared"]
+    zone: str
+    asset: str
+    lifeline: str
+    channel: str
+    """A channel's name, or a group's."""
+    rule: str
+    detector: str
+    version: int = 1
+    hazard: str
+    grade: int
+    onset_ms: int
+    """Event time of the reading that began the excursion."""
+    at_ms: int
+    """Event time of the reading (or tick) that made this record."""
+    received_ms: int
+    """Ingest's clock of the batch that caused it."""
+    lane: Lane = "live"
+    code: str = ""
+    """What happened, as a key of the message catalogues, e.g. ``above-limit``."""
+    value: float | None = None
+    unit: str = ""
+    limit: float | None = None
+    limit_id: str = ""
+    clause: str = ""
+    score: float = 1.0
+    confidence: float = 1.0
+    """0 to 1: how sure the rule's author is that the hazard is there when it fires."""
+    quality: int = 0
+    on_delay_s: float = 0.0
+    off_delay_s: float = 0.0
+    evidence: tuple[tuple[int, float, int], ...] = ()
+    """The readings that caused it: (at_ms, value, quality), oldest first, at most 16."""
+    contexts: tuple[str, ...] = ()
+    """Kinds of the context records that held in its zone then: ``work-order``, ``permit`` …"""
+    trace: str = ""
+    """topic/partition/offset of the record that caused it."""
+    drill: bool = False
+
+
+def finding_id(zone: str, rule: str, channel: str, onset_ms: int) -> str:
+    """The name of one excursion, the same on every worker and at every replay.
+
+    >>> finding_id("gas/heping", "gas.ch4.20lel", "gas/well-0001/ch4", 1700000000000)
+    '80aa0eaab6eada0be1a58e1d'
+    """
+    text = "\n".join((zone, rule, channel, str(onset_ms)))
+    return hashlib.blake2b(text.encode(), digest_size=12).hexdigest()

@@ -1,0 +1,131 @@
+"""The machine's files: settings, secrets, the catalog's sources and its compiled form.  A shell."""
+
+import mmap
+import os
+import tomllib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib import resources
+from pathlib import Path
+
+import msgspec
+
+from lifeline import catalog, config
+from lifeline.compiler import compile_catalog
+
+DEFAULT_FILE = "lifeline.toml"
+
+
+def read_settings(file: str | None = None) -> tuple[config.Settings, dict[str, str]]:
+    """Settings from ``lifeline.toml`` (or the named file) and the environment; raises ConfigError.
+
+    Without a file and without ``./lifeline.toml`` the defaults hold; a named file must exist.
+    """
+    path = Path(file or os.environ.get("LIFELINE_CONFIG", DEFAULT_FILE))
+    named = file is not None or "LIFELINE_CONFIG" in os.environ
+    try:
+        text = path.read_text(encoding="utf-8")
+    except FileNotFoundError as error:
+        if named:
+            raise config.ConfigError(
+                f"{path} does not exist. Give another file with --config, or none to run on defaults."
+            ) from error
+        text = ""
+    except (OSError, UnicodeDecodeError) as error:
+        raise config.ConfigError(f"{path} cannot be read: {error}.") from error
+    return config.load(text, str(path), os.environ)
+
+
+def read_secret(path: str) -> str:
+    """The secret in a file, without its last newline; raises ConfigError."""
+    try:
+        secret = Path(path).read_text(encoding="utf-8").strip()
+    except OSError as error:
+        raise config.ConfigError(f"secret file {path} cannot be read: {error.strerror}.") from error
+    if not secret:
+        raise config.ConfigError(f"secret file {path} is empty.")
+    return secret
+
+
+def read_sources(paths: tuple[str, ...]) -> list[catalog.Source]:
+    """Every lifeline under these files and folders (``*.toml``, by name); raises CatalogError."""
+    files: list[Path] = []
+    for path in map(_here_or_shipped, paths):
+        if not path.exists():
+            raise catalog.CatalogError([f"{path} does not exist: set catalog.sources"])
+        files += sorted(path.glob("*.toml")) if path.is_dir() else [path]
+    if not files:
+        raise catalog.CatalogError([f"no *.toml under {', '.join(paths)}: set catalog.sources"])
+    sources = []
+    for file in files:
+        try:
+            tree = tomllib.loads(file.read_text(encoding="utf-8"))
+        except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+            raise catalog.CatalogError([f"{file}: {error}"]) from error
+        sources.append(catalog.parse_source(str(file), tree))
+    return sources
+
+
+def _here_or_shipped(path: str) -> Path:
+    """The path in this folder, or, for ``deploy/…``, what came with the installed package."""
+    here = Path(path)
+    first, *rest = here.parts
+    if here.exists() or first != "deploy":
+        return here
+    return Path(str(resources.files("deploy"))).joinpath(*rest)
+
+
+def build_catalog(
+    files: config.CatalogFiles, more: Sequence[catalog.Source] = ()
+) -> catalog.Catalog:
+    """Compiles the sources, and ``more``, and puts the result in place in one step; returns it opened."""
+    packed = compile_catalog([*read_sources(files.sources), *more])
+    write_catalog(packed, files.compiled)
+    return open_catalog(files.compiled)
+
+
+def write_catalog(packed: bytes, path: str) -> None:
+    """Puts a compiled catalog in place: readers see the old file or the new one, never half."""
+    target = Path(path)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    scratch = target.with_suffix(f".{os.getpid()}.new")
+    with scratch.open("wb") as out:
+        out.write(packed)
+        out.flush()
+        os.fsync(out.fileno())
+    scratch.replace(target)
+
+
+def open_catalog(path: str) -> catalog.Catalog:
+    """The compiled catalog, memory-mapped; raises CatalogError with the command that makes it."""
+    try:
+        with Path(path).open("rb") as file:
+            return catalog.Catalog(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))
+    except (OSError, ValueError) as error:
+        raise catalog.CatalogError(
+            [f"{path} cannot be opened ({error}): run `lifeline catalog build`"]
+        ) from error
+
+
+@dataclass(slots=True)
+class CatalogFile:
+    """The compiled catalog as it lies on disk; says when another one was put in its place."""
+
+    path: str
+    stamp: tuple[int, int] = (0, 0)
+
+    def newer(self, current: catalog.Catalog) -> catalog.Catalog | None:
+        """The catalog on disk when it is another one than ``current``; None also while it is unfit."""
+        try:
+            found = Path(self.path).stat()
+        except OSError:
+            return None
+        stamp = (found.st_mtime_ns, found.st_ino)
+        if stamp == self.stamp:
+            return None
+        try:
+            opened = open_catalog(self.path)
+        except (catalog.CatalogError, msgspec.MsgspecError):
+            return None
+        self.stamp = stamp
+        return None if opened.digest == current.digest else opened

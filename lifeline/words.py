@@ -1,0 +1,244 @@
+"""Codes to words, in Chinese and English: the one place where findings and incidents become sentences.
+
+Pure.  Every table maps a code to (zh, en); a code that a city adds itself comes back as it is, so that a
+missing word never hides an alarm.
+"""
+
+from typing import Literal
+
+from lifeline.model import GRADES, Finding, Quality
+
+Language = Literal["zh", "en"]
+LANGUAGES: tuple[Language, ...] = ("zh", "en")
+Table = dict[str, tuple[str, str]]
+
+LIFELINES: Table = {
+    "gas": ("燃气", "Gas"),
+    "water": ("供水", "Water"),
+    "heating": ("供热", "Heating"),
+    "bridge": ("桥梁", "Bridges"),
+    "drainage": ("排水", "Drainage"),
+    "tunnel": ("综合管廊", "Utility tunnel"),
+    "canary": ("自检", "Self-test"),
+}
+HAZARDS: Table = {
+    "gas-leak": ("燃气泄漏", "Gas leak"),
+    "burst": ("爆管", "Pipe burst"),
+    "low-supply": ("供水不足", "Low supply"),
+    "water-leak": ("漏损", "Water leak"),
+    "heating-leak": ("供热管网失水", "Heating network leak"),
+    "overload": ("超载", "Overload"),
+    "stiffness-loss": ("刚度下降", "Loss of stiffness"),
+    "collision": ("撞击", "Collision"),
+    "flood": ("内涝", "Flooding"),
+    "sensor-fault": ("传感器故障", "Sensor fault"),
+    "data-quality": ("数据质量异常", "Data quality"),
+    "gateway-silent": ("设备失联", "Device silent"),
+    "canary": ("链路自检", "Chain self-test"),
+}
+DETECTORS: Table = {
+    "threshold": ("限值", "Limit"),
+    "rate": ("变化速率", "Rate of change"),
+    "flatline": ("死值", "Flatline"),
+    "cusum": ("累积偏移", "Cumulative drift"),
+    "robust": ("稳健离群", "Robust outlier"),
+    "silence": ("失联", "Silence"),
+    "bad_value": ("坏值", "Bad value"),
+    "half_space": ("多测点异常", "Group anomaly"),
+}
+PHASES: Table = {
+    "open": ("待确认", "Open"),
+    "acknowledged": ("已确认", "Acknowledged"),
+    "watching": ("观察中", "Watching"),
+    "closed": ("已关闭", "Closed"),
+}
+ALARM_STATES: Table = {
+    "normal": ("正常", "Normal"),
+    "unacknowledged": ("报警未确认", "Unacknowledged"),
+    "acknowledged": ("报警已确认", "Acknowledged"),
+    "returned-unacknowledged": ("已恢复未确认", "Returned, not acknowledged"),
+}
+REASONS: Table = {
+    "opened": ("新事件", "New incident"),
+    "worsened": ("等级升高", "Grade rose"),
+    "reopened": ("恢复后再次报警", "Alarm came back"),
+    "joined": ("新报警并入", "Another alarm joined"),
+    "acknowledged": ("已确认", "Acknowledged"),
+    "returned": ("测值已恢复正常", "Readings are back to normal"),
+    "closed": ("已关闭", "Closed"),
+    "closed-active": ("报警未消除时强制关闭", "Closed while an alarm was active"),
+    "noted": ("备注", "Note"),
+    "noted-late": ("事件关闭后的确认，记为备注", "Acknowledged after closure: kept as a note"),
+    "self-closed": ("自检完成", "Self-test done"),
+}
+REFUSALS: Table = {
+    "unknown": ("没有这个事件。", "There is no such incident."),
+    "faster": (
+        "此事件刚被他人或新报警更改，请看最新状态后再操作。",
+        "Somebody, or a new alarm, has just changed this incident. Look at it again, then act.",
+    ),
+    "already-acknowledged": ("此事件已被确认。", "This incident is acknowledged already."),
+    "not-acknowledged": (
+        "请先确认此事件，再关闭。",
+        "Acknowledge this incident before you close it.",
+    ),
+    "active": (
+        "仍有报警未恢复，不能关闭。",
+        "An alarm is still active, so this incident cannot be closed.",
+    ),
+    "needs-note": ("请填写说明。", "A note is needed."),
+    "already-closed": ("此事件已关闭。", "This incident is closed already."),
+    "nothing-to-acknowledge": (
+        "没有需要确认的报警。",
+        "There is nothing to acknowledge: it has been, and the alarms have returned to normal.",
+    ),
+}
+EXPLANATIONS: Table = {
+    "above-limit": ("测值 {value} 高于限值 {limit}", "{value} is above the limit of {limit}"),
+    "below-limit": ("测值 {value} 低于限值 {limit}", "{value} is below the limit of {limit}"),
+    "fast-change": (
+        "变化快于每秒 {limit}，现为 {value}",
+        "changing faster than {limit} per second, now {value}",
+    ),
+    "fast-rise": (
+        "上升快于每秒 {limit}，现为 {value}",
+        "rising faster than {limit} per second, now {value}",
+    ),
+    "fast-fall": (
+        "下降快于每秒 {limit}，现为 {value}",
+        "falling faster than {limit} per second, now {value}",
+    ),
+    "stuck": ("测值长时间不变，停在 {value}", "has not moved from {value} for too long"),
+    "drift": ("均值持续偏移，现为 {value}", "its mean has shifted, now {value}"),
+    "outlier": ("偏离近期水平，现为 {value}", "far from its recent level, now {value}"),
+    "offline": (
+        "已离线：与消息服务器的连接已断开",
+        "offline: its connection to the broker has ended",
+    ),
+    "silent": ("已 {value} 没有数据", "nothing heard for {value}"),
+    "bad-value": ("测值不可用", "its values cannot be used"),
+    "anomalous": ("多个测点的组合异常", "the group's readings do not fit together"),
+}
+_OTHER = ("规则 {rule} 触发：{value}", "rule {rule} fired at {value}")
+_HEADLINES: Table = {
+    "opened": ("{mark}{grade}{lifeline}报警：{asset} {hazard}", "{mark}{grade} {lifeline} alarm: {hazard} at {asset}"),
+    "worsened": ("{mark}{grade}等级升高：{asset} {hazard}", "{mark}Now {grade}: {hazard} at {asset}"),
+    "reopened": ("{mark}{grade}再次报警：{asset} {hazard}", "{mark}{grade} again: {hazard} at {asset}"),
+    "acknowledged": ("{mark}已确认：{asset} {hazard}", "{mark}Acknowledged: {hazard} at {asset}"),
+    "returned": ("{mark}测值已恢复：{asset} {hazard}", "{mark}Readings back to normal: {hazard} at {asset}"),
+    "closed": ("{mark}已关闭：{asset} {hazard}", "{mark}Closed: {hazard} at {asset}"),
+}  # fmt: skip
+_EXERCISE = ("【演练】", "[EXERCISE] ")
+_TEST_GAS = ("【标准气测试】", "[TEST GAS] ")
+_ON_TEST_GAS = ("，传感器报告正在通标准气测试", ", while the sensor reports test gas")
+
+
+def _word(table: Table, code: str, language: Language) -> str:
+    pair = table.get(code, (code, code))
+    return pair[LANGUAGES.index(language)]
+
+
+def lifeline(name: str, language: Language) -> str:
+    """A lifeline's name."""
+    return _word(LIFELINES, name, language)
+
+
+def hazard(code: str, language: Language) -> str:
+    """What is feared."""
+    return _word(HAZARDS, code, language)
+
+
+def detector(kind: str, language: Language) -> str:
+    """A kind of detector."""
+    return _word(DETECTORS, kind, language)
+
+
+def phase(code: str, language: Language) -> str:
+    """Where an incident stands."""
+    return _word(PHASES, code, language)
+
+
+def alarm_state(code: str, language: Language) -> str:
+    """Where an alarm stands."""
+    return _word(ALARM_STATES, code, language)
+
+
+def grade(level: int, language: Language) -> str:
+    """A grade's word.
+
+    >>> grade(1, "en"), grade(1, "zh"), grade(8, "en")
+    ('Critical', '一级', '8')
+    """
+    found = next((g for g in GRADES if g.level == level), None)
+    if found is None:
+        return str(level)
+    return found.zh if language == "zh" else found.en
+
+
+def reason(code: str, language: Language) -> str:
+    """Why an incident changed."""
+    return _word(REASONS, code, language)
+
+
+def refusal(code: str, language: Language) -> str:
+    """Why somebody's action was not done, as a sentence."""
+    return _word(REFUSALS, code, language)
+
+
+def quantity(value: float | None, unit: str) -> str:
+    """A value with its unit, as many digits as a person reads.
+
+    >>> quantity(23.456789, "%LEL"), quantity(1234567.8, "Pa"), quantity(None, "kPa"), quantity(3, "1")
+    ('23.46 %LEL', '1234568 Pa', '–', '3')
+    """
+    if value is None:
+        return "–"
+    digits = 0 if abs(value) >= 1000 else 4
+    text = f"{value:.{digits}f}" if digits == 0 else f"{value:.{digits}g}"
+    return text if unit in ("", "1") else f"{text} {unit}"
+
+
+def explain(finding: Finding, language: Language) -> str:
+    """Why the detector fired, in one sentence without its full stop.
+
+    >>> f = Finding(id="1", phase="raised", zone="z", asset="a", lifeline="gas", channel="a/ch4", rule="r",
+    ...     detector="threshold", hazard="gas-leak", grade=1, onset_ms=0, at_ms=0, received_ms=0,
+    ...     code="above-limit", value=23.4, unit="%LEL", limit=20.0, limit_id="gas.ch4.alarm")
+    >>> explain(f, "en")
+    'a/ch4: 23.4 %LEL is above the limit of 20 %LEL (gas.ch4.alarm)'
+    """
+    pair = EXPLANATIONS.get(finding.code, _OTHER)
+    sentence = pair[LANGUAGES.index(language)].format(
+        value=quantity(finding.value, finding.unit),
+        limit=quantity(finding.limit, finding.unit),
+        rule=finding.rule,
+    )
+    if finding.quality & Quality.TEST_GAS:
+        sentence += _ON_TEST_GAS[LANGUAGES.index(language)]
+    source = f" ({finding.limit_id})" if finding.limit_id else ""
+    if language == "zh":
+        source = source.replace(" (", "（").replace(")", "）")
+        return f"{finding.channel}：{sentence}{source}"
+    return f"{finding.channel}: {sentence}{source}"
+
+
+def headline(
+    finding: Finding, asset_title: str, language: Language, *, reason: str = "opened"
+) -> str:
+    """One line for a list or a push: how grave, what, where.
+
+    >>> f = Finding(id="1", phase="raised", zone="z", asset="a", lifeline="gas", channel="a/ch4", rule="r",
+    ...     detector="threshold", hazard="gas-leak", grade=1, onset_ms=0, at_ms=0, received_ms=0)
+    >>> headline(f, "Well 7", "en"), headline(f, "7 号井", "zh")
+    ('Critical gas alarm: Gas leak at Well 7', '一级燃气报警：7 号井 燃气泄漏')
+    """
+    at = LANGUAGES.index(language)
+    name = lifeline(finding.lifeline, language)
+    return _HEADLINES.get(reason, _HEADLINES["opened"])[at].format(
+        mark=(_EXERCISE[at] if finding.drill else "")
+        + (_TEST_GAS[at] if finding.quality & Quality.TEST_GAS else ""),
+        grade=grade(finding.grade, language),
+        lifeline=name.lower() if language == "en" else name,
+        hazard=hazard(finding.hazard, language),
+        asset=asset_title or finding.asset,
+    )
