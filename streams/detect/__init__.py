@@ -1,0 +1,1 @@
+"""Readings to findings: the worker that alarms depend on, and that depends on nothing but Kafka."""

@@ -1,0 +1,1 @@
+"""How a partition's state is made anew: the newest snapshot, and the records since."""
