@@ -1,0 +1,397 @@
+"""The console's web server: reads requests, asks the database, writes answers.  A shell.
+
+Everything that decides stands in ``gate``, ``pages`` and ``api``; here are sockets, clocks, randomness
+and limits on every wait.
+"""
+
+import asyncio
+import contextlib
+import secrets
+import socket
+from collections.abc import Awaitable, Callable, Iterator
+from dataclasses import replace
+from functools import partial
+from http.cookies import CookieError, SimpleCookie
+from importlib.resources import files
+from urllib.parse import parse_qsl
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+import structlog
+import uvicorn
+from fastapi import FastAPI, Request, Response
+from fastapi.staticfiles import StaticFiles
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from psycopg import Connection
+from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from alerting.console import gate, pages, sessions, store
+from alerting.console.gate import Route
+from alerting.console.routes import ROUTES, describe
+from alerting.console.sessions import Sender, Session
+from alerting.console.visit import Answer, Call, Problem, Site
+from alerting.ledger.store import Contended, contended
+from alerting.notices import Desk
+from lifeline import telemetry
+from lifeline.catalog import Catalog
+from lifeline.config import ConfigError, Settings
+from lifeline.db import Database
+from lifeline.errors import Unavailable
+from lifeline.store import CatalogFile
+from lifeline.telemetry import Health
+
+Log = structlog.stdlib.BoundLogger
+BODY_BYTES_MAX = 64 * 1024
+BODY_S = 10.0
+HASHES_AT_ONCE = 2
+"""Each takes a core and 64 MB for some 60 ms; more at once would starve the rest of the chain."""
+HASH_WAIT_S = 5.0
+TRIES = 5
+PRUNE_S = 60.0
+CHECK_S = 2.0
+HEADERS = ("accept-language", "x-csrf-token", "if-match", "if-none-match", "idempotency-key")
+
+
+def make_site(settings: Settings, catalog: Catalog) -> Site:
+    """What every request shares; raises ConfigError."""
+    templates = Environment(
+        loader=PackageLoader("alerting.console"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        auto_reload=False,
+    )
+    try:
+        zone = ZoneInfo(settings.console.timezone)
+    except (ZoneInfoNotFoundError, ValueError) as error:
+        raise ConfigError(
+            f"console.timezone {settings.console.timezone!r} is not known: write one like Asia/Shanghai."
+        ) from error
+    return Site(settings, catalog, templates, zone, Desk(catalog, settings.router))
+
+
+def create_app(site: Site, database: Database, log: Log) -> FastAPI:
+    """The application: every route of ``routes.ROUTES``, sign-in, static files, headers."""
+    app = FastAPI(
+        title="Urban Lifeline",
+        description="Incidents, their evidence and what was done about them.",
+        version="1",
+        docs_url=None,
+        redoc_url=None,
+        openapi_url="/api/v1/openapi.json",
+    )
+    console = app.state.console = _Console(site, database, log)
+    for route in ROUTES:
+        app.add_api_route(
+            route.path,
+            partial(console.serve, route),
+            methods=[route.method],
+            include_in_schema=bool(route.document),
+            openapi_extra=route.document or None,
+            response_model=None,
+            name=f"{route.method} {route.path}",
+            operation_id=route.document.get("operationId"),
+        )
+        if route.method == "GET":
+            # Whatever previews a link asks with HEAD; the server leaves the body out.
+            serve = partial(console.serve, route)
+            app.add_api_route(route.path, serve, methods=["HEAD"], include_in_schema=False)
+    app.add_api_route("/login", console.sign_in, methods=["POST"], include_in_schema=False)
+    static = files("alerting.console") / "static"
+    app.mount("/static", StaticFiles(directory=str(static)), name="static")
+    app.add_exception_handler(HTTPException, console.on_http)
+    app.openapi = partial(describe, app)  # type: ignore[method-assign]
+    app.add_middleware(_Headers, headers=dict(sessions.security_headers(is_secure=site.is_secure)))
+    return app
+
+
+class _Headers:
+    """Puts the security headers on every response, also on those that the framework makes."""
+
+    def __init__(self, app: ASGIApp, headers: dict[str, str]) -> None:
+        self._app = app
+        self._headers = [(k.lower().encode(), v.encode()) for k, v in headers.items()]
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        is_static = scope["path"].startswith("/static/")
+        keeping = b"public, max-age=300" if is_static else b"no-store"
+
+        async def with_headers(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                message["headers"] = [
+                    *message["headers"],
+                    *self._headers,
+                    (b"cache-control", keeping),
+                ]
+            await send(message)
+
+        await self._app(scope, receive, with_headers)
+
+
+class _Console:
+    """The endpoints; holds what they share: the site, the database, the queue for password checks."""
+
+    def __init__(self, site: Site, database: Database, log: Log) -> None:
+        self._site = site
+        self._database = database
+        self._log = log
+        self._hashing = asyncio.Semaphore(HASHES_AT_ONCE)
+
+    def renew(self, catalog: Catalog) -> None:
+        """Goes on with another catalog; requests that are under way end with the one they began with."""
+        desk = Desk(catalog, self._site.settings.router)
+        self._site = replace(self._site, catalog=catalog, desk=desk)
+        self._log.info("catalog taken over", catalog=catalog.digest)
+
+    async def serve(self, route: Route, request: Request) -> Response:
+        """One request through the gate, in one transaction."""
+        return await self._guarded(request, partial(self._through, route))
+
+    async def _guarded(
+        self, request: Request, body: Callable[[Call], Awaitable[Answer]]
+    ) -> Response:
+        try:
+            call = await read_call(request)
+        except ClientDisconnect:
+            return Response(status_code=400)
+        except Problem as problem:
+            call = _bare_call(request)
+            return _response(gate.away(self._site, call, problem.key, problem.status))
+        try:
+            return _response(await body(call))
+        except Unavailable as error:
+            self._log.warning("database away", path=call.path, error=str(error))
+            return _response(gate.away(self._site, call))
+        except Exception:
+            self._log.exception("request failed", path=call.path)
+            return _response(gate.away(self._site, call, "problem.500", 500))
+
+    async def _through(self, route: Route, call: Call) -> Answer:
+        nonce, site = secrets.token_urlsafe(24), self._site
+
+        def work(connection: Connection) -> Answer:
+            return gate.answer(store.Connected(connection, site.desk), route, call, site, nonce)
+
+        for tries_left in reversed(range(TRIES)):
+            try:
+                answer = await self._database.run(contended(work))
+                break
+            except Contended:
+                # The router or another seat changed the same rows; everything was rolled back.
+                if tries_left == 0:
+                    return gate.away(self._site, call)
+        if answer.status == 403:
+            telemetry.security_events.labels("console-forbidden").inc()
+            self._log.warning("request refused", path=call.path, address=call.address)
+        return answer
+
+    async def sign_in(self, request: Request) -> Response:
+        """POST /login: count the attempt, check the password outside any transaction, begin a session."""
+        return await self._guarded(request, self._sign_in)
+
+    async def _sign_in(self, call: Call) -> Answer:
+        site = self._site
+        seat = call.cookies.get(sessions.seat_cookie(is_secure=site.is_secure), "")[:128]
+        name = sessions.login_name(call.form.get("name", ""))
+        password = call.form.get("password", "")[: sessions.PASSWORD_MAX]
+        refused = await self._through(pages.LOGIN_ALLOWED, call)
+        if refused.status != 204:
+            return refused
+        challenge = await self._database.run(
+            lambda connection: store.challenge(connection, name, call.address, seat)
+        )
+        if challenge.wait_ms > 0:
+            self._note_failure("login-waiting", name, call)
+            return await self._through(pages.login_failed(429, challenge.wait_ms), call)
+        try:
+            async with asyncio.timeout(HASH_WAIT_S):
+                await self._hashing.acquire()
+        except TimeoutError:
+            return gate.away(site, call, "problem.busy", 503)
+        try:
+            is_right = await asyncio.to_thread(store.fits, challenge.password, password)
+        finally:
+            self._hashing.release()
+        if not is_right:
+            self._note_failure("login-failed", name, call)
+            return await self._through(pages.login_failed(401, 0), call)
+        old = call.cookies.get(sessions.session_cookie(is_secure=site.is_secure), "")
+
+        def begin(connection: Connection) -> tuple[str, str, Session]:
+            store.forgive(connection, challenge.keys)
+            return store.begin_session(connection, name, old, seat)
+
+        begun = await self._database.run(begin)
+        self._log.info("signed in", name=name, address=call.address)
+        return pages.signed_in(site, call, *begun[:2])
+
+    def _note_failure(self, reason: str, name: str, call: Call) -> None:
+        telemetry.security_events.labels(reason).inc()
+        self._log.warning("sign-in failed", reason=reason, name=name, address=call.address)
+
+    async def on_http(self, request: Request, error: Exception) -> Response:
+        """404 and 405 of the framework, as sentences."""
+        assert isinstance(error, HTTPException)
+        status = error.status_code if error.status_code in (400, 404, 405) else 400
+        route = pages.problem_route(status, request.url.path)
+        response = await self._guarded(
+            # As if it only looked: a sentence needs no token, whatever was tried.
+            request,
+            lambda call: self._through(route, replace(call, method="GET")),
+        )
+        for key, value in (error.headers or {}).items():
+            response.headers.setdefault(key, value)
+        return response
+
+
+async def read_call(request: Request) -> Call:
+    """The request as facts; raises Problem when it is too large, too slow or holds what no text holds."""
+    body = b""
+    try:
+        async with asyncio.timeout(BODY_S):
+            async for part in request.stream():
+                body += part
+                if len(body) > BODY_BYTES_MAX:
+                    raise Problem(413)
+    except TimeoutError as error:
+        raise Problem(400) from error
+    call = _bare_call(request, body)
+    texts = [*call.params.values(), *call.query, *call.query.values(), *call.form.values()]
+    texts += [*call.cookies.values(), *call.headers.values(), call.path]
+    if any("\0" in one for one in texts):
+        raise Problem(400)
+    return call
+
+
+def _bare_call(request: Request, body: bytes = b"") -> Call:
+    headers = request.headers
+    form: dict[str, str] = {}
+    if headers.get("content-type", "").startswith("application/x-www-form-urlencoded"):
+        with contextlib.suppress(ValueError):
+            form = dict(
+                parse_qsl(
+                    body.decode("utf-8", "replace"), keep_blank_values=True, max_num_fields=20
+                )
+            )
+    jar: SimpleCookie = SimpleCookie()
+    with contextlib.suppress(CookieError):
+        jar.load(headers.get("cookie", "")[:8192])
+    return Call(
+        method="GET" if request.method == "HEAD" else request.method,
+        path=request.url.path,
+        address=request.client.host if request.client else "",
+        sender=Sender(
+            headers.get("host", ""), headers.get("origin", ""), headers.get("sec-fetch-site", "")
+        ),
+        params={str(k): str(v) for k, v in request.path_params.items()},
+        query=dict(list(request.query_params.items())[:20]),
+        form=form,
+        cookies={name: morsel.value for name, morsel in jar.items()},
+        headers={name: headers.get(name, "")[:1024] for name in HEADERS},
+        body=body,
+        is_api=request.url.path.startswith("/api/"),
+    )
+
+
+def _response(answer: Answer) -> Response:
+    response = Response(answer.body, answer.status, media_type=answer.kind)
+    for key, value in answer.headers:
+        response.headers.append(key, value)
+    return response
+
+
+class _Server(uvicorn.Server):
+    """uvicorn without its signal handlers: the command has its own."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """The listening socket; raises ConfigError when it cannot be had."""
+    try:
+        listener = socket.create_server((host, port), backlog=256)
+    except OSError as error:
+        raise ConfigError(
+            f"console: {host}:{port} cannot be listened on ({error.strerror})."
+            " Set console.port or LIFELINE_CONSOLE_PORT."
+        ) from error
+    # Accepted sockets inherit it; without, head and body of an answer are 40 ms apart.
+    listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    return listener
+
+
+async def run(
+    settings: Settings, catalog: Catalog, health: Health, log: Log, stop: asyncio.Event
+) -> None:
+    """Serves until ``stop``; raises Unavailable when PostgreSQL is not there at start, ConfigError."""
+    site = make_site(settings, catalog)
+    database = Database(settings.postgres)
+    listener: socket.socket | None = None
+    try:
+        await database.run(
+            lambda connection: store.forget_old(connection, settings.console.session_h)
+        )
+        app = create_app(site, database, log)
+        listener = listen(settings.console.host, settings.console.port)
+        server = _Server(
+            uvicorn.Config(
+                app,
+                log_config=None,
+                access_log=False,
+                server_header=False,
+                timeout_keep_alive=15,
+                timeout_graceful_shutdown=3,
+                limit_concurrency=200,
+                h11_max_incomplete_event_size=16 * 1024,
+                lifespan="off",
+            )
+        )
+        host, port = listener.getsockname()[:2]
+        log.info("console listens", url=f"http://{host}:{port}/")
+        serving = asyncio.create_task(server.serve(sockets=[listener]))
+        keeping = asyncio.create_task(_keep(settings, database, health, log))
+        watching = asyncio.create_task(_watch(settings, catalog, app.state.console))
+        stopping = asyncio.create_task(stop.wait())
+        await asyncio.wait({serving, stopping}, return_when=asyncio.FIRST_COMPLETED)
+        server.should_exit = True
+        for task in (keeping, watching, stopping):
+            task.cancel()
+        await serving
+    finally:
+        if listener is not None:
+            listener.close()
+        database.close()
+
+
+async def _watch(settings: Settings, catalog: Catalog, console: _Console) -> None:
+    """Takes over another compiled catalog when one is put in its place."""
+    file = CatalogFile(settings.catalog.compiled)
+    while True:
+        await asyncio.sleep(CHECK_S)
+        newer = file.newer(catalog)
+        if newer is not None:
+            console.renew(catalog := newer)
+
+
+async def _keep(settings: Settings, database: Database, health: Health, log: Log) -> None:
+    """Says whether the database answers, and once a minute removes what has run out."""
+    pruned_s = asyncio.get_running_loop().time()
+    while True:
+        try:
+            await database.run(lambda connection: connection.execute("select 1"), CHECK_S * 2)
+            health.problem = ""
+            if asyncio.get_running_loop().time() - pruned_s > PRUNE_S:
+                pruned_s = asyncio.get_running_loop().time()
+                await database.run(lambda c: store.forget_old(c, settings.console.session_h))
+        except Unavailable as error:
+            if not health.problem:
+                log.warning("database away", error=str(error))
+            health.problem = str(error)
+        await asyncio.sleep(CHECK_S)

@@ -1,0 +1,234 @@
+"""The frame of every page and the list: ages, bands, cards, with every word chosen.  Pure."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from alerting.console.evidence import moment
+from alerting.console.records import Feed
+from alerting.console.sessions import safe_next
+from alerting.console.visit import Visit
+from alerting.console.words import Language, age
+from alerting.desk.rows import Summary
+from lifeline import words
+from lifeline.catalog import Catalog, Title
+from lifeline.model import GRADE_FAULT, GRADES, Grade
+
+WARNING_S = 120.0
+"""How long before the end of an idle session the page says so."""
+SYSTEM = ("", "router", "system", "timer")
+BANDS = ("open", "acknowledged", "watching", "closed")
+
+
+@dataclass(slots=True, frozen=True)
+class FeedView:
+    """How old a lifeline's data are, and whether they still tell the present."""
+
+    title: str
+    words: str
+    is_stale: bool
+
+
+@dataclass(slots=True, frozen=True)
+class Frame:
+    """What surrounds every page."""
+
+    feeds: Sequence[FeedView]
+    stopped: str
+    """Names of the lifelines without fresh data; '' when all are fresh."""
+    at: str
+    here: str
+    other: Language
+    expiring: str
+    refresh: str
+
+
+@dataclass(slots=True, frozen=True)
+class Card:
+    """An incident in the list."""
+
+    id: str
+    grade: Grade
+    headline: str
+    lifeline: str
+    asset: str
+    words: Sequence[str]
+    age: str
+    onset: str
+    onset_iso: str
+    is_drill: bool
+    is_stale: bool
+    """Whether its lifeline's data have stopped: what it shows is then the past."""
+
+
+@dataclass(slots=True, frozen=True)
+class Band:
+    """Incidents in one phase."""
+
+    name: str
+    cards: Sequence[Card]
+
+
+def title(named: Title, name: str, language: Language) -> str:
+    """A title in the wanted language, else in the other, else the name."""
+    first, second = (named.zh, named.en) if language == "zh" else (named.en, named.zh)
+    return first or second or name
+
+
+def grade_of(level: int) -> Grade:
+    """The row of the grading table; a level that it lacks shows as itself."""
+    for grade in GRADES:
+        if grade.level == level:
+            return grade
+    return Grade(level, str(level), str(level), "#6B7280", "○")
+
+
+def lifeline_title(catalog: Catalog, name: str, language: Language) -> str:
+    """The name of a lifeline for people."""
+    for one in catalog.head.lifelines:
+        if one.name == name and (one.title.zh or one.title.en):
+            return title(one.title, name, language)
+    return words.lifeline(name, language)
+
+
+def asset_title(catalog: Catalog, name: str, language: Language) -> str:
+    """The name of an asset for people."""
+    asset = catalog.asset(name)
+    return name if asset is None else title(asset.title, name, language)
+
+
+def frame(visit: Visit, refresh: str) -> Frame:
+    """Ages, banner and the rest of the frame."""
+    pulse, console = visit.pulse, visit.site.settings.console
+    feeds, stopped = feed_views(visit)
+    expiring = ""
+    if visit.session is not None:
+        left_s = console.idle_s - (pulse.now_ms - visit.session.seen_ms) / 1000.0
+        # Only a page that refreshes itself gets here with little time left: others have just been used.
+        if left_s < min(WARNING_S, console.idle_s / 3) and "auto" in visit.call.query:
+            expiring = age(left_s, visit.language)
+    return Frame(
+        feeds=feeds,
+        stopped=("、" if visit.language == "zh" else ", ").join(stopped),
+        at=moment(pulse.now_ms, visit.site.zone),
+        here=here(visit),
+        other="en" if visit.language == "zh" else "zh",
+        expiring=expiring,
+        refresh=refresh,
+    )
+
+
+def here(visit: Visit) -> str:
+    """The address of this page without what was said only once."""
+    call = visit.call
+    kept = "&".join(f"{k}={v}" for k, v in call.query.items() if k not in ("auto", "lang"))
+    path = call.path if call.method == "GET" else "/"
+    if path == "/login":
+        return f"/login?next={safe_next(call.query.get('next', '/'))}"
+    return safe_next(f"{path}?{kept}" if kept else path)
+
+
+def feed_age_s(visit: Visit, feed: Feed) -> float:
+    """How old the newest stored data of a lifeline are.
+
+    Old values received just now, and new values received long ago, are both not the present.
+    """
+    return max(0.0, (visit.pulse.now_ms - min(feed.newest_ms, feed.received_ms)) / 1000.0)
+
+
+def is_stopped(visit: Visit, feed: Feed) -> bool:
+    """Whether a lifeline's data no longer tell the present."""
+    return feed_age_s(visit, feed) > visit.site.settings.console.stale_after_s
+
+
+def feed_views(visit: Visit) -> tuple[Sequence[FeedView], Sequence[str]]:
+    """The age of each lifeline's data, and the names of those that have stopped."""
+    known = {feed.lifeline: feed for feed in visit.pulse.feeds}
+    shown: list[FeedView] = []
+    stopped: list[str] = []
+    for one in visit.site.catalog.head.lifelines:
+        if one.name == "canary":
+            continue
+        name = lifeline_title(visit.site.catalog, one.name, visit.language)
+        feed = known.get(one.name)
+        if feed is None:
+            shown.append(FeedView(name, visit.say("feed.never"), is_stale=True))
+            stopped.append(name)
+            continue
+        old_s, is_stale = feed_age_s(visit, feed), is_stopped(visit, feed)
+        key = "feed.stale" if is_stale else "feed.fresh"
+        shown.append(FeedView(name, visit.say(key, age=age(old_s, visit.language)), is_stale))
+        if is_stale:
+            stopped.append(name)
+    return shown, stopped
+
+
+def headline(catalog: Catalog, one: Summary, language: Language) -> str:
+    """What and where, in one line."""
+    return words.headline(one.lead, asset_title(catalog, one.asset, language), language)
+
+
+def card(visit: Visit, one: Summary) -> Card:
+    """An incident as the list shows it."""
+    catalog, language = visit.site.catalog, visit.language
+    more = [visit.say("incident.alarms", n=one.alarms)] if one.alarms > 1 else []
+    if one.episode > 1:
+        more.append(visit.say("incident.episode", n=one.episode))
+    if one.acknowledged_by and one.phase in ("acknowledged", "watching"):
+        more.append(visit.say("incident.by", name=one.acknowledged_by))
+    if one.drill:
+        more.append(visit.say("incident.drill"))
+    if is_past(one):
+        more.append(visit.say("incident.late"))
+    is_closed = one.phase == "closed"
+    feed = next(
+        (one_feed for one_feed in visit.pulse.feeds if one_feed.lifeline == one.lifeline), None
+    )
+    start_ms = (one.closed_ms or one.updated_ms) if is_closed else one.onset_ms
+    old = age((visit.pulse.now_ms - start_ms) / 1000.0, language)
+    onset = moment(one.onset_ms, visit.site.zone)
+    lasting = visit.say("incident.closed-at" if is_closed else "incident.age", age=old)
+    if is_past(one) and not is_closed:
+        # Nobody knows whether it still lasts: the day is all that can be said.
+        lasting = visit.say("incident.on", at=onset[5:10])
+    return Card(
+        id=one.id,
+        grade=grade_of(one.grade),
+        headline=headline(catalog, one, language),
+        lifeline=lifeline_title(catalog, one.lifeline, language),
+        asset=asset_title(catalog, one.asset, language),
+        words=more,
+        age=lasting,
+        onset=onset[5:19],
+        onset_iso=iso(one.onset_ms),
+        is_drill=one.drill,
+        is_stale=not is_closed and (feed is None or is_stopped(visit, feed)),
+    )
+
+
+def is_device(one: Summary) -> bool:
+    """Whether the incident is about a sensor or its data, not about the city."""
+    return one.grade >= GRADE_FAULT
+
+
+def is_past(one: Summary) -> bool:
+    """Whether only back-filled readings speak of it, so that nobody was told.
+
+    ``Summary.lane`` is of the finding that opened it; a live one that joins later takes the lead.
+    """
+    return one.lead.lane == "historical"
+
+
+def is_person(actor: str) -> bool:
+    """Whether a history's actor is somebody, not the router."""
+    return actor not in SYSTEM
+
+
+def bands(visit: Visit, rows: Sequence[Summary]) -> Sequence[Band]:
+    """The list's bands in their fixed order."""
+    return [Band(name, [card(visit, one) for one in rows if one.phase == name]) for name in BANDS]
+
+
+def iso(at_ms: int) -> str:
+    """A moment for machines."""
+    return datetime.fromtimestamp(at_ms / 1000.0, UTC).isoformat(timespec="seconds")

@@ -1,0 +1,115 @@
+"""One request as facts, who makes it, and what is answered.  Pure: the shell reads and writes."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import tzinfo
+from typing import Any
+
+import msgspec
+from jinja2 import Environment
+
+from alerting.console import sessions
+from alerting.console.records import Pulse
+from alerting.console.sessions import Sender, Session
+from alerting.console.words import Language, text
+from alerting.notices import Desk
+from lifeline.catalog import Catalog
+from lifeline.config import Settings
+
+HTML, JSON, PROBLEM = "text/html; charset=utf-8", "application/json", "application/problem+json"
+
+
+@dataclass(slots=True, frozen=True)
+class Site:
+    """What is the same for every request."""
+
+    settings: Settings
+    catalog: Catalog
+    templates: Environment
+    zone: tzinfo
+    """The city's time, in which pages speak."""
+    desk: Desk
+    """What the notices of an action need."""
+
+    @property
+    def is_secure(self) -> bool:
+        """Whether cookies are for TLS only."""
+        return self.settings.console.secure_cookie
+
+
+@dataclass(slots=True, frozen=True)
+class Call:
+    """A request as read: everything text, nothing checked but its size and that no NUL is in it."""
+
+    method: str
+    path: str
+    address: str
+    sender: Sender
+    params: Mapping[str, str] = field(default_factory=dict)
+    query: Mapping[str, str] = field(default_factory=dict)
+    form: Mapping[str, str] = field(default_factory=dict)
+    cookies: Mapping[str, str] = field(default_factory=dict)
+    headers: Mapping[str, str] = field(default_factory=dict)
+    body: bytes = b""
+    is_api: bool = False
+
+
+@dataclass(slots=True, frozen=True)
+class Visit:
+    """A request together with who makes it, in which language, and how old the data are."""
+
+    site: Site
+    call: Call
+    pulse: Pulse
+    language: Language
+    session: Session | None
+    form: str
+    """What the hidden field of this visitor's forms must say."""
+
+    def say(self, key: str, **values: object) -> str:
+        """Words in the visitor's language."""
+        return text(key, self.language, **values)
+
+
+class Answer(msgspec.Struct, frozen=True):
+    """What goes back."""
+
+    status: int
+    body: bytes = b""
+    kind: str = HTML
+    headers: tuple[tuple[str, str], ...] = ()
+
+
+class Problem(Exception):
+    """A request that is not carried out: status and the sentence, as a key of the words."""
+
+    def __init__(self, status: int, key: str = "", note: str = "", **values: object) -> None:
+        super().__init__(key or str(status))
+        self.status = status
+        self.key = key or f"problem.{status}"
+        self.note = note
+        """What the person had written, so that it is not lost."""
+        self.values = values
+
+
+def language_of(site: Site, call: Call) -> Language:
+    """The language to answer in; ``?lang=`` holds for one page, the cookie until it is changed."""
+    asked = call.query.get("lang", "")
+    chosen = asked if asked in ("zh", "en") else call.cookies.get("lifeline-lang", "")
+    return sessions.preferred(
+        chosen, site.settings.console.language, call.headers.get("accept-language", "")
+    )
+
+
+def redirect(path: str, cookies: tuple[str, ...] = ()) -> Answer:
+    """Sends the browser on with GET; ``path`` must be one of our own."""
+    assert path.startswith("/")
+    assert not path.startswith("//")
+    headers = (("Location", path), *(("Set-Cookie", value) for value in cookies))
+    return Answer(303, headers=headers)
+
+
+def as_json(value: Any, status: int = 200, *, etag: str = "") -> Answer:
+    """A JSON answer; ``etag`` is the revision of what is shown."""
+    headers = (("ETag", etag),) if etag else ()
+    return Answer(status, msgspec.json.encode(value), JSON, headers)

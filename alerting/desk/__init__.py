@@ -1,0 +1,1 @@
+"""What the duty desk reads and does."""

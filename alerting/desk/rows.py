@@ -1,0 +1,114 @@
+"""Incidents as the duty desk reads them.  Pure."""
+
+import msgspec
+
+from alerting.alarms import Stage, State
+from alerting.incidents import Phase
+from lifeline.model import Finding, Lane
+
+
+class Summary(msgspec.Struct, frozen=True, kw_only=True):
+    """One line of the queue; times in unix ms."""
+
+    id: str
+    asset: str
+    zone: str
+    lifeline: str
+    hazard: str
+    drill: bool
+    episode: int
+    phase: Phase
+    grade: int
+    lane: Lane
+    revision: int
+    onset_ms: int
+    opened_ms: int
+    updated_ms: int
+    acknowledged_by: str
+    acknowledged_ms: int | None
+    calm_ms: int | None
+    closed_by: str
+    closed_ms: int | None
+    overridden: bool
+    is_active: bool
+    alarms: int
+    """How many alarms belong to it, or did."""
+    lead: Finding
+    """What explains it."""
+
+
+class AlarmRow(msgspec.Struct, frozen=True):
+    """One alarm of an incident."""
+
+    key: str
+    channel: str
+    detector: str
+    hazard: str
+    state: State
+    grade: int
+    since_ms: int
+
+
+class FindingRow(msgspec.Struct, frozen=True):
+    """One excursion of an incident, with its first record."""
+
+    id: str
+    alarm: str
+    stage: Stage
+    lane: Lane
+    cleared_ms: int | None
+    last_ms: int
+    finding: Finding
+
+
+class NoticeRow(msgspec.Struct, frozen=True):
+    """One notice and how far it came: ``waiting``, ``leased``, ``delivered`` or ``dead``."""
+
+    id: int
+    incident: str
+    target: str
+    reason: str
+    kind: str
+    state: str
+    attempts: int
+    last_code: str
+    last_ms: int | None
+    delivered_ms: int | None
+    key: str
+    body: bytes
+
+
+class AuditRow(msgspec.Struct, frozen=True):
+    """One line of what was done."""
+
+    id: int
+    at_ms: int
+    actor: str
+    action: str
+    reason: str
+    note: str
+    channel: str
+    revision: int
+
+
+class Detail(msgspec.Struct, frozen=True):
+    """One incident with everything that belongs to it."""
+
+    summary: Summary
+    alarms: tuple[AlarmRow, ...]
+    findings: tuple[FindingRow, ...]
+    notices: tuple[NoticeRow, ...]
+    audit: tuple[AuditRow, ...]
+
+
+class Outcome(msgspec.Struct, frozen=True):
+    """What became of an action; ``code`` is a key of ``lifeline.words``.
+
+    Where it was refused, ``actor`` and ``at_ms`` say who changed the incident last, and when.
+    """
+
+    is_done: bool
+    code: str
+    summary: Summary | None
+    actor: str
+    at_ms: int

@@ -1,0 +1,200 @@
+"""Reading the queue, and acting on it, for console and commands.  A shell.
+
+Every function works in the transaction of the connection that it is given.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+from psycopg import Connection
+
+from alerting import incidents, store
+from alerting.desk.rows import (
+    AlarmRow,
+    AuditRow,
+    Detail,
+    FindingRow,
+    NoticeRow,
+    Outcome,
+    Summary,
+)
+from alerting.engine import Act, Action
+from alerting.ledger.store import contended
+from alerting.notices import Desk
+from lifeline.model import Finding
+
+__all__ = [
+    "Action",
+    "Outcome",
+    "act",
+    "dead_letters",
+    "incident_detail",
+    "list_incidents",
+    "resend",
+]
+
+LIVE = ("open", "acknowledged", "watching")
+ROWS_MAX = 500
+"""Findings, notices and audit lines of one incident that leave the database, the newest of each."""
+
+_finding = msgspec.json.Decoder(Finding)
+
+_SUMMARY = (
+    "select i.id, i.asset, i.zone, i.lifeline, i.hazard, i.drill, i.episode, i.phase, i.grade, i.lane,"
+    " i.revision, i.onset_ms, i.opened_ms, i.updated_ms, i.acknowledged_by, i.acknowledged_ms,"
+    " i.calm_ms, i.closed_by, i.closed_ms, i.overridden, i.is_active,"
+    " (select count(*) from membership m where m.incident = i.id), i.lead::text from incident i"
+)
+_LISTED = (
+    _SUMMARY
+    + " where i.phase = any(%(phases)s) and case when %(lifeline)s = '' then i.lifeline <> 'canary'"
+    " else i.lifeline = %(lifeline)s end and coalesce(i.closed_ms, %(since)s) >= %(since)s"
+    " order by array_position(array['open', 'acknowledged', 'watching', 'closed'], i.phase),"
+    # Of one grade, what nobody was told (back-filled readings alone speak of it) comes last.
+    " i.closed_ms desc nulls first, i.grade, i.told is null, i.onset_ms, i.id limit %(limit)s"
+)
+_NOTICE = (
+    "select o.id, o.incident, o.target, o.reason, o.kind, case"
+    " when o.delivered_at is not null then 'delivered' when o.dead_at is not null then 'dead'"
+    " when o.leased_until > clock_timestamp() then 'leased' else 'waiting' end, o.attempts, o.last_code,"
+    " (extract(epoch from o.last_at) * 1000)::int8, (extract(epoch from o.delivered_at) * 1000)::int8,"
+    " o.key, o.body from outbox o"
+)
+
+
+_ONE = _SUMMARY + " where i.id = %s"
+_NOTICES = _NOTICE + " where o.incident = %s order by o.id desc limit %s"
+_DEAD = _NOTICE + " where o.dead_at is not null order by o.id desc limit %s"
+
+
+def list_incidents(
+    connection: Connection,
+    *,
+    phases: Sequence[str] = LIVE,
+    lifeline: str = "",
+    closed_since_ms: int = 0,
+    limit: int = 200,
+) -> list[Summary]:
+    """The queue: open before acknowledged before watching, the gravest and then the oldest first.
+
+    Closed ones, where asked for, the newest first.  The canary's are left out unless they are asked for
+    by name.
+    """
+    rows = connection.execute(
+        _LISTED,
+        {
+            "phases": list(phases),
+            "lifeline": lifeline,
+            "since": closed_since_ms,
+            "limit": limit,
+        },
+    ).fetchall()
+    return [_summary(row) for row in rows]
+
+
+def incident_detail(connection: Connection, incident_id: str) -> Detail | None:
+    """One incident, also by the name that a push gave it which was sent while PostgreSQL was away."""
+    summary = _find(connection, incident_id)
+    if summary is None:
+        row = connection.execute(
+            "select incident from finding where would_open = %s and incident <> '' limit 1",
+            (incident_id,),
+        ).fetchone()
+        summary = None if row is None else _find(connection, row[0])
+    if summary is None:
+        return None
+    name = summary.id
+    alarms = connection.execute(
+        "select a.key, a.channel, a.detector, a.hazard, a.state, a.grade, a.since_ms from membership m"
+        " join alarm a on a.key = m.alarm where m.incident = %s order by m.at_ms, a.key",
+        (name,),
+    ).fetchall()
+    findings = connection.execute(
+        "select id, alarm, stage, lane, cleared_ms, last_ms, body::text from finding"
+        " where incident = %s order by onset_ms desc, id limit %s",
+        (name, ROWS_MAX),
+    ).fetchall()
+    notices = connection.execute(_NOTICES, (name, ROWS_MAX)).fetchall()
+    audit = connection.execute(
+        "select id, at_ms, actor, action, reason, note, channel, revision from audit"
+        " where incident = %s order by id desc limit %s",
+        (name, ROWS_MAX),
+    ).fetchall()
+    return Detail(
+        summary,
+        tuple(AlarmRow(*row) for row in alarms),
+        tuple(_finding_row(row) for row in reversed(findings)),
+        tuple(NoticeRow(*row) for row in reversed(notices)),
+        tuple(AuditRow(*row) for row in reversed(audit)),
+    )
+
+
+def _finding_row(row: Sequence[Any]) -> FindingRow:
+    name, alarm, stage, lane, cleared_ms, last_ms, body = row
+    return FindingRow(name, alarm, stage, lane, cleared_ms, last_ms, _finding.decode(body))
+
+
+def _find(connection: Connection, incident_id: str) -> Summary | None:
+    row = connection.execute(_ONE, (incident_id,)).fetchone()
+    return None if row is None else _summary(row)
+
+
+def _summary(row: Sequence[Any]) -> Summary:
+    fields = dict(zip(Summary.__struct_fields__, row, strict=True))
+    fields["lead"] = _finding.decode(fields["lead"])
+    return Summary(**fields)
+
+
+def act(
+    connection: Connection,
+    desk: Desk,
+    incident_id: str,
+    action: Action,
+    *,
+    actor: str,
+    now_ms: int,
+    note: str = "",
+    expected_revision: int | None = None,
+    override: bool = False,
+    channel: str = "console",
+) -> Outcome:
+    """Does it, with its audit row and notices in the same transaction, or says why not.
+
+    ``expected_revision`` is the revision that the actor saw; ``now_ms`` is PostgreSQL's clock.  Raises
+    Contended when the router was changing the same rows: roll back and ask again.
+    """
+    wanted = Act(
+        incident=incident_id,
+        action=action,
+        actor=actor,
+        note=note,
+        expected_revision=expected_revision,
+        override=override,
+        channel=channel,
+    )
+    reason, slice_ = contended(lambda c: store.act(c, desk, wanted, now_ms))(connection)
+    incident = slice_.incidents.get(incident_id)
+    return Outcome(
+        is_done=reason in incidents.DONE,
+        code="closed" if reason is incidents.Reason.CLOSED_ACTIVE else str(reason),
+        summary=_find(connection, incident_id),
+        actor=incident.last_actor if incident else "",
+        at_ms=incident.updated_ms if incident else 0,
+    )
+
+
+def dead_letters(connection: Connection, limit: int = 200) -> list[NoticeRow]:
+    """The notices that their receivers refused, the newest first."""
+    rows = connection.execute(_DEAD, (limit,)).fetchall()
+    return [NoticeRow(*row) for row in rows]
+
+
+def resend(connection: Connection, outbox_id: int) -> bool:
+    """Puts a dead letter back in line, under its old key; False when it is none."""
+    moved = connection.execute(
+        "update outbox set dead_at = null, refusals = 0, due_at = clock_timestamp(), leased_until = null"
+        " where id = %s and dead_at is not null",
+        (outbox_id,),
+    )
+    return moved.rowcount == 1

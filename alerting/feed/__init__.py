@@ -1,0 +1,1 @@
+"""The city's shared feed: every change of an incident onto Kafka."""

@@ -1,0 +1,246 @@
+"""Effects into rows, in the transaction of whoever decided them.  A shell."""
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+
+import msgspec
+import psycopg
+from psycopg import Connection, Cursor
+
+from alerting import notices, routes, slices
+from alerting.alarms import Alarm, Excursion
+from alerting.incidents import Incident, Reason, incident_id
+from alerting.notices import Desk, Push
+from alerting.slices import Effect, Slice
+from lifeline import wire
+from lifeline.errors import Unavailable
+
+CHANNEL = "incident"
+"""NOTIFY carries the incident's id here."""
+DELAY = "delay"
+
+T = TypeVar("T")
+_json = msgspec.json.Encoder().encode
+
+
+class Contended(Unavailable):
+    """Somebody else changed the same rows; the transaction was rolled back and may be run again."""
+
+
+@dataclass(slots=True)
+class Folded:
+    """What a transaction changed, for logs, metrics and whoever has to be woken."""
+
+    opened: list[Incident] = field(default_factory=list)
+    pushes: int = 0
+    changes: int = 0
+
+
+def contended(work: Callable[[Connection], T]) -> Callable[[Connection], T]:
+    """The work, with PostgreSQL's words for a lost race turned into Contended."""
+
+    def run(connection: Connection) -> T:
+        try:
+            return work(connection)
+        except (
+            psycopg.errors.UniqueViolation,
+            psycopg.errors.SerializationFailure,
+            psycopg.errors.DeadlockDetected,
+        ) as error:
+            raise Contended(str(error)) from error
+
+    return run
+
+
+def keep(
+    connection: Connection,
+    desk: Desk,
+    slice_: Slice,
+    before: dict[str, int],
+    effects: Sequence[Effect],
+) -> Folded:
+    """Writes what the effects say; raises Contended when somebody came between."""
+    folded = Folded()
+    pushes: list[Push] = []
+    changed: dict[str, slices.SaveIncident] = {}
+    states: list[tuple[str, bytes]] = []
+    for effect in effects:
+        match effect:
+            case slices.SaveIncident(incident, reason):
+                changed[incident.id] = effect
+                if reason is Reason.OPENED:
+                    folded.opened.append(incident)
+                if incident.lifeline != routes.CANARY:
+                    state = notices.state_of(incident, reason, incident.updated_ms)
+                    states.append((incident.zone, wire.encode_incident(state)))
+            case slices.Tell():
+                pushes += desk.pushes(effect)
+    found = {e.excursion.id for e in effects if isinstance(e, slices.SaveExcursion)}
+    keys = {e.alarm.key for e in effects if isinstance(e, slices.SaveAlarm)}
+    with connection.cursor() as cursor:
+        _keep_incidents(cursor, [slice_.incidents[name] for name in changed], before)
+        _keep_alarms(cursor, [slice_.alarms[key] for key in sorted(keys)], before)
+        _keep_excursions(cursor, [slice_.excursions[name] for name in sorted(found)])
+        _keep_rest(cursor, effects)
+        _keep_pushes(cursor, pushes, slice_)
+        if states:
+            cursor.executemany("insert into incident_change (zone, body) values (%s, %s)", states)
+        if changed:
+            cursor.execute(
+                "select pg_notify(%s, n) from unnest(%s::text[]) n", (CHANNEL, [*changed])
+            )
+    folded.pushes, folded.changes = len(pushes), len(states)
+    return folded
+
+
+_KEEP_INCIDENT = (
+    "insert into incident (id, asset, hazard, drill, episode, phase, zone, lifeline, grade, told, lane,"
+    " lead, onset_ms, opened_ms, updated_ms, is_active, revision, changed_revision, acknowledged_by,"
+    " acknowledged_ms, calm_ms, closed_by, closed_ms, overridden, last_actor) values"
+    " (%(id)s, %(asset)s, %(hazard)s, %(drill)s, %(episode)s, %(phase)s, %(zone)s, %(lifeline)s,"
+    " %(grade)s, %(told)s, %(lane)s, %(lead)s, %(onset_ms)s, %(opened_ms)s, %(updated_ms)s,"
+    " %(is_active)s, %(revision)s, %(changed_revision)s, %(acknowledged_by)s, %(acknowledged_ms)s,"
+    " %(calm_ms)s, %(closed_by)s, %(closed_ms)s, %(overridden)s, %(last_actor)s)"
+    " on conflict (id) do update set phase = excluded.phase, grade = excluded.grade,"
+    " told = excluded.told, lead = excluded.lead, updated_ms = excluded.updated_ms,"
+    " is_active = excluded.is_active, revision = excluded.revision,"
+    " changed_revision = excluded.changed_revision, acknowledged_by = excluded.acknowledged_by,"
+    " acknowledged_ms = excluded.acknowledged_ms, calm_ms = excluded.calm_ms,"
+    " closed_by = excluded.closed_by, closed_ms = excluded.closed_ms,"
+    " overridden = excluded.overridden, last_actor = excluded.last_actor"
+    " where incident.revision = %(before)s"
+)
+_KEEP_ALARM = (
+    "insert into alarm (key, channel, detector, hazard, zone, asset, lifeline, drill, state, grade,"
+    " since_ms, incident, revision) values (%(key)s, %(channel)s, %(detector)s, %(hazard)s, %(zone)s,"
+    " %(asset)s, %(lifeline)s, %(drill)s, %(state)s, %(grade)s, %(since_ms)s, %(incident)s,"
+    " %(revision)s) on conflict (key) do update set state = excluded.state, grade = excluded.grade,"
+    " since_ms = excluded.since_ms, incident = excluded.incident, revision = excluded.revision"
+    " where alarm.revision = %(before)s"
+)
+_KEEP_FINDING = (
+    "insert into finding (id, alarm, stage, lane, grade, onset_ms, last_ms, cleared_ms, due_ms,"
+    " incident, would_open, body) values (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)"
+    " on conflict (id) do update set stage = excluded.stage, lane = excluded.lane,"
+    " last_ms = excluded.last_ms, cleared_ms = excluded.cleared_ms, due_ms = excluded.due_ms,"
+    " incident = excluded.incident, body = excluded.body"
+)
+
+
+def _keep_incidents(
+    cursor: Cursor[Any], incidents: Sequence[Incident], before: dict[str, int]
+) -> None:
+    rows = [
+        {
+            **msgspec.structs.asdict(incident),
+            "lead": _json(incident.lead).decode(),
+            "before": before.get(incident.id, 0),
+        }
+        for incident in incidents
+    ]
+    _compare_and_set(cursor, _KEEP_INCIDENT, rows)
+
+
+def _keep_alarms(cursor: Cursor[Any], alarms: Sequence[Alarm], before: dict[str, int]) -> None:
+    rows = [{**msgspec.structs.asdict(a), "before": before.get(a.key, 0)} for a in alarms]
+    _compare_and_set(cursor, _KEEP_ALARM, rows)
+
+
+def _compare_and_set(cursor: Cursor[Any], query: str, rows: list[dict[str, Any]]) -> None:
+    if not rows:
+        return
+    cursor.executemany(query, rows)
+    if cursor.rowcount != len(rows):
+        raise Contended("a revision has moved on since it was read")
+
+
+def _keep_excursions(cursor: Cursor[Any], excursions: Sequence[Excursion]) -> None:
+    rows = [
+        (
+            e.id,
+            e.alarm,
+            e.stage,
+            e.finding.lane,
+            e.finding.grade,
+            e.finding.onset_ms,
+            e.last_ms,
+            e.cleared_ms,
+            e.due_ms,
+            e.incident,
+            incident_id(e.id),
+            _json(e.finding).decode(),
+        )
+        for e in excursions
+    ]
+    if rows:
+        cursor.executemany(_KEEP_FINDING, rows)
+
+
+def _keep_rest(cursor: Cursor[Any], effects: Iterable[Effect]) -> None:
+    """Memberships, delays and the audit."""
+    joins: list[tuple[str, str, str, int]] = []
+    records: list[tuple[Any, ...]] = []
+    delays: dict[str, slices.Wait | None] = {}
+    for effect in effects:
+        match effect:
+            case slices.Join(incident, alarm, reason, at_ms):
+                joins.append((incident, alarm, str(reason), at_ms))
+            case slices.Record():
+                records.append(tuple(map(_plain, msgspec.structs.astuple(effect))))
+            case slices.Wait(excursion):
+                delays[excursion] = effect
+            case slices.Forget(excursion):
+                delays[excursion] = None
+    if joins:
+        cursor.executemany(
+            "insert into membership (incident, alarm, reason, at_ms) values (%s, %s, %s, %s)"
+            " on conflict do nothing",
+            joins,
+        )
+    gone = [excursion for excursion, wait in delays.items() if wait is None]
+    if gone:
+        cursor.execute("delete from deadline where kind = %s and subject = any(%s)", (DELAY, gone))
+    waits = [
+        (w.excursion, DELAY, w.zone, w.due_ms / 1000.0) for w in delays.values() if w is not None
+    ]
+    if waits:
+        cursor.executemany(
+            "insert into deadline (subject, kind, zone, due_at) values (%s, %s, %s, to_timestamp(%s))"
+            " on conflict (subject, kind) do update set due_at = excluded.due_at",
+            waits,
+        )
+    if records:
+        cursor.executemany(
+            "insert into audit (incident, at_ms, actor, action, reason, note, channel, revision)"
+            " values (%s, %s, %s, %s, %s, %s, %s, %s)",
+            [(row[0], *row[2:]) for row in records],
+        )
+
+
+def _plain(value: object) -> object:
+    """The value as the tables hold it: psycopg would write an enumeration's name."""
+    return str(value) if isinstance(value, Reason) else value
+
+
+def _keep_pushes(cursor: Cursor[Any], pushes: Sequence[Push], slice_: Slice) -> None:
+    rows = [
+        (
+            p.key,
+            p.incident,
+            p.target,
+            p.kind,
+            p.reason,
+            slice_.incidents[p.incident].revision,
+            p.grade,
+            p.body,
+            p.received_ms,
+        )
+        for p in pushes
+    ]
+    if rows:
+        cursor.executemany(
+            "insert into outbox (key, incident, target, kind, reason, revision, grade, body,"
+            " received_ms) values (%s, %s, %s, %s, %s, %s, %s, %s, %s) on conflict (key) do nothing",
+            rows,
+        )

@@ -1,0 +1,1 @@
+"""Notices on their way out: leased, sent, marked, and never lost."""

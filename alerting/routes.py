@@ -1,0 +1,23 @@
+"""Who is told of what: by lifeline and grade, from the settings.  Pure."""
+
+from collections.abc import Iterable
+
+from lifeline.config import Target
+
+CANARY = "canary"
+WATCHDOG = "watchdog"
+"""The target of this name is told of the canary, and of nothing else unless its lifelines say so."""
+
+
+def wants(target: Target, lifeline: str, grade: int) -> bool:
+    """Whether a target is told of incidents of this lifeline and grade."""
+    if grade > target.grade_max:
+        return False
+    if target.lifelines:
+        return lifeline in target.lifelines
+    return (lifeline == CANARY) == (target.name == WATCHDOG)
+
+
+def targets_for(targets: Iterable[Target], lifeline: str, grade: int) -> list[Target]:
+    """The targets to tell, in the order of the settings."""
+    return [target for target in targets if wants(target, lifeline, grade)]
