@@ -1,0 +1,124 @@
+"""The canary: who it is in the catalog, what it says, and when its silence must be announced.  Pure.
+
+One canary lives on every partition.  Its value steps to 1 every ``canary_s`` and back half-way; the step
+is a finding, an incident, and a notice to the watchdog's own receiver: so one arrival proves every stage.
+"""
+
+from dataclasses import dataclass, field
+from itertools import count
+
+from lifeline.catalog import (
+    Asset,
+    Channel,
+    DeviceEntry,
+    Lifeline,
+    Limit,
+    Model,
+    Rule,
+    Source,
+    Title,
+    Zone,
+)
+from lifeline.wire import partition_of
+
+LIFELINE = "canary"
+HAZARD = "canary"
+CHANNEL = "beat"
+
+
+def zone_of(partition: int, partitions: int) -> str:
+    """The first canary zone whose hash falls on that partition.
+
+    >>> from lifeline.wire import partition_of
+    >>> [partition_of(zone_of(p, 3), 3) for p in range(3)]
+    [0, 1, 2]
+    """
+    candidates = (f"canary/{n}" for n in count())
+    return next(zone for zone in candidates if partition_of(zone, partitions) == partition)
+
+
+def device_of(partition: int) -> str:
+    """The canary's device name on a partition."""
+    return f"canary-{partition}"
+
+
+def asset_of(partition: int) -> str:
+    """The canary's asset name on a partition."""
+    return f"canary/partition-{partition}"
+
+
+def source(partitions: int) -> Source:
+    """The canaries as a lifeline of the catalog."""
+    zones = [zone_of(p, partitions) for p in range(partitions)]
+    return Source(
+        lifeline=Lifeline(LIFELINE, Title("自检", "Self-test")),
+        zone=tuple(Zone(zone) for zone in zones),
+        asset=tuple(
+            Asset(asset_of(p), zone, "canary", Title(f"自检通道 {p}", f"Self-test {p}"))
+            for p, zone in enumerate(zones)
+        ),
+        model=(
+            Model(
+                "canary", (Channel(CHANNEL, "canary", "1", -1.0, 2.0, 15.0),), silent_after_s=3600.0
+            ),
+        ),
+        device=tuple(
+            DeviceEntry(device_of(p), zone, asset_of(p), "canary") for p, zone in enumerate(zones)
+        ),
+        limit=(Limit("canary.beat", 0.5, "1", "watchdog", verified=True),),
+        rule=(
+            Rule(
+                id="canary.beat",
+                hazard=HAZARD,
+                grade=4,
+                detector={"kind": "threshold", "side": "above"},
+                quantity="canary",
+                limit="canary.beat",
+            ),
+        ),
+    )
+
+
+@dataclass(slots=True)
+class Watch:
+    """Which partitions' canaries came through, and what has been announced.
+
+    ``heard_ms`` begins at the watch's own start: a chain that never worked is announced too.
+    """
+
+    partitions: int
+    silent_after_ms: int
+    started_ms: int
+    heard_ms: dict[int, int] = field(default_factory=dict)
+    announced: frozenset[int] = frozenset()
+
+    def hear(self, partition: int, now_ms: int) -> None:
+        """A canary of that partition arrived."""
+        assert 0 <= partition < self.partitions
+        self.heard_ms[partition] = now_ms
+
+    def age_ms(self, partition: int, now_ms: int) -> int:
+        """How long that partition has been silent."""
+        return now_ms - self.heard_ms.get(partition, self.started_ms)
+
+    def judge(self, now_ms: int) -> "Verdict | None":
+        """What must be announced now: a change in the set of silent partitions, or None."""
+        silent = frozenset(
+            p for p in range(self.partitions) if self.age_ms(p, now_ms) >= self.silent_after_ms
+        )
+        if silent == self.announced:
+            return None
+        worse = silent - self.announced
+        self.announced = silent
+        since = min((now_ms - self.age_ms(p, now_ms) for p in silent), default=now_ms)
+        return Verdict(bool(worse), tuple(sorted(silent)), since, now_ms)
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """A change worth telling: which partitions are silent, since when; ``is_worse`` or back again."""
+
+    is_worse: bool
+    silent: tuple[int, ...]
+    since_ms: int
+    at_ms: int
