@@ -1,0 +1,148 @@
+"""What ingest costs a message without any server or client: decode, check, batch, acknowledge.
+
+    python benchmarks/intake.py [--json FILE] [--rounds N]
+
+Reports microseconds of CPU a message, minimum, median and maximum over the rounds, for messages of
+1 and 100 readings, clean and with flagged readings (every one, and one in ten).
+"""
+
+import argparse
+import json
+import platform
+import statistics
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from ingest.acks import Acknowledgements, Receipt
+from ingest.batch import Batcher
+from ingest.intake import Intake
+from ingest.quality import Directory, Window
+from lifeline import wire
+from lifeline.catalog import (
+    Asset,
+    Catalog,
+    Channel,
+    DeviceEntry,
+    Lifeline,
+    Model,
+    Source,
+    Zone,
+)
+from lifeline.compiler import compile_catalog
+
+NOW_MS = 1_700_000_000_000
+WINDOW = Window(120_000, 7 * 86_400_000)
+PARTITIONS = 12
+MESSAGES = 2000
+
+
+def city(devices: int, channels: int) -> Catalog:
+    """A catalog of equal devices, ten a zone."""
+    zones = [f"bench/{n}" for n in range(max(1, devices // 10))]
+    made = tuple(Channel(f"c{n}", "pressure", "kPa", 0.0, 1000.0) for n in range(channels))
+    source = Source(
+        lifeline=Lifeline("bench"),
+        zone=tuple(Zone(zone) for zone in zones),
+        asset=tuple(Asset(f"bench/a{n}", zones[n % len(zones)]) for n in range(devices)),
+        model=(Model("m", made),),
+        device=tuple(
+            DeviceEntry(f"dev-{n}", zones[n % len(zones)], f"bench/a{n}", "m")
+            for n in range(devices)
+        ),
+    )
+    return Catalog(compile_catalog([source]))
+
+
+def stream(devices: int, channels: int, *, dirty: bool) -> list[tuple[bytes, bytes]]:
+    """Topic and payload of each message."""
+    made = []
+    for n in range(MESSAGES):
+        values = [5000.0 if dirty and k % 10 == 0 else 100.0 + k for k in range(channels)]
+        body: dict[str, Any] = {"boot": 1, "seq": n}
+        if channels == 1:
+            body |= {"channel": "c0", "at_ms": NOW_MS - n, "value": values[0]}
+        else:
+            names = [f"c{k}" for k in range(channels)]
+            body |= {"channels": names, "at_ms": NOW_MS - n, "values": values}
+        topic = f"{wire.MQTT_ROOT}/dev-{n % devices}/up".encode()
+        made.append((topic, msgspec.json.encode(body)))
+    return made
+
+
+def once(intake: Intake, data: list[tuple[bytes, bytes]]) -> float:
+    """CPU seconds for the whole stream, in batches of 300 messages."""
+    acks, batcher = Acknowledgements(), Batcher(4 << 20)
+    epoch = acks.connect()
+    began = time.process_time()
+    for mid, (topic, payload) in enumerate(data, 1):
+        taken = intake.take(topic, payload, NOW_MS, retained=False)
+        assert taken.known is not None
+        assert taken.message is not None
+        assert taken.verdict is not None
+        assert taken.topic is not None
+        receipt = Receipt(epoch, mid, taken.topic.device, seq=taken.message.seq)
+        acks.arrive(receipt)
+        batcher.add(taken.known, taken.message, taken.verdict, NOW_MS, receipt)
+        if mid % 300 == 0:
+            flush(batcher, acks)
+    flush(batcher, acks)
+    acks.take_notes()
+    spent = time.process_time() - began
+    assert not acks.order
+    return spent
+
+
+def flush(batcher: Batcher, acks: Acknowledgements) -> None:
+    """Seals and encodes every batch, as if Kafka had it at once."""
+    for sealed in batcher.seal_all(NOW_MS):
+        wire.encode_batch(sealed.batch)
+        acks.settle(sealed.receipts)
+        acks.due()
+
+
+def measure(rounds: int, run: Callable[[], float]) -> dict[str, float]:
+    """Microseconds a message over the rounds, after one to warm up."""
+    run()
+    spent = [run() / MESSAGES * 1e6 for _ in range(rounds)]
+    return {
+        "us_min": round(min(spent), 2),
+        "us_median": round(statistics.median(spent), 2),
+        "us_max": round(max(spent), 2),
+    }
+
+
+def main() -> None:
+    """Runs every case and prints, or writes, the report."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--json", help="write the report here; - for standard output")
+    parser.add_argument("--rounds", type=int, default=7)
+    chosen = parser.parse_args()
+    report: dict[str, Any] = {
+        "machine": platform.processor() or platform.machine(),
+        "python": platform.python_version(),
+        "command": " ".join(sys.argv),
+        "rounds": chosen.rounds,
+        "cases": {},
+    }
+    for channels in (1, 100):
+        intake = Intake(Directory(city(200, channels), PARTITIONS), WINDOW)
+        for dirty in (False, True):
+            data = stream(200, channels, dirty=dirty)
+            name = f"{channels} a message{', flagged' if dirty else ''}"
+            figures = measure(chosen.rounds, lambda intake=intake, data=data: once(intake, data))  # type: ignore[misc]
+            report["cases"][name] = figures
+            print(f"{name:40} {figures}", file=sys.stderr)
+    text = json.dumps(report, indent=2)
+    if chosen.json == "-":
+        print(text)
+    elif chosen.json:
+        Path(chosen.json).write_text(text + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
