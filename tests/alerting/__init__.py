@@ -1,0 +1,1 @@
+"""Alarms, incidents, notices: tables, timelines in virtual time, and every interleaving."""

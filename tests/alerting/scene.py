@@ -1,0 +1,148 @@
+"""Findings and timelines for the tests of alerting: seconds in, what came out as words."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+
+from alerting import alarms, engine
+from alerting.engine import Act
+from alerting.incidents import Incident
+from alerting.slices import Effect, SaveIncident, Slice, Tell
+from lifeline.model import Finding
+
+T0 = 1_700_000_000_000
+
+
+def finding(
+    second: float = 0, *, name: str = "", onset_s: float | None = None, **changes: Any
+) -> Finding:
+    """A gas leak's finding at a second of the scene; ``name`` is its id, by default made of its onset."""
+    onset = second if onset_s is None else onset_s
+    at_ms = T0 + round(second * 1000)
+    base = Finding(
+        id=name or f"f{onset:g}",
+        phase="raised",
+        zone="gas/heping",
+        asset="gas/well-1",
+        lifeline="gas",
+        channel="gas/well-1/ch4",
+        rule="gas.ch4",
+        detector="threshold",
+        hazard="gas-leak",
+        grade=2,
+        onset_ms=T0 + round(onset * 1000),
+        at_ms=at_ms,
+        received_ms=at_ms,
+        code="above-limit",
+        value=23.4,
+        unit="%LEL",
+        limit=20.0,
+        limit_id="gas.ch4.alarm",
+    )
+    return msgspec.structs.replace(base, **changes)
+
+
+def raised(second: float, **changes: Any) -> Finding:
+    return finding(second, **changes)
+
+
+def held(second: float, onset_s: float = 0, **changes: Any) -> Finding:
+    return finding(second, onset_s=onset_s, phase="held", **changes)
+
+
+def cleared(second: float, onset_s: float = 0, **changes: Any) -> Finding:
+    return finding(second, onset_s=onset_s, phase="cleared", **changes)
+
+
+def ack(incident: str = "", **changes: Any) -> Act:
+    return msgspec.structs.replace(
+        Act(incident=incident, action="acknowledge", actor="li"), **changes
+    )
+
+
+def close(incident: str = "", **changes: Any) -> Act:
+    act = Act(incident=incident, action="close", actor="li", note="checked on site")
+    return msgspec.structs.replace(act, **changes)
+
+
+def words(effects: Sequence[Effect]) -> list[str]:
+    """What came out: each step of an incident as ``episode:reason>phase``, each notice as ``tell …``."""
+    said: list[str] = []
+    for effect in effects:
+        match effect:
+            case SaveIncident(incident, reason):
+                said.append(f"{incident.episode}:{reason}>{incident.phase}")
+            case Tell():
+                first = "alert " if effect.is_first else ""
+                said.append(f"tell {first}{effect.reason} {effect.finding.grade}")
+    return said
+
+
+class Scene:
+    """A city of one slice, played in virtual time; every tick that falls due between events is made."""
+
+    def __init__(self) -> None:
+        self.slice = Slice()
+        self.effects: list[Effect] = []
+
+    def play(
+        self, timeline: Sequence[tuple[float, Finding | Act]], until_s: float = 0
+    ) -> list[Any]:
+        """What came out, as (second, words); actions name their incident or mean the newest."""
+        seen: list[Any] = []
+        for second, event in timeline:
+            self._run_to(second, seen)
+            now_ms = T0 + round(second * 1000)
+            if isinstance(event, Act):
+                name = event.incident or self.newest().id
+                wanted = msgspec.structs.replace(event, incident=name)
+                reason, effects = engine.act(self.slice, wanted, now_ms)
+                out = words(effects) or [f"refused: {reason}"]
+            else:
+                effects = engine.step(self.slice, event, now_ms)
+                out = words(effects)
+            self._take(effects)
+            if out:
+                seen.append((second, *out))
+        self._run_to(until_s, seen)
+        return seen
+
+    def _run_to(self, second: float, seen: list[Any]) -> None:
+        while (due := engine.next_due(self.slice)) is not None and due <= T0 + second * 1000:
+            effects = engine.tick(self.slice, due)
+            self._take(effects)
+            if words(effects):
+                seen.append(((due - T0) / 1000, *words(effects)))
+
+    def _take(self, effects: Sequence[Effect]) -> None:
+        self.effects += effects
+        check(self.slice)
+
+    def newest(self) -> Incident:
+        return list(self.slice.incidents.values())[-1]
+
+    def state(self, channel: str = "gas/well-1/ch4") -> str:
+        (found,) = [a for a in self.slice.alarms.values() if a.channel == channel and not a.drill]
+        return found.state
+
+
+def check(slice_: Slice) -> None:
+    """The facts that hold after every step, whatever happened."""
+    places: dict[tuple[str, str, bool], str] = {}
+    for incident in slice_.incidents.values():
+        members = slice_.members(incident.id)
+        place = (incident.asset, incident.hazard, incident.drill)
+        if incident.phase == "closed":
+            assert members == []
+            continue
+        assert place not in places, "two open episodes of a place"
+        places[place] = incident.id
+        is_active = any(a.state in alarms.RAISED for a in members)
+        has_unseen = any(a.state in alarms.UNACKNOWLEDGED for a in members)
+        assert incident.is_active == is_active
+        expected = "open" if has_unseen else "acknowledged" if is_active else "watching"
+        assert incident.phase == expected, (incident, members)
+    for alarm in slice_.alarms.values():
+        assert (alarm.state in alarms.RAISED) == bool(slice_.active_of(alarm.key)), alarm
+        assert not alarm.incident or slice_.incidents[alarm.incident].phase != "closed"

@@ -1,0 +1,159 @@
+"""A notice is a function of what it tells, and its key of the notice."""
+
+import msgspec
+import pytest
+
+from alerting import engine
+from alerting.fast import FRESH_MS, FastPath
+from alerting.notices import Desk, Push
+from alerting.slices import Slice, Tell
+from lifeline import wire
+from lifeline.catalog import Asset, Catalog, Lifeline, Limit, Source, Title, Zone
+from lifeline.compiler import compile_catalog
+from lifeline.config import Router, Target
+from lifeline.model import Finding, Quality
+from tests.alerting.scene import T0, ack, cleared, finding, held, raised
+
+PLATFORM = Target("platform", "http://127.0.0.1:1/", "-")
+SETTINGS = Router(targets=(PLATFORM,), public_url="https://city.example/")
+
+
+def catalog() -> Catalog:
+    well = Asset("gas/well-1", "gas/heping", "well", Title("1 号井", "Well 1"), (117.2, 31.8))
+    source = Source(
+        lifeline=Lifeline("gas", Title("燃气", "Gas")),
+        zone=(Zone("gas/heping"),),
+        asset=(well,),
+        limit=(Limit("gas.ch4.alarm", 20.0, "%LEL", "GB 1", verified=True),),
+    )
+    return Catalog(compile_catalog([source]))
+
+
+def told(
+    findings: list[Finding], now_ms: int, slice_: Slice | None = None, settings: Router = SETTINGS
+) -> list[Push]:
+    slice_ = slice_ or Slice()
+    desk = Desk(catalog(), settings)
+    effects = [e for f in findings for e in engine.step(slice_, f, now_ms)]
+    return [push for e in effects if isinstance(e, Tell) for push in desk.pushes(e)]
+
+
+def test_the_first_notice_is_a_function_of_the_first_finding_alone() -> None:
+    now = told([raised(0, grade=1)], T0)
+    earlier = Slice()
+    for record in (raised(-90), cleared(-80, onset_s=-90)):
+        engine.step(earlier, record, T0 - 80_000)
+    incident = next(iter(earlier.incidents))
+    for action in (ack(incident), msgspec.structs.replace(ack(incident), action="close", note="n")):
+        engine.act(earlier, action, T0 - 70_000)
+
+    later = told([raised(0, grade=1)], T0 + 3_600_000, earlier)
+
+    assert earlier.incidents[later[0].incident].episode == 2
+    assert later == now
+
+
+def test_test_gas_is_named_in_headline_and_explanation() -> None:
+    tested = msgspec.structs.replace(raised(0, grade=1), quality=int(Quality.TEST_GAS))
+    (push,) = told([tested], T0)
+
+    notice = wire.decode_notice(push.body)
+
+    assert notice.headline == wire.Text(
+        "【标准气测试】一级燃气报警：1 号井 燃气泄漏",
+        "[TEST GAS] Critical gas alarm: Gas leak at Well 1",
+    )
+    assert "while the sensor reports test gas" in notice.explanation.text.en
+    assert "传感器报告正在通标准气测试" in notice.explanation.text.zh
+    assert notice.explanation.quality == Quality.TEST_GAS
+
+
+def test_a_notice_says_what_where_how_grave_and_why_in_both_languages() -> None:
+    (push,) = told([raised(0, grade=1)], T0)
+
+    notice = wire.decode_notice(push.body)
+
+    assert (notice.kind, notice.reason, notice.status) == ("alert", "opened", "Actual")
+    assert notice.asset == wire.NoticeAsset(
+        "gas/well-1", wire.Text("1 号井", "Well 1"), (117.2, 31.8)
+    )
+    assert notice.headline == wire.Text(
+        "一级燃气报警：1 号井 燃气泄漏", "Critical gas alarm: Gas leak at Well 1"
+    )
+    assert notice.explanation.verified
+    assert notice.explanation.text.en.endswith("is above the limit of 20 %LEL (gas.ch4.alarm)")
+    assert notice.link == f"https://city.example/incidents/{push.incident}"
+
+
+def test_a_drill_is_an_exercise_and_says_so() -> None:
+    (push,) = told([raised(0, drill=True)], T0)
+
+    notice = wire.decode_notice(push.body)
+
+    assert notice.status == "Exercise"
+    assert notice.headline.zh.startswith("【演练】")
+    assert notice.headline.en.startswith("[EXERCISE]")
+
+
+def test_another_body_has_another_key() -> None:
+    (one,) = told([raised(0)], T0)
+    (other,) = told([raised(0, value=99.0)], T0)
+
+    assert one.incident == other.incident
+    assert one.key != other.key
+
+
+@pytest.mark.parametrize(
+    ("lifeline", "grade", "expected"),
+    [
+        ("gas", 1, ["platform", "gas-desk"]),
+        ("gas", 4, ["platform"]),
+        ("gas", 5, []),
+        ("water", 1, ["platform"]),
+        ("canary", 4, ["watchdog"]),
+    ],
+)
+def test_targets_are_told_by_lifeline_and_grade(
+    lifeline: str, grade: int, expected: list[str]
+) -> None:
+    gas = msgspec.structs.replace(PLATFORM, name="gas-desk", lifelines=("gas",), grade_max=2)
+    dog = msgspec.structs.replace(PLATFORM, name="watchdog")
+    settings = Router(targets=(PLATFORM, gas, dog))
+
+    pushes = told([raised(0, lifeline=lifeline, grade=grade)], T0, settings=settings)
+
+    assert [p.target for p in pushes] == expected
+
+
+def test_without_postgresql_the_gravest_are_pushed_once_as_the_outbox_will_hold_them() -> None:
+    fast = FastPath(Desk(catalog(), SETTINGS), grade=1)
+    minor, grave = raised(0), raised(5, grade=1, rule="gas.ch4.50")
+    slice_ = Slice()
+    normal = [told([f], T0 + 99_000, slice_) for f in (minor, grave)]
+
+    pushed = [fast.take([f], T0 + 6000) for f in (minor, grave, grave)]
+    fast.begin()
+    again = fast.take([minor, grave], T0 + 7000)
+
+    assert pushed == [[], normal[1], []]
+    assert again == []
+
+
+def test_without_postgresql_old_news_and_what_began_before_are_not_pushed() -> None:
+    fast = FastPath(Desk(catalog(), SETTINGS), grade=1)
+
+    assert fast.take([raised(0, grade=1)], T0 + FRESH_MS + 1) == []
+    assert fast.take([held(60, grade=1), cleared(70, grade=1)], T0 + 70_000) == []
+    assert fast.take([finding(80, grade=1, lane="historical")], T0 + 80_000) == []
+
+
+def test_without_postgresql_an_on_delay_still_counts() -> None:
+    fast = FastPath(Desk(catalog(), SETTINGS), grade=1)
+    delayed = raised(0, grade=1, on_delay_s=5.0)
+
+    before = fast.take([delayed], T0)
+    after = fast.take([], T0 + 5000)
+
+    assert before == []
+    assert [p.kind for p in after] == ["alert"]
+    assert after == told([delayed, held(5, on_delay_s=5.0, grade=1)], T0 + 9000)

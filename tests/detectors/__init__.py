@@ -1,0 +1,1 @@
+"""Detectors, plan and bank: pure, without servers."""

@@ -1,0 +1,180 @@
+"""The checker sees every kind of broken promise, and nothing where all were kept."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from tests.faults.checker import Evidence, Exit, Incident, Push, Recovery, Row, check
+from tests.faults.ledger import Journal, Leak, Ledger, Sent, read_ledger
+
+T = 1_700_000_000_000
+LEAKS = [
+    Leak("gas/a", "gas-leak", "gas/a/ch4", T + 1000, T + 31_000),
+    Leak("gas/b", "gas-leak", "gas/b/ch4", T + 2000, T + 32_000),
+]
+
+
+def kept() -> Evidence:
+    """A run in which every promise was kept."""
+    sent = [
+        Sent(leak.asset[-1], 7, n, leak.channel, T + 400 * n, float(n))
+        for leak in LEAKS
+        for n in range(10)
+    ]
+    return Evidence(
+        ledger=Ledger(sent, {s.key: s.at_ms + 60 for s in sent}, list(LEAKS)),
+        rows=[Row(s.channel, s.at_ms, s.value) for s in sent],
+        incidents=[
+            Incident("i-a", "gas/a", "gas-leak", 1, "gas", 1, T + 1100),
+            Incident("i-b", "gas/b", "gas-leak", 1, "gas", 2, T + 2100),
+            Incident("i-c", "canary/p", "canary", 1, "canary", 4, T),
+            Incident("i-d", "gas/c", "gateway-silent", 1, "gas", 5, T),
+        ],
+        pushes=[
+            Push("k-a", "s-a", "i-a", "gas/a", "gas-leak", "alert", T + 1200),
+            Push("k-a", "s-a", "i-a", "gas/a", "gas-leak", "alert", T + 9200),
+            Push("k-b", "s-b", "i-b", "gas/b", "gas-leak", "alert", T + 2200),
+            Push("k-B", "s-B", "i-b", "gas/b", "gas-leak", "update", T + 6200),
+        ],
+        exits=[Exit("detect", T, "SIGKILL", "kill -9")],
+        recoveries=[Recovery("detect", "kill -9", 7.1, 12.0)],
+    )
+
+
+def verdict(evidence: Evidence) -> list[str]:
+    return [violation.check for violation in check(evidence)]
+
+
+def test_nothing_is_said_where_everything_was_kept() -> None:
+    assert check(kept()) == []
+
+
+def test_what_was_sent_and_never_acknowledged_may_be_missing() -> None:
+    run = kept()
+    last = run.ledger.sent[-1]
+    del run.ledger.acked[last.key]
+
+    run.rows = [row for row in run.rows if (row.channel, row.at_ms) != (last.channel, last.at_ms)]
+
+    assert check(run) == []
+
+
+def test_one_acknowledged_reading_that_is_missing_is_seen() -> None:
+    run = kept()
+
+    run.rows = run.rows[1:]
+
+    assert [str(v) for v in check(run)] == [
+        f"C1: 1 acknowledged readings are not stored: gas/a/ch4 at {T} (boot 7, seq 0)"
+    ]
+
+
+def test_a_changed_value_is_seen() -> None:
+    run = kept()
+
+    run.rows = [replace(run.rows[0], value=99.0), *run.rows[1:]]
+
+    assert verdict(run) == ["C1"]
+
+
+def test_a_row_that_stands_twice_is_seen() -> None:
+    run = kept()
+
+    run.rows = [*run.rows, run.rows[3]]
+
+    assert verdict(run) == ["C2"]
+
+
+def test_a_leak_without_an_incident_is_seen() -> None:
+    run = kept()
+
+    run.incidents = run.incidents[1:]
+    run.pushes = [push for push in run.pushes if push.asset != "gas/a"]
+
+    assert verdict(run) == ["C3"]
+
+
+def test_a_second_episode_of_one_leak_is_seen() -> None:
+    run = kept()
+
+    run.incidents = [*run.incidents, replace(run.incidents[0], id="i-e", episode=2)]
+
+    assert verdict(run) == ["C3", "C4"]
+
+
+def test_an_incident_that_nobody_was_told_of_is_seen() -> None:
+    run = kept()
+
+    run.pushes = [push for push in run.pushes if push.asset != "gas/a"]
+
+    assert verdict(run) == ["C4"]
+
+
+def test_the_end_of_an_incident_does_not_announce_it() -> None:
+    run = kept()
+
+    run.pushes = [replace(push, kind="update") for push in run.pushes]
+
+    assert verdict(run) == ["C4"]
+
+
+@pytest.mark.parametrize(
+    "change", [{"sha256": "other"}, {"incident": "i-x"}, {"key": "k-x"}], ids=str
+)
+def test_a_push_that_says_something_else_is_seen(change: dict[str, str]) -> None:
+    run = kept()
+
+    run.pushes = [*run.pushes, replace(run.pushes[0], **change)]
+
+    assert verdict(run) == ["C4"]
+
+
+def test_a_push_after_its_deadline_is_seen() -> None:
+    run = kept()
+
+    run.pushes = [replace(push, at_ms=push.at_ms + 60_000) for push in run.pushes]
+
+    assert verdict(run) == ["C5"]
+
+
+def test_an_incident_out_of_nothing_is_seen_unless_another_run_made_it() -> None:
+    run = kept()
+    run.incidents = [*run.incidents, Incident("i-z", "gas/z", "gas-leak", 1, "gas", 2, T)]
+
+    assert verdict(run) == ["C6"]
+    assert verdict(replace(run, excused=frozenset({"gas/z"}))) == []
+
+
+def test_a_process_that_ended_by_itself_is_seen() -> None:
+    run = kept()
+
+    run.exits = [*run.exits, Exit("router", T, "status 1", "")]
+
+    assert verdict(run) == ["C8"]
+
+
+@pytest.mark.parametrize("seconds", [None, 12.1])
+def test_a_slow_or_absent_recovery_is_seen(seconds: float | None) -> None:
+    run = kept()
+
+    run.recoveries = [Recovery("detect", "kill -9", seconds, 12.0)]
+
+    assert verdict(run) == ["R"]
+
+
+def test_a_ledger_cut_within_a_line_is_read_up_to_it(tmp_path: Path) -> None:
+    path = tmp_path / "ledger"
+    journal = Journal(path)
+    journal.append([{"event": "sent", "row": ["d", 1, 4, "c", T, 0.5]}])
+    journal.append([{"event": "acked", "device": "d", "boot": 1, "seq": [[3, 5]], "at_ms": T}])
+    journal.append([{"event": "leak", "row": ["a", "h", "c", T, T + 1]}])
+    journal.close()
+    with path.open("ab") as file:
+        file.write(b'{"event":"sent","row":["d"')
+
+    ledger = read_ledger(path)
+
+    assert ledger.sent == [Sent("d", 1, 4, "c", T, 0.5)]
+    assert sorted(seq for _, _, seq in ledger.acked) == [3, 4, 5]
+    assert ledger.leaks == [Leak("a", "h", "c", T, T + 1)]

@@ -1,0 +1,1 @@
+"""Bytes to readings: any bytes are a value, acknowledgements come in order."""

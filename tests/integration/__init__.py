@@ -1,0 +1,1 @@
+"""Stages on real mosquitto, Kafka and PostgreSQL, started once a session by ``lifeline.stack``."""

@@ -1,0 +1,67 @@
+"""The servers that all integration tests share: real, started once a session."""
+
+import os
+import signal
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from types import FrameType
+
+import pytest
+
+from lifeline.stack import Addresses, Stack
+from lifeline.stack.processes import Mark, is_alive, read_mark
+
+PREFIX = "lifeline-tests-"
+
+
+def _own_mark() -> str:
+    ticks = Path("/proc/self/stat").read_text().rsplit(")", 1)[1].split()[19]
+    boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+    mark = Mark(os.getpid(), int(ticks), boot)
+    return f"{mark.pid} {mark.ticks} {mark.boot}"
+
+
+def _sweep() -> None:
+    """Servers of a session that was killed would run on for ever: end them, remove their data."""
+    for folder in Path(tempfile.gettempdir()).glob(f"{PREFIX}*"):
+        owner = read_mark(folder / "owner")
+        if owner is not None and not is_alive(owner):
+            Stack(folder).remove()
+
+
+def new_stack() -> Stack:
+    """A stack in a new folder under /tmp, not started; remove() it at the end."""
+    folder = Path(tempfile.mkdtemp(prefix=PREFIX))
+    (folder / "owner").write_text(_own_mark())
+    return Stack(folder)
+
+
+def _interrupt(_signum: int, _frame: FrameType | None) -> None:
+    raise KeyboardInterrupt
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _orderly_end() -> Iterator[None]:
+    """A terminated session ends like an interrupted one: with its servers stopped."""
+    _sweep()
+    before = signal.signal(signal.SIGTERM, _interrupt)
+    yield
+    signal.signal(signal.SIGTERM, before)
+
+
+@pytest.fixture(scope="session")
+def stack() -> Iterator[Stack]:
+    """Mosquitto, Kafka and PostgreSQL, up; a test that kills one leaves it up again."""
+    servers = new_stack()
+    try:
+        servers.start()
+        yield servers
+    finally:
+        servers.remove()
+
+
+@pytest.fixture(scope="session")
+def addresses(stack: Stack) -> Addresses:
+    """Where the shared servers are."""
+    return stack.addresses()

@@ -1,0 +1,1 @@
+"""The shared vocabulary: catalog, settings, codecs, signatures, replay."""

@@ -1,0 +1,144 @@
+"""The catalog: checked once, compiled, looked up by name."""
+
+import msgspec
+import pytest
+
+from lifeline.catalog import (
+    Asset,
+    Catalog,
+    CatalogError,
+    Channel,
+    DeviceEntry,
+    Group,
+    Lifeline,
+    Limit,
+    Link,
+    Model,
+    Rule,
+    Source,
+    Title,
+    Zone,
+    parse_source,
+)
+from lifeline.compiler import compile_catalog
+
+METHANE = Channel("ch4", "methane", "%LEL", 0.0, 100.0, 60.0)
+GAS = Source(
+    lifeline=Lifeline("gas", Title("燃气", "Gas")),
+    zone=(Zone("gas/heping"),),
+    asset=(Asset("gas/well-1", "gas/heping"), Asset("gas/well-2", "gas/heping")),
+    model=(Model("well", (METHANE,), upload_interval_s=1800.0),),
+    device=(
+        DeviceEntry("G-1", "gas/heping", "gas/well-1", "well"),
+        DeviceEntry("G-2", "gas/heping", "gas/well-2", "well", position=(123.4, 41.8)),
+    ),
+    limit=(Limit("gas.20lel", 20.0, "%LEL"),),
+    rule=(
+        Rule(
+            "gas.high", "gas-leak", 2, {"kind": "threshold"}, quantity="methane", limit="gas.20lel"
+        ),
+    ),
+    group=(Group("gas/wells", "gas/heping", ("gas/well-1/ch4", "gas/well-2/ch4")),),
+    link=(Link("gas/well-1", "gas/well-2", length_m=80.0),),
+)
+
+
+def test_what_was_declared_is_found_by_its_name() -> None:
+    catalog = Catalog(compile_catalog([GAS]))
+
+    device, channel = catalog.find("gas/well-2/ch4") or pytest.fail("not found")
+
+    assert (device.name, device.position, channel.unit) == ("G-2", (123.4, 41.8), "%LEL")
+    assert catalog.device("G-1") == next(catalog.devices())
+    assert catalog.asset("gas/well-1") == Asset("gas/well-1", "gas/heping", lifeline="gas")
+    assert catalog.lifeline_of("gas/heping") == "gas"
+    assert catalog.links() == GAS.link
+
+
+def test_what_was_not_declared_is_not_found() -> None:
+    catalog = Catalog(compile_catalog([GAS]))
+
+    assert catalog.device("G-3") is None
+    assert catalog.find("gas/well-3/ch4") is None
+    assert catalog.find("device/G-1/colour") is None
+    assert catalog.asset("gas/well-3") is None
+
+
+def test_a_devices_meters_are_channels_of_its_zone() -> None:
+    catalog = Catalog(compile_catalog([GAS]))
+
+    device, channel = catalog.find("device/G-1/gaps") or pytest.fail("not found")
+
+    assert (device.zone, channel.quantity) == ("gas/heping", "meter.gaps")
+
+
+def test_back_fill_begins_after_three_uploads_and_never_before_a_quarter_of_an_hour() -> None:
+    catalog = Catalog(compile_catalog([GAS]))
+
+    assert [device.historical_after_s for device in catalog.devices()] == [5400.0, 5400.0]
+    model = Model("quick", (METHANE,), upload_interval_s=1.0)
+    quick = msgspec.structs.replace(
+        GAS,
+        model=(model,),
+        device=(DeviceEntry("G-1", "gas/heping", "gas/well-1", "quick"),),
+        group=(),
+    )
+    assert next(Catalog(compile_catalog([quick])).devices()).historical_after_s == 900.0
+
+
+def test_the_same_sources_have_the_same_digest_and_any_change_another() -> None:
+    changed = msgspec.structs.replace(GAS, limit=(Limit("gas.20lel", 21.0, "%LEL"),))
+
+    digests = [Catalog(compile_catalog([s])).digest for s in (GAS, GAS, changed)]
+
+    assert digests[0] == digests[1] != digests[2]
+
+
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [
+        ({"device": (DeviceEntry("G-1", "gas/nowhere", "gas/well-1", "well"),)}, "unknown zone"),
+        ({"device": (DeviceEntry("G 1", "gas/heping", "gas/well-1", "well"),)}, "does not fit"),
+        ({"device": GAS.device * 2}, "declared 2 times"),
+        ({"device": (DeviceEntry("G-1", "gas/heping", "gas/well-1", "other"),)}, "unknown model"),
+        ({"limit": ()}, "unknown limit"),
+        ({"group": (Group("g", "gas/heping", ("gas/other/ch4",)),)}, "outside its zone"),
+        ({"rule": (Rule("r", "h", 2, {"kind": "threshold"}),)}, "exactly one of"),
+        ({"rule": (Rule("r", "h", 8, {"kind": "threshold"}, quantity="q"),)}, "grading table"),
+        ({"link": (Link("gas/well-1", "gas/well-9"),)}, "unknown asset"),
+        ({"asset": (Asset("Gas Well", "gas/heping"),)}, "does not fit"),
+    ],
+)
+def test_what_does_not_hold_together_is_said_in_a_sentence(change: dict, sentence: str) -> None:
+    with pytest.raises(CatalogError) as caught:
+        compile_catalog([msgspec.structs.replace(GAS, **change)])
+
+    assert any(sentence in problem for problem in caught.value.problems)
+
+
+def test_a_wrong_entry_names_its_file() -> None:
+    with pytest.raises(CatalogError, match=r"gas\.toml.*unknown field"):
+        parse_source("gas.toml", {"lifeline": {"name": "gas"}, "zones": []})
+
+
+def test_a_range_upside_down_is_refused() -> None:
+    with pytest.raises(CatalogError, match="not below"):
+        parse_source(
+            "x.toml",
+            {
+                "lifeline": {"name": "gas"},
+                "model": [
+                    {
+                        "name": "m",
+                        "channel": [
+                            {"local": "a", "quantity": "q", "unit": "u", "low": 2, "high": 1}
+                        ],
+                    }
+                ],
+            },
+        )
+
+
+def test_other_bytes_are_not_a_catalog() -> None:
+    with pytest.raises(CatalogError, match="catalog build"):
+        Catalog(b"something else entirely")

@@ -1,0 +1,132 @@
+"""The pure steps chained: same messages, same answer, however often and in whatever pieces."""
+
+from collections import defaultdict
+from itertools import count
+
+import msgspec
+import numpy as np
+import pytest
+
+from detectors.plan import compile_plan
+from lifeline import wire
+from lifeline.catalog import Catalog
+from lifeline.compiler import compile_catalog
+from lifeline.config import CatalogFiles, Settings
+from lifeline.replay import Message, Outcome, read_messages, replay
+from lifeline.store import read_sources
+from simulators.base import Truth, encode
+from simulators.city import build_city
+
+START_MS = 1_700_000_000_000
+SECONDS = 40
+
+
+@pytest.fixture(scope="module")
+def catalog() -> Catalog:
+    return Catalog(compile_catalog(read_sources(CatalogFiles().sources)))
+
+
+@pytest.fixture(scope="module")
+def recorded(catalog: Catalog) -> tuple[list[Message], list[Truth]]:
+    """Forty seconds of the demo city as ingest would receive them, 20 ms after they were sent."""
+    city = build_city(catalog.devices(), np.random.default_rng(7), START_MS)
+    uplinks = city.step(START_MS + SECONDS * 1000)
+    counts: dict[str, count[int]] = defaultdict(count)
+    messages = [
+        Message(
+            u.at_ms + 20,
+            f"{wire.MQTT_ROOT}/{u.device}/{u.suffix}",
+            encode(u, 1, next(counts[u.device])),
+        )
+        for u in uplinks
+    ]
+    return sorted(messages, key=lambda m: m.ms), city.truth
+
+
+def run(catalog: Catalog, messages: list[Message]) -> Outcome:
+    plan = compile_plan(catalog.head.rules, catalog.head.limits)
+    return replay(messages, catalog, plan, Settings(), idle_s=5.0)
+
+
+def test_what_the_simulator_did_becomes_its_incident_and_nothing_else(
+    catalog: Catalog, recorded: tuple[list[Message], list[Truth]]
+) -> None:
+    messages, truth = recorded
+
+    outcome = run(catalog, messages)
+
+    assert {(i.asset, i.hazard) for i in outcome.incidents.values()} == {
+        (t.asset, t.hazard) for t in truth
+    }
+    assert outcome.rejects == []
+    assert outcome.readings > 1000
+
+
+def test_the_same_messages_give_the_same_answer_byte_for_byte(
+    catalog: Catalog, recorded: tuple[list[Message], list[Truth]]
+) -> None:
+    messages, _ = recorded
+
+    outcomes = [run(catalog, messages) for _ in range(2)]
+
+    first, second = (
+        [wire.encode_finding(f) for f in o.findings] + [msgspec.json.encode(o.incidents)]
+        for o in outcomes
+    )
+    assert first == second
+
+
+def test_a_message_that_comes_twice_changes_nothing(
+    catalog: Catalog, recorded: tuple[list[Message], list[Truth]]
+) -> None:
+    messages, _ = recorded
+    twice = [again for message in messages for again in (message, message)]
+
+    once, doubled = run(catalog, messages), run(catalog, twice)
+
+    assert {f.id for f in doubled.findings if "meter" not in f.rule} >= {
+        f.id for f in once.findings
+    }
+    assert {(i.asset, i.hazard, i.episode) for i in doubled.incidents.values()} == {
+        (i.asset, i.hazard, i.episode) for i in once.incidents.values()
+    }
+
+
+def test_a_trace_is_read_line_by_line_and_a_wrong_line_is_named() -> None:
+    good = '{"ms": 1, "topic": "lifeline/v1/d/up", "payload": "e30="}'
+
+    assert list(read_messages([good, "", good]))[1].payload == b"{}"
+    with pytest.raises(ValueError, match="line 2"):
+        list(read_messages([good, "{"]))
+
+
+def test_a_device_that_was_never_heard_is_reported_as_silent(
+    catalog: Catalog, recorded: tuple[list[Message], list[Truth]]
+) -> None:
+    messages, _ = recorded
+    plan = compile_plan(catalog.head.rules, catalog.head.limits)
+    silent_s = max(device.silent_after_s for device in catalog.devices())
+
+    outcome = replay(messages[:1], catalog, plan, Settings(), idle_s=silent_s + 5)
+
+    silent = {f.channel for f in outcome.findings if f.rule == "device.silent"}
+    assert silent == {f"device/{device.name}/seen" for device in catalog.devices()}
+
+
+def test_a_drill_stays_a_drill(catalog: Catalog) -> None:
+    plan = compile_plan(catalog.head.rules, catalog.head.limits)
+    values = (1.0, 60.0)
+    messages = [
+        Message(
+            START_MS + 1000 * i,
+            f"{wire.MQTT_DRILL_ROOT}/gas-0003/up",
+            b'{"boot":1,"seq":%d,"channel":"ch4","at_ms":%d,"value":%f}'
+            % (i, START_MS + 1000 * i, v),
+        )
+        for i, v in enumerate(values)
+    ]
+
+    outcome = replay(messages, catalog, plan, Settings(), idle_s=5.0)
+
+    assert {f.drill for f in outcome.findings} == {True}
+    assert {i.drill for i in outcome.incidents.values()} == {True}

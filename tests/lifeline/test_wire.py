@@ -1,0 +1,120 @@
+"""Codecs: what was encoded comes back; anything else is Malformed, never another exception."""
+
+import msgspec
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from lifeline import wire
+from lifeline.model import Batch, Context, Finding, Message
+
+names = st.text(min_size=1, max_size=20)
+int64 = st.integers(-(2**63), 2**63 - 1)
+
+
+@st.composite
+def batches(draw: st.DrawFn) -> Batch:
+    channels = draw(st.lists(names, min_size=1, max_size=5))
+    messages = draw(
+        st.lists(st.builds(Message, names, int64, int64, st.integers(0, 9)), min_size=1, max_size=4)
+    )
+    n = draw(st.integers(0, 20))
+
+    def column(values: st.SearchStrategy, kind: type) -> np.ndarray:
+        return np.array(draw(st.lists(values, min_size=n, max_size=n)), dtype=kind)
+
+    return Batch(
+        received_ms=draw(int64),
+        channels=channels,
+        messages=messages,
+        channel=column(st.integers(0, len(channels) - 1), np.int32),
+        at_ms=column(int64, np.int64),
+        value=column(st.floats(allow_nan=True), np.float64),
+        quality=column(st.integers(0, 2**16 - 1), np.uint16),
+        received=column(int64, np.int64),
+        message=column(st.integers(0, len(messages) - 1), np.int32),
+    )
+
+
+@given(batches())
+def test_a_batch_comes_back_as_it_went(batch: Batch) -> None:
+    decoded = wire.decode_batch(wire.encode_batch(batch))
+
+    assert (decoded.received_ms, decoded.channels, decoded.messages) == (
+        batch.received_ms,
+        batch.channels,
+        batch.messages,
+    )
+    for column in ("channel", "at_ms", "value", "quality", "received", "message"):
+        np.testing.assert_array_equal(getattr(decoded, column), getattr(batch, column))
+
+
+@given(st.binary(max_size=200))
+def test_any_bytes_are_a_batch_or_malformed(payload: bytes) -> None:
+    for decode in (
+        wire.decode_batch,
+        wire.decode_finding,
+        wire.decode_reject,
+        wire.decode_wave,
+        wire.decode_context,
+    ):
+        try:
+            decode(payload)
+        except wire.Malformed:
+            continue
+
+
+@given(batches(), st.data())
+def test_a_damaged_batch_is_a_batch_or_malformed(batch: Batch, data: st.DataObject) -> None:
+    payload = bytearray(wire.encode_batch(batch))
+    at = data.draw(st.integers(0, len(payload) - 1))
+    payload[at] ^= data.draw(st.integers(1, 255))
+
+    try:
+        decoded = wire.decode_batch(bytes(payload))
+    except wire.Malformed:
+        return
+
+    assert all(0 <= i < len(decoded.channels) for i in decoded.channel)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"channel": b"\1\0\0\0"},
+        {"v": 2},
+        {"at_ms": b"123"},
+        {"channels": [1]},
+        {"messages": "x"},
+        {"value": b""},
+    ],
+)
+def test_columns_that_do_not_fit_each_other_are_malformed(change: dict) -> None:
+    one = Batch(
+        1, ["a"], [Message("d", 1, 1)], np.zeros(1, np.int32), np.zeros(1, np.int64), np.zeros(1),
+        np.zeros(1, np.uint16), np.zeros(1, np.int64), np.zeros(1, np.int32),
+    )  # fmt: skip
+    body = msgspec.msgpack.decode(wire.encode_batch(one)) | change
+
+    with pytest.raises(wire.Malformed):
+        wire.decode_batch(msgspec.msgpack.encode(body))
+
+
+def test_findings_rejects_and_context_come_back_as_they_went() -> None:
+    finding = Finding(
+        id="1", phase="raised", zone="z", asset="a", lifeline="gas", channel="c", rule="r", detector="threshold",
+        hazard="gas-leak", grade=1, onset_ms=1, at_ms=2, received_ms=3, value=1.5, evidence=((1, 1.5, 0),),
+    )  # fmt: skip
+    reject = wire.Reject("malformed", "not JSON", "lifeline/v1/d/up", b"\xff{", 5)
+    context = Context("z", "permit", 1, 2, {"radius_m": 5.0})
+
+    assert wire.decode_finding(wire.encode_finding(finding)) == finding
+    assert wire.decode_reject(wire.encode_reject(reject)) == reject
+    assert wire.decode_context(wire.encode_context(context)) == context
+
+
+@given(names, st.integers(1, 64))
+def test_a_zone_has_one_partition_of_those_there_are(zone: str, partitions: int) -> None:
+    assert 0 <= wire.partition_of(zone, partitions) < partitions
+    assert wire.partition_of(zone, partitions) == wire.partition_of(zone, partitions)

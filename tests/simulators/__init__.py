@@ -1,0 +1,1 @@
+"""Physics against published tables, senders that lose nothing, the platform that checks."""

@@ -1,0 +1,101 @@
+"""Physics against the computed tables of the domain study."""
+
+import numpy as np
+import pytest
+
+from simulators import bridge, gas, heating, water
+
+HOLES_KG_H = {
+    (1, 2.5): 0.12, (1, 100): 0.72, (1, 200): 1.07, (1, 400): 1.78,
+    (2, 2.5): 0.48, (2, 100): 2.9, (2, 200): 4.3, (2, 400): 7.1,
+    (5, 2.5): 3.0, (5, 100): 17.9, (5, 200): 26.8, (5, 400): 44.6,
+    (10, 2.5): 11.9, (10, 100): 71.6, (10, 200): 107, (10, 400): 178,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("hole_mm", "kpa"), HOLES_KG_H)
+def test_outflow_agrees_with_the_table_within_5_percent(hole_mm: float, kpa: float) -> None:
+    assert gas.outflow_kg_h(hole_mm, kpa) == pytest.approx(HOLES_KG_H[hole_mm, kpa], rel=0.05)
+
+
+def test_outflow_is_continuous_where_it_chokes_at_85_kpa() -> None:
+    below, above = gas.outflow_kg_h(5, 84.0), gas.outflow_kg_h(5, 86.0)
+
+    assert 1.0 < above / below < 1.02
+
+
+def minutes_to(fraction: float, reach: float, ach: float) -> float:
+    one = np.array([1.0])
+    c, minutes = np.array([0.0]), 0.0
+    while c[0] < fraction:
+        c = gas.well_step(c, 0.75 * reach * one, 2.0 * one, ach * one, 6.0)
+        minutes += 0.1
+    return minutes
+
+
+@pytest.mark.parametrize(
+    ("fraction", "reach", "ach", "minutes"),
+    [(0.01, 0.05, 1.0, 46), (0.01, 0.10, 0.5, 17), (0.05, 0.10, 0.5, 141), (0.05, 0.30, 0.5, 31)],
+)
+def test_the_box_model_reaches_its_fractions_when_the_table_says(
+    fraction: float, reach: float, ach: float, minutes: float
+) -> None:
+    assert minutes_to(fraction, reach, ach) == pytest.approx(minutes, abs=1.0)
+
+
+def test_the_box_model_does_not_depend_on_the_step() -> None:
+    one = np.array([1.0])
+    big = gas.well_step(np.array([0.02]), 0.3 * one, 2.0 * one, 0.5 * one, 3600.0)
+    small = np.array([0.02])
+    for _ in range(360):
+        small = gas.well_step(small, 0.3 * one, 2.0 * one, 0.5 * one, 10.0)
+
+    assert small == pytest.approx(big, rel=1e-9)
+
+
+@pytest.mark.parametrize(("hole_mm", "m3_h"), [(5, 1.3), (10, 5.1), (20, 20.6), (50, 129)])
+def test_water_leaks_as_the_table_says_at_30_m(hole_mm: float, m3_h: float) -> None:
+    assert water.leak_m3_h(hole_mm, 30.0) == pytest.approx(m3_h, rel=0.05)
+
+
+def test_a_burst_lowers_every_head_and_agrees_with_its_own_flow() -> None:
+    ground, loss = np.zeros(3), np.array([2.0, 5.0, 9.0]) / 200.0**2
+    calm, nothing = water.burst_heads(100.0, 0.0, 2, ground, loss)
+
+    heads, burst = water.burst_heads(100.0, 80.0, 2, ground, loss)
+
+    assert nothing == 0.0
+    assert (heads < calm).all()
+    assert heads.argmin() == 2
+    assert burst == pytest.approx(water.leak_m3_h(80.0, heads[2]), rel=1e-6)
+
+
+def test_ten_thousand_cubic_metres_shrink_by_5_8_when_they_cool_by_a_kelvin_at_70() -> None:
+    shrunk = 10_000 * (1 - heating.water_kg_m3(70.5) / heating.water_kg_m3(69.5))
+
+    assert shrunk == pytest.approx(5.8, abs=0.2)
+
+
+def test_the_span_rings_at_its_frequency_and_a_loss_of_stiffness_lowers_it_by_the_root() -> None:
+    def rings_at(f1_hz: float) -> float:
+        span = bridge.Span(np.random.default_rng(3))
+        _, acceleration = span.run(8192, f1_hz)
+        spectrum = np.abs(np.fft.rfft(acceleration[0] - acceleration[0].mean()))
+        return float(spectrum.argmax() * bridge.RATE_HZ / 8192)
+
+    whole, cracked = bridge.frequency_hz(10.0, 0.0), bridge.frequency_hz(10.0, 0.35)
+
+    assert rings_at(whole) == pytest.approx(2.6, abs=0.05)
+    assert rings_at(cracked) == pytest.approx(2.6 * 0.65**0.5, abs=0.05)
+
+
+def test_a_lorry_of_30_t_sags_the_span_as_the_point_load_formula_says() -> None:
+    load_n, ei = 30_000 * bridge.G, bridge.stiffness_n_m2()
+    span = bridge.Span(np.random.default_rng(0))
+    span.next_entry_s, span.overload_t = 0.0, 30.0
+
+    moved, _ = span.run(150, bridge.F1_HZ)
+
+    expected = load_n * bridge.SPAN_M**3 / (48 * ei)
+    # One mode carries 98.6 % of a mid-span load; the crossing adds some dynamics.
+    assert moved[0].max() == pytest.approx(expected, rel=0.2)

@@ -1,0 +1,1 @@
+"""Windows, grids, meters and partitions: exact over cuts, orders and restarts."""

@@ -1,0 +1,1 @@
+"""The canary: on every partition, missed when it is missing."""
