@@ -59,7 +59,7 @@ class Detect:
         self.catalog = catalog
         self.plan = plan_of(catalog)
         self.devices = devices_by_partition(catalog, settings.kafka.partitions)
-        self.resumed_s = 0.0
+        self.settling: asyncio.TimerHandle | None = None
         self.publisher = Publisher(settings.kafka)
         self.database = Database(settings.postgres, connections=2)
         self.recovery = Recovery(self.database, Reader(settings.kafka), settings, health, log)
@@ -78,12 +78,17 @@ class Detect:
 
     def _resuming(self) -> None:
         """Not ready until no partition has had to be resumed for a moment: they come one by one."""
-        self.resumed_s = time.monotonic()
         self.health.problem = "resuming partitions"
-        asyncio.get_running_loop().call_later(SETTLED_S, self._tell_health)
+        if self.settling is not None:
+            self.settling.cancel()
+        self.settling = asyncio.get_running_loop().call_later(SETTLED_S, self._settle)
 
-    def _tell_health(self, behind_s: float = 0.0) -> None:
-        if time.monotonic() - self.resumed_s >= SETTLED_S:
+    def _settle(self) -> None:
+        self.settling = None
+        self.health.problem = ""
+
+    def _tell_health(self, behind_s: float) -> None:
+        if self.settling is None:
             self.health.problem = f"{behind_s:.0f} s behind" if behind_s > BEHIND_S else ""
 
     async def readings(self, record: Record) -> None:
