@@ -126,7 +126,7 @@ def ticks(low: float, high: float, count: int = 4) -> list[float]:
     step = next(power * nice for nice in (1, 2, 2.5, 5, 10) if power * nice >= rough)
     first = math.ceil(low / step)
     found = [round((first + i) * step, 12) for i in range(count + 3)]
-    return [value + 0.0 for value in found if value <= high]
+    return [value + 0.0 for value in found if low <= value <= high]
 
 
 def runs(trace: Trace) -> list[list[Point]]:
