@@ -1,4 +1,4 @@
-"""The reading that cannot be true: flagged by ingest, or reported as faulty by the device itself."""
+"""The reading that cannot be true: flagged by ingest, or called faulty by the device itself."""
 
 import numpy as np
 
@@ -10,9 +10,10 @@ BAD = int(UNUSABLE | Quality.FAULT)
 
 
 class BadValue(Params, frozen=True, kw_only=True, tag="bad_value"):
-    """Alarm on NaN, infinity, a physically impossible value, a wrong unit or the device's own fault bit.
+    """Alarm on NaN, infinity, the physically impossible, a wrong unit or the device's fault bit.
 
-    The next good value clears it.  It keeps no state.  False alarms: none that are not the device's.
+    The next good value clears it.  It keeps no state.  False alarms: none that are not the
+    device's.
 
     >>> flags = np.array([0, Quality.OUT_OF_RANGE, Quality.TEST_GAS], np.uint16)
     >>> frame = Frame(np.arange(3), np.zeros(3, np.int64), np.zeros(3), flags)

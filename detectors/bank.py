@@ -1,7 +1,7 @@
 """The bank of one partition: every detector over every channel seen, batch by batch, to findings.
 
-Pure and exact: the same records in the same order give the same findings, however the readings were split
-into batches; a snapshot resumes as if nothing had happened.
+Pure and exact: the same records in the same order give the same findings, however the readings were
+split into batches; a snapshot resumes as if nothing had happened.
 """
 
 import math
@@ -144,14 +144,8 @@ class Bank:
         *,
         received_ms: int,
         trace: str = "",
-        drill: bool = False,
     ) -> list[Finding]:
         """The findings of a group's channels at one instant of its grid."""
-        if drill and not self.is_drill:
-            drills = self.drills()
-            return drills.group_frame(
-                frame, group, received_ms=received_ms, trace=trace, drill=True
-            )
         declared = self._declared.get(group)
         if declared is None or len(declared.channels) != len(frame.values):
             self.unknown += 1
@@ -319,7 +313,7 @@ class Bank:
             report.judge(cohort, watch, frame, scores)
 
     def _round_late(self, columns: Columns, report: Report) -> None:
-        """Hard limits over back-dated readings, each channel at most once; live state stays untouched."""
+        """Hard limits over back-dated readings, each channel at most once; live state stays."""
         for cohort, local, part in by_cohort(self.roster, columns):
             if cohort.tickers:
                 heard = Frame(local, part.received, np.zeros(len(local)), part.quality)

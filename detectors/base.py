@@ -1,7 +1,7 @@
 """What every detector shares: parameters that are the detector, arrays that are its state, scores.
 
-A detector's ``step`` sees each row at most once a frame, writes nothing but its state, and returns one
-score a row of the frame: 1.0 is the alarm limit, for every detector.
+A detector's ``step`` sees each row at most once a frame, writes nothing but its state, and returns
+one score a row of the frame: 1.0 is the alarm limit, for every detector.
 """
 
 from typing import Any, ClassVar
@@ -21,7 +21,7 @@ Mask = NDArray[np.bool_]
 BELOW_ONE = float(np.nextafter(1.0, 0.0))
 """The largest score that is no alarm."""
 SIGMA_PER_MAD = 1.4826
-"""A Gaussian's standard deviation over its median absolute deviation: 1 / (normal quantile of 3/4)."""
+"""A Gaussian's standard deviation over its median absolute deviation: 1 / quantile(3/4)."""
 
 
 class Params(
@@ -30,7 +30,7 @@ class Params(
     """The parameters of a detector, which are the detector; ``kind`` names it in TOML."""
 
     version: ClassVar[int] = 1
-    """Goes up whenever the same readings may score differently: state of another version is not resumed."""
+    """Goes up when the same readings may score differently: other versions are not resumed."""
     LEARNS: ClassVar[bool] = True
     """Its verdict rests on earlier readings, so a late one is not shown to it."""
     TICKS: ClassVar[bool] = False

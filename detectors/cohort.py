@@ -1,4 +1,4 @@
-"""Channels that the same rules watch: their detector states, their open excursions, their last readings."""
+"""Channels that the same rules watch: detector states, open excursions, last readings."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -79,7 +79,7 @@ class Late:
 
 
 class Cohort:
-    """Rows of channels with the same rules.  Rows are only ever added, in the order of first sight."""
+    """Rows of channels with the same rules, only ever added, in the order of first sight."""
 
     def __init__(self, watched: Sequence[Watching]) -> None:
         self.names: list[str] = []

@@ -12,18 +12,19 @@ from lifeline.model import Frame
 class Cusum(Params, frozen=True, kw_only=True, tag="cusum"):
     """Alarm when deviations from the running mean pile up to ``limit_sigma``.
 
-    Page's two-sided CUSUM (Biometrika 1954) on ``z = (value - mean) / scale``, where mean and variance are
-    exponentially weighted over ``memory`` readings.  A single wild value adds at most
+    Page's two-sided CUSUM (Biometrika 1954) on ``z = (value - mean) / scale``, where mean and
+    variance are exponentially weighted over ``memory`` readings.  A single wild value adds at most
     ``clip_sigma - slack_sigma``, so spikes alone do not fire it.  Learning stops while the sum is
-    beyond half its limit, so that a fault is not learned as the new normal; after ``release`` readings
-    in alarm the row starts again from blank (somebody has re-ranged the sensor).
+    beyond half its limit, so that a fault is not learned as the new normal; after ``release``
+    readings in alarm the row starts again from blank (somebody has re-ranged the sensor).
 
-    A shift of d sigma is found after about ``limit_sigma / (d - slack_sigma)`` readings.  A channel without
-    any movement has no scale and is not judged: ``scale_min`` should be the sensor's resolution.
+    A shift of d sigma is found after about ``limit_sigma / (d - slack_sigma)`` readings.  A channel
+    without any movement has no scale and is not judged: ``scale_min`` should be the sensor's
+    resolution.
 
     False alarms on white Gaussian noise, defaults: none in 8e6 readings (simulated), so below 0.2 a
-    sensor-year at one reading a minute; 1,000 channels: less than one call in five shifts.  Readings that are
-    correlated over n of them need ``limit_sigma`` about n times as large.
+    sensor-year at one reading a minute; 1,000 channels: less than one call in five shifts.
+    Readings that are correlated over n of them need ``limit_sigma`` about n times as large.
 
     >>> shift = Cusum(warm_up=50)
     >>> state = shift.blank(1)
@@ -83,7 +84,8 @@ class Cusum(Params, frozen=True, kw_only=True, tag="cusum"):
         np.maximum(z, -self.clip_sigma, out=z)
         scores = self._pile(state, rows, z, judged)
         scores /= self.limit_sigma
-        # The winsorised step is learned, so that a spike moves the baseline no further than it scores.
+        # The winsorised step is learned, so that a spike moves the baseline no further than it
+        # scores.
         away = np.where(judged, z * scale, away)
         alpha = np.maximum(1.0 / (learned + 1), 1.0 / self.memory)
         alpha *= real & ((scores < 0.5) | ~judged)
@@ -121,7 +123,7 @@ class Cusum(Params, frozen=True, kw_only=True, tag="cusum"):
         return peak
 
     def _release(self, state: State, rows: Rows, scores: Scores) -> None:
-        """Count readings in alarm; a row that had too many starts from blank at its next reading."""
+        """Count readings in alarm; a row that had too many starts blank at its next reading."""
         alarmed = state["alarmed"][rows]
         alarm = scores >= 1.0
         if not (alarm.any() or alarmed.any()):

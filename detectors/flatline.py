@@ -14,9 +14,9 @@ class Flatline(Params, frozen=True, kw_only=True, tag="flatline"):
 
     The stuck-at class of sensor faults (Ni et al., Sensor Network Data Fault Types, ACM TOSN 2009).
 
-    False alarms: none on a noisy channel (two equal doubles in a row do not last an hour); a channel that
-    may rest (a pump that is off, a quantised temperature at night) needs a ``limit_s`` beyond its longest
-    honest rest, or no such rule.
+    False alarms: none on a noisy channel (two equal doubles in a row do not last an hour); a
+    channel that may rest (a pump that is off, a quantised temperature at night) needs a ``limit_s``
+    beyond its longest honest rest, or no such rule.
 
     >>> stuck = Flatline(limit_s=60.0)
     >>> state = stuck.blank(1)
@@ -51,7 +51,8 @@ class Flatline(Params, frozen=True, kw_only=True, tag="flatline"):
         rows, values = frame.rows, frame.values
         rested = state["value"][rows]
         since_ms = state["since_ms"][rows]
-        # A fresh row (NaN) has moved; a NaN reading has not, else a stuck sensor could hide behind it.
+        # A fresh row (NaN) has moved; a NaN reading has not, else a stuck sensor could hide behind
+        # it.
         moved = ~(np.abs(values - rested) <= self.resolution)
         moved &= np.isfinite(values)
         rested = np.where(moved, values, rested)

@@ -1,9 +1,9 @@
 """The rare picture: a group's channels, judged together, look unlike their last reference window.
 
-River's half-space trees (Tan, Ting, Liu, IJCAI 2011).  Of river's detectors this one serves best here: it
-needs no labels and no distribution, learns in constant memory, and its verdict is a pure function of one
-reference window, so that its state is two plain arrays.  It runs once a group and grid instant,
-never once a sensor: an instance costs up to a megabyte and 30 us a vector.
+River's half-space trees (Tan, Ting, Liu, IJCAI 2011).  Of river's detectors this one serves best
+here: it needs no labels and no distribution, learns in constant memory, and its verdict is a pure
+function of one reference window, so that its state is two plain arrays.  It runs once a group and
+grid instant, never once a sensor: an instance costs up to a megabyte and 30 us a vector.
 """
 
 import functools
@@ -18,26 +18,27 @@ from detectors.base import BELOW_ONE, SIGMA_PER_MAD, Params, State
 from lifeline.model import Floats, GroupFrame
 
 REACH_SIGMA = 8.0
-"""Features are squeezed into the trees' unit interval from this far on either side of the median."""
+"""Features are squeezed into the trees' unit interval from this far around the median."""
 FEATURES = 4
 FORESTS = 16
 """Grown forests remembered at a time, about 0.3 MB each with the default parameters."""
 
 
 class HalfSpace(Params, frozen=True, kw_only=True, tag="half_space"):
-    """Alarm when ``patience`` frames in a row are ``limit_ratio`` times rarer than the median frame.
+    """Alarm when ``patience`` frames running are ``limit_ratio`` times rarer than the median.
 
-    Each channel is standardised by the reference window's median and MAD; the trees see mean, lowest,
-    highest and root mean square of the standardised channels.  (On the channels themselves the trees are
-    blind: of 13 channels one at 8 sigma reached a ratio of 1.35 where noise reached 1.58.)  So it finds
-    what moves many channels a little, as a burst or a heating leak does; one wild channel is for robust.
+    Each channel is standardised by the reference window's median and MAD; the trees see mean,
+    lowest, highest and root mean square of the standardised channels.  (On the channels themselves
+    the trees are blind: of 13 channels one at 8 sigma reached a ratio of 1.35 where noise reached
+    1.58.)  So it finds what moves many channels a little, as a burst or a heating leak does; one
+    wild channel is for robust.
 
-    While it alarms it learns nothing, for at most one window.  A missing channel counts as normal; a
-    frame without any channel is not judged.
+    While it alarms it learns nothing, for at most one window.  A missing channel counts as normal;
+    a frame without any channel is not judged.
 
-    False alarms, defaults, 13 channels, white or AR(0.9) noise: none in 12,000 frames (simulated; the
-    worst run of three reached 6.5), so below 27 a group-year on a grid of 5 minutes.  A shift of
-    all of 8 channels by 3 sigma reached 8.6 or more, by 2 sigma 3 to 6.
+    False alarms, defaults, 13 channels, white or AR(0.9) noise: none in 12,000 frames (simulated;
+    the worst run of three reached 6.5), so below 27 a group-year on a grid of 5 minutes.  A shift
+    of all of 8 channels by 3 sigma reached 8.6 or more, by 2 sigma 3 to 6.
     """
 
     window: Annotated[int, Meta(ge=32, le=2048)] = 256
@@ -53,7 +54,7 @@ class HalfSpace(Params, frozen=True, kw_only=True, tag="half_space"):
         return "anomalous"
 
     def blank(self, n: int, width: int) -> State:
-        """For ``n`` groups of ``width`` channels: the ring that fills, and the window judged against."""
+        """For ``n`` groups of ``width`` channels: the ring that fills, the window to judge by."""
         return {
             "ring": np.full((n, self.window, width), np.nan),
             "reference": np.full((n, self.window, width), np.nan),
@@ -125,8 +126,9 @@ class Forest:
 
 @functools.lru_cache(maxsize=FORESTS)
 def _grow(detector: HalfSpace, reference: bytes, width: int) -> Forest:
-    """The forest of one window: a pure function of its arguments (the seed is a parameter), so it is
-    remembered, and never part of the state.
+    """The forest of one window.
+
+    A pure function of its arguments (the seed is one): remembered, never part of the state.
     """
     from river.anomaly import HalfSpaceTrees
 
@@ -149,14 +151,15 @@ def _grow(detector: HalfSpace, reference: bytes, width: int) -> Forest:
 
 
 def _spread(columns: Floats) -> tuple[Floats, Floats]:
-    """Median and robust deviation of each column, NaN left out; 0 and 1 for a column that has none."""
+    """Median and robust deviation of each column without NaN; 0 and 1 where there are none."""
     centre = np.zeros(columns.shape[1])
     scale = np.ones(columns.shape[1])
     for k, column in enumerate(columns.T):
         real = column[np.isfinite(column)]
         if len(real):
             centre[k] = np.median(real)
-            # A column that rests has no deviation: any movement of it is then far out, never infinite.
+            # A column that rests has no deviation: any movement of it is then far out, never
+            # infinite.
             scale[k] = max(
                 SIGMA_PER_MAD * float(np.median(np.abs(real - centre[k]))),
                 1e-6 * max(abs(float(centre[k])), 1.0),

@@ -59,8 +59,8 @@ BUILT_IN = (
 )
 """Rules every city has.  A rule of the same id in TOML takes the place of one of these.
 
-The broker speaks a last will after 1.5 keep-alives, ``device.silent`` after the device's own limit: the
-first finds a gateway that lost its line, the second also one that lost its mind.
+The broker speaks a last will after 1.5 keep-alives, ``device.silent`` after the device's own limit:
+the first finds a gateway that lost its line, the second also one that lost its mind.
 """
 BAD_VALUE_ID = BUILT_IN[0].id
 ONLINE = BUILT_IN[2].quantity
@@ -120,7 +120,7 @@ class Plan:
 
 
 def compile_plan(rules: Sequence[Rule], limits: Mapping[str, Limit]) -> Plan:
-    """The plan of these rules and the built-in ones; raises PlanError naming the first wrong rule."""
+    """The plan of these rules and the built-in ones; PlanError names the first wrong rule."""
     own = {rule.id for rule in rules}
     everything = [*rules, *(rule for rule in BUILT_IN if rule.id not in own)]
     return Plan([_bind(rule, limits) for rule in everything])

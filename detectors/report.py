@@ -1,4 +1,4 @@
-"""What one record makes the bank say: scores against open excursions, row by row where it matters."""
+"""What one record makes the bank say: scores against open excursions, by row where it matters."""
 
 from dataclasses import dataclass, field
 
@@ -22,7 +22,8 @@ NEVER_MS = 1 << 62
 class Report:
     """The findings of one record, as they are made.
 
-    The quiet path is array arithmetic alone: Python sees a reading only when it raises, holds or clears.
+    The quiet path is array arithmetic alone: Python sees a reading only when it raises, holds or
+    clears.
     """
 
     catalog: Catalog
@@ -57,7 +58,7 @@ class Report:
             self.findings.append(say(watch, row, phase, place, sight, self.cause))
 
     def judge_faults(self, roster: Roster, columns: Columns) -> None:
-        """Bad values raise, the first good one clears.  Runs before the readings enter the evidence."""
+        """Bad values raise, the first good one clears; comes before readings become evidence."""
         watch = roster.faults
         for i in np.flatnonzero(columns.bad | watch.alarm[columns.rows]).tolist():
             row, at_ms, over = int(columns.rows[i]), int(columns.at_ms[i]), bool(columns.bad[i])

@@ -1,8 +1,8 @@
 """The bank as bytes, and the bank from bytes: versioned msgpack, arrays as they lie in memory.
 
-State belongs to (detector kind and parameters, channel), so a changed rule or a new channel starts blank alone
-and everything else goes on.  Excursions belong to (rule, channel): a rule whose parameters changed keeps
-its open alarms, and clears them by its new measure.
+State belongs to (detector kind and parameters, channel), so a changed rule or a new channel starts
+blank alone and everything else goes on.  Excursions belong to (rule, channel): a rule whose
+parameters changed keeps its open alarms, and clears them by its new measure.
 """
 
 from typing import TYPE_CHECKING, Any
@@ -87,7 +87,7 @@ def pack(bank: "Bank") -> bytes:
 
 
 def unpack(bank: "Bank", packed: bytes) -> list[str]:
-    """Fill a fresh bank; says what started blank.  Raises SnapshotError and leaves the bank fresh."""
+    """Fill a fresh bank; says what started blank.  SnapshotError leaves the bank fresh."""
     try:
         saved = _decode(packed)
     except (msgspec.MsgspecError, RecursionError) as error:

@@ -11,18 +11,19 @@ from lifeline.model import Frame
 
 Counts = NDArray[np.int32]
 REFRESH = 4
-"""Median and MAD are taken anew every so many entries: sorting is the whole cost of this detector."""
+"""Median and MAD are taken anew every so many entries: sorting is the whole cost here."""
 
 
 class Robust(Params, frozen=True, kw_only=True, tag="robust"):
-    """Alarm when ``patience`` readings in a row are ``limit_sigma`` robust deviations from the median.
+    """Alarm when ``patience`` readings running are ``limit_sigma`` deviations off the median.
 
-    Hampel's identifier (JASA 1974) over the last ``window`` readings (every ``stride``-th of them), with the
-    value judged before it enters.  Half the window may be wild without moving the median; a shift
-    that lasts longer is the new normal, so this detector finds steps and bursts, cusum finds shifts.
+    Hampel's identifier (JASA 1974) over the last ``window`` readings (every ``stride``-th of them),
+    with the value judged before it enters.  Half the window may be wild without moving the median;
+    a shift that lasts longer is the new normal, so this detector finds steps and bursts, cusum
+    finds shifts.
 
-    A channel without any movement has no scale and is not judged: ``scale_min`` should be the sensor's
-    resolution.
+    A channel without any movement has no scale and is not judged: ``scale_min`` should be the
+    sensor's resolution.
 
     False alarms on white Gaussian noise, defaults: none in 8e6 readings (simulated), so below 0.2 a
     sensor-year at one reading a minute; 1,000 channels: less than one call in five shifts.  With
@@ -50,7 +51,7 @@ class Robust(Params, frozen=True, kw_only=True, tag="robust"):
         return "outlier"
 
     def blank(self, n: int) -> State:
-        """The ring, its median and scale, readings seen, run of outliers: at most 216 bytes a row."""
+        """Ring, median and scale, readings seen, run of outliers: at most 216 bytes a row."""
         return {
             "ring": np.zeros((n, self.window)),
             "median": np.zeros(n),
@@ -98,7 +99,7 @@ class Robust(Params, frozen=True, kw_only=True, tag="robust"):
 
 
 def _middle(ring: Scores) -> Scores:
-    """The median of each row; faster than ``np.median`` by its checks, and sorts ``ring`` in place."""
+    """The median of each row, without ``np.median``'s checks; sorts ``ring`` in place."""
     ring.sort(axis=1)
     n = ring.shape[1]
     middle: Scores = (ring[:, (n - 1) // 2] + ring[:, n // 2]) / 2.0

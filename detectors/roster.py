@@ -96,8 +96,8 @@ class Roster:
 def silent_after_s(device: Device, channel: Channel) -> float:
     """How long this channel may say nothing: a device by its own limit, a channel by its intervals.
 
-    A device that stores and sends in blocks has a ``silent_after_s`` longer than its intervals, so a
-    channel is never expected before its device is.
+    A device that stores and sends in blocks has a ``silent_after_s`` longer than its intervals, so
+    a channel is never expected before its device is.
     """
     if channel.quantity == f"meter.{SEEN}":
         return device.silent_after_s

@@ -1,7 +1,8 @@
 """A batch sorted out: which readings are judged live, which back-dated, and in which rounds.
 
-``array[rows] += x`` keeps one write when a row comes twice, so a frame holds each channel at most once: a
-batch that repeats a channel goes through the detectors in rounds, each channel's oldest reading first.
+``array[rows] += x`` keeps one write when a row comes twice, so a frame holds each channel at most
+once: a batch that repeats a channel goes through the detectors in rounds, each channel's oldest
+reading first.
 """
 
 from collections.abc import Iterator
@@ -43,7 +44,7 @@ class Columns:
 
 
 def is_plain(roster: Roster, columns: Columns) -> bool:
-    """Whether every reading is live, known, newer than its channel's last, and each channel comes once."""
+    """Whether every reading is live, known and newer, and each channel comes once."""
     rows = columns.rows
     if columns.lane.any() or rows.min() < 0:
         return False
@@ -57,9 +58,9 @@ def is_plain(roster: Roster, columns: Columns) -> bool:
 def sift(roster: Roster, columns: Columns) -> tuple[Columns, Columns, int]:
     """Live readings, back-dated ones, and how many of the latter came as live.
 
-    Each is sorted by row and time and holds no (row, time) twice.  A live reading no newer than
-    its channel's last would run a detector's time backwards, so it is judged as late; one of the same time
-    is the same reading again.  A back-dated reading that cannot be used says nothing.
+    Each is sorted by row and time and holds no (row, time) twice.  A live reading no newer than its
+    channel's last would run a detector's time backwards, so it is judged as late; one of the same
+    time is the same reading again.  A back-dated reading that cannot be used says nothing.
     """
     order = np.lexsort((columns.at_ms, columns.rows))
     sorted_ = columns.take(order[(columns.rows[order] >= 0) & (columns.lane[order] != SKIP)])

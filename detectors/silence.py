@@ -13,11 +13,12 @@ class Silence(Params, frozen=True, kw_only=True, tag="silence"):
     """Alarm when a row was last heard ``limit_s`` seconds ago or longer.
 
     A frame with a finite value says *heard at* ``at_ms``; one with NaN is a tick, *nothing came by*
-    ``at_ms``.  With ``limit_s = 0`` every row has its own limit, which the bank takes from the catalog:
-    the device's ``silent_after_s`` for ``device/<device>/seen``, three intervals for any other channel.
+    ``at_ms``.  With ``limit_s = 0`` every row has its own limit, which the bank takes from the
+    catalog: the device's ``silent_after_s`` for ``device/<device>/seen``, three intervals for any
+    other channel.
 
-    False alarms: the share of radio gaps longer than the limit; an outage of our own is not counted (the
-    bank moves ``seen_ms`` on by it).
+    False alarms: the share of radio gaps longer than the limit; an outage of our own is not counted
+    (the bank moves ``seen_ms`` on by it).
 
     >>> silent = Silence(limit_s=180.0)
     >>> state = silent.blank(1)

@@ -12,12 +12,13 @@ from lifeline.model import Frame
 class Threshold(Params, frozen=True, kw_only=True, tag="threshold"):
     """Alarm when the value reaches ``limit``, until it has come back by more than ``deadband``.
 
-    Beyond the limit the score is ``value / limit`` (above) or ``2 - value / limit`` (below), so it grows
-    with the excursion.  A NaN counts as beyond the limit: a threshold never goes silent through NaN.
+    Beyond the limit the score is ``value / limit`` (above) or ``2 - value / limit`` (below), so it
+    grows with the excursion.  A NaN counts as beyond the limit: a threshold never goes silent
+    through NaN.
 
-    False alarms: those of the sensor.  Gaussian noise of sigma s and a limit k*s above the mean, sampled
-    every minute, passes it 525,600 * Q(k) times a year: 0.15 for k = 5, so 10,000 channels with 5 s of room
-    cause 1.4 calls in a shift of 8 h.
+    False alarms: those of the sensor.  Gaussian noise of sigma s and a limit k*s above the mean,
+    sampled every minute, passes it 525,600 * Q(k) times a year: 0.15 for k = 5, so 10,000 channels
+    with 5 s of room cause 1.4 calls in a shift of 8 h.
 
     >>> from detectors.base import State
     >>> methane = Threshold(limit=20.0, deadband=2.0)

@@ -38,10 +38,10 @@ def samples(wave: Wave) -> Floats | Unreadable:
 
 
 def features(wave: Wave) -> list[tuple[str, float]] | Unreadable:
-    """(suffix, value) of each feature, all about the block's mean (gravity and offset are no vibration).
+    """(suffix, value) of each feature about the block's mean: gravity and offset do not vibrate.
 
-    The frequency is missing where nothing moves.  A sample that is not finite makes all three NaN: flagged,
-    they become the channel's sensor fault.
+    The frequency is missing where nothing moves.  A sample that is not finite makes all three NaN:
+    flagged, they become the channel's sensor fault.
     """
     values = samples(wave)
     if isinstance(values, Unreadable):
@@ -60,8 +60,8 @@ def features(wave: Wave) -> list[tuple[str, float]] | Unreadable:
 def dominant_hz(moving: Floats, rate_hz: float) -> float | None:
     """The frequency with the most power, between bins by a parabola through the log spectrum.
 
-    A Hann window keeps leakage of a strong line from hiding the peak; with it the parabola errs by less
-    than 2 % of a bin on a pure tone.
+    A Hann window keeps leakage of a strong line from hiding the peak; with it the parabola errs by
+    less than 2 % of a bin on a pure tone.
 
     >>> t = np.arange(1024) / 100.0
     >>> round(dominant_hz(np.sin(2 * np.pi * 3.21 * t), 100.0), 2)

@@ -1,9 +1,10 @@
 """Group frames: a group's channels on the grid that the group declares.  Pure.
 
-The cell of grid time T holds the readings of (T - grid, T].  It closes when every device of the group
-has a watermark of T or later, or when the clock says that a missing device has had its time to speak.
-A message is offered against the watermark that its device had *before* it, so a closed cell can never
-be offered anything, and frames do not depend on where batches are cut or how devices interleave.
+The cell of grid time T holds the readings of (T - grid, T].  It closes when every device of the
+group has a watermark of T or later, or when the clock says that a missing device has had its time
+to speak. A message is offered against the watermark that its device had *before* it, so a closed
+cell can never be offered anything, and frames do not depend on where batches are cut or how devices
+interleave.
 """
 
 from collections.abc import Iterable, Sequence
@@ -33,11 +34,10 @@ class Plot:
     closed_ms: int = 0
     """Every cell up to this grid time is closed."""
     cells: dict[int, tuple[Floats, Ints]] = field(default_factory=dict)
-    newest_ms: Ints = field(default_factory=lambda: np.zeros(0, np.int64))
+    newest_ms: Ints = field(init=False)
 
     def __post_init__(self) -> None:
-        if not len(self.newest_ms):
-            self.newest_ms = np.zeros(len(self.group.channels), np.int64)
+        self.newest_ms = np.zeros(len(self.group.channels), np.int64)
 
     @property
     def grid_ms(self) -> int:
@@ -45,7 +45,7 @@ class Plot:
         return max(1, round(self.group.grid_s * 1000))
 
     def offer(self, column: int, at_ms: int, value: float) -> None:
-        """Puts one live reading into its cell, where the newest of a channel stands."""
+        """Puts one live reading, the newest of its channel so far, into its cell."""
         cell_ms = -(-at_ms // self.grid_ms) * self.grid_ms
         if cell_ms <= self.closed_ms:
             return
@@ -53,9 +53,8 @@ class Plot:
         if cell is None:
             n = len(self.group.channels)
             cell = self.cells[cell_ms] = (np.full(n, np.nan), np.zeros(n, np.int64))
-        if at_ms >= cell[1][column]:
-            cell[0][column] = value
-            cell[1][column] = at_ms
+        cell[0][column] = value
+        cell[1][column] = at_ms
 
     def close(self, until_ms: int) -> list[GroupFrame]:
         """The frames of every cell up to ``until_ms``; a cell in which nobody spoke gives none."""
@@ -83,7 +82,7 @@ class Grid:
     clock_ms: int = 0
 
     def take(self, batch: Batch, lanes: Lanes) -> list[tuple[str, GroupFrame]]:
-        """Frames that this batch completes, by time: first those that the clock ends, then its own."""
+        """Frames that this batch completes, by time: those that the clock ends, then its own."""
         if not self.plots:
             return []
         frames: list[tuple[str, GroupFrame]] = []
@@ -118,7 +117,8 @@ class Grid:
             for index, column in self.seats[batch.channels[int(batch.channel[i])]]:
                 plot = self.plots[index]
                 touched.add(index)
-                # The cell's end, not the reading's own time, decides: its device may not have passed it.
+                # The cell's end, not the reading's own time, decides: its device may not have
+                # passed it.
                 if usable[i] and -(-at_ms // plot.grid_ms) * plot.grid_ms > before_ms:
                     plot.offer(column, at_ms, float(batch.value[i]))
         return touched
@@ -183,7 +183,7 @@ def _shape(group: Group) -> list[Any]:
 
 
 def lay_out(catalog: Catalog, groups: Iterable[Group]) -> Grid:
-    """The empty grid of these groups; a channel that the catalog lacks never comes and stays NaN."""
+    """The empty grid of these groups; a channel that the catalog lacks stays NaN."""
     plots: list[Plot] = []
     seats: dict[str, list[tuple[int, int]]] = {}
     watermark_ms: dict[str, int] = {}

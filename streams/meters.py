@@ -1,8 +1,8 @@
-"""What is measured of every device itself: missing and repeated messages, refusals, clock skew.  Pure.
+"""What is measured of every device itself: missing and repeated messages, refusals, skew.  Pure.
 
-Counts are those since the device's previous report, so that an ordinary threshold raises and clears on
-them.  Reports are readings of the channels ``device/<device>/<meter>``: they go back through Kafka,
-where the archive stores them and the bank judges them like any other.
+Counts are those since the device's previous report, so that an ordinary threshold raises and clears
+on them.  Reports are readings of the channels ``device/<device>/<meter>``: they go back through
+Kafka, where the archive stores them and the bank judges them like any other.
 """
 
 from array import array
@@ -113,7 +113,7 @@ class Meters:
             column["gaps"][row] = max(0, column["gaps"][row] - 1)
 
     def report(self) -> Batch | None:
-        """The readings that are due by the clock; None when there are none.  Looks once a second."""
+        """The readings due by the clock, or None; looks once a second."""
         if self.clock_ms - self.checked_ms < 1000 or not self.rows:
             return None
         self.checked_ms = self.clock_ms

@@ -1,6 +1,7 @@
 """Everything that detect knows of one partition, and what one record of it leads to.  Pure.
 
-``lifeline replay`` and the tests chain it without any server; ``streams.detect`` feeds it from Kafka.
+``lifeline replay`` and the tests chain it without any server; ``streams.detect`` feeds it from
+Kafka.
 """
 
 import zlib

@@ -9,7 +9,7 @@ from streams.meters import derived
 
 
 def readings_of(wave: wire.Wave) -> Batch | wire.Reject:
-    """RMS, peak and dominant frequency at the time of the block's last sample, or why there are none."""
+    """RMS, peak and dominant frequency at the block's last sample, or why there are none."""
     found = features(wave)
     if isinstance(found, Unreadable):
         return wire.Reject(

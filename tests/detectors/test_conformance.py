@@ -14,6 +14,7 @@ from detectors.rate import Rate
 from detectors.robust import Robust
 from detectors.silence import Silence
 from detectors.threshold import Threshold
+from lifeline import words
 from lifeline.model import Frame, Quality
 from tests.detectors import battery
 from tests.detectors.battery import START_MS, STEP_MS, N, frame
@@ -214,3 +215,14 @@ def test_the_battery_finds_a_broken_detector(broken, check) -> None:
 def test_the_battery_finds_a_threshold_that_is_deaf_to_nan() -> None:
     with pytest.raises(AssertionError, match="silent through NaN"):
         battery.survives_nan(Deaf(limit=60.0), fault_of(Threshold(limit=60.0)))
+
+
+@pytest.mark.parametrize("detector", DETECTORS, ids=repr)
+def test_what_a_detector_says_has_words_in_both_languages(detector: ChannelDetector) -> None:
+    assert all(words.EXPLANATIONS[detector.code])
+
+
+def test_a_limit_is_told_in_its_own_unit() -> None:
+    assert Flatline(limit_s=60.0).limit_value == 60.0
+    assert Threshold(limit=20.0).limit_value == 20.0
+    assert Robust().limit_value is None

@@ -1,4 +1,4 @@
-"""The bank's promise: the same readings give the same findings, however they are cut, and after any restart."""
+"""The bank's promise: the same readings give the same findings, however cut or restarted."""
 
 import msgspec
 import numpy as np
@@ -18,7 +18,7 @@ CHANNELS += ["device/d0/gaps", "device/d1/online"]
 
 
 def day(seed: int, steps: int = 120) -> list[tuple[str, int, float, int, int]]:
-    """(channel, ms, value, quality, lane) in order of arrival: noise, leaks, bad values, back-fill, gaps."""
+    """(channel, ms, value, quality, lane) as they come: noise, leaks, bad values, back-fill, gaps."""
     rng = np.random.default_rng(seed)
     rows: list[tuple[str, int, float, int, int]] = []
     for k in range(steps):
@@ -46,7 +46,7 @@ def day(seed: int, steps: int = 120) -> list[tuple[str, int, float, int, int]]:
 
 
 def batches(rows, cuts: list[int]) -> list[tuple[Batch, np.ndarray]]:
-    """The rows as batches ending at these places; received times follow the readings, not the cuts."""
+    """The rows as batches ending at these places; received times do not depend on the cuts."""
     made = []
     for start, end in zip([0, *cuts], [*cuts, len(rows)], strict=True):
         part = rows[start:end]

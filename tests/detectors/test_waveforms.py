@@ -76,3 +76,9 @@ def test_a_block_that_cannot_be_read_is_a_value(changes: dict, reason: str) -> N
 
     assert isinstance(found, Unreadable)
     assert found.reason == reason
+
+
+def test_the_fastest_motion_that_the_rate_can_show_is_half_of_it() -> None:
+    found = dict(features(wave(np.tile([1.0, -1.0], 50).astype("<f4"))))
+
+    assert found["frequency"] == 25.0

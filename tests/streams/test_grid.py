@@ -4,8 +4,9 @@ import msgspec
 import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
-from lifeline.model import Batch, GroupFrame, Message
+from lifeline.model import Batch, GroupFrame, Message, Quality
 from streams.grid import Grid, lay_out
 from streams.window import Window
 from tests.streams.town import START_MS, batch, catalog
@@ -47,6 +48,33 @@ def test_a_silent_device_is_waited_for_as_long_as_it_may_be_silent_and_then_miss
     assert frame.values[0] == 1.0
     assert np.isnan(frame.values[1])
     assert frame.age_s.tolist() == [9.0, np.inf]
+
+
+def test_a_device_that_returns_after_its_time_was_up_does_not_open_its_cells_again() -> None:
+    grid, window = fresh()
+    frames_of(grid, window, batch([(A, START_MS + 1000, 1.0)]))
+    grid.take(batch([], received_ms=START_MS + 190_000, messages=[]), np.zeros(0, np.int8))
+
+    assert frames_of(grid, window, batch([(B, START_MS + 5000, 2.0)])) == []
+    later = batch([(A, START_MS + 200_000, 3.0), (B, START_MS + 200_000, 4.0)])
+    assert frames_of(grid, window, later) == [(200_000, [3.0, 4.0])]
+
+
+def test_an_unusable_reading_moves_the_time_and_leaves_its_place_empty() -> None:
+    grid, window = fresh()
+    frames_of(grid, window, batch([(A, START_MS + 10_000, 900.0)], quality=Quality.OUT_OF_RANGE))
+
+    (frame,) = frames_of(grid, window, batch([(B, START_MS + 10_000, 2.0)]))
+
+    assert plain([frame]) == plain([(10_000, [float("nan"), 2.0])])
+
+
+def test_a_device_that_is_not_of_the_group_moves_no_watermark() -> None:
+    grid, window = fresh()
+    strange = batch([(A, START_MS + 10_000, 1.0)], messages=[Message("other", 1, -1)], of=[0])
+
+    assert frames_of(grid, window, strange) == []
+    assert frames_of(grid, window, batch([(B, START_MS + 10_000, 2.0)])) == []
 
 
 MESSAGES = st.lists(
@@ -99,3 +127,19 @@ def test_a_resumed_grid_goes_on_with_its_open_cells() -> None:
 
     late = batch([(A, START_MS + 12_000, 4.0), (B, START_MS + 12_000, 5.0)])
     assert plain(frames_of(again, window, late)) == plain([(10_000, [1.0, float("nan")])])
+
+
+def test_a_group_that_was_declared_anew_starts_without_open_cells() -> None:
+    grid, window = fresh()
+    frames_of(grid, window, batch([(A, START_MS + 1000, 1.0)]))
+    coarser = [replace(group, grid_s=20.0) for group in CITY.head.groups]
+    again = lay_out(CITY, coarser)
+
+    again.resume(grid.state())
+
+    assert again.plots[0].cells == {}
+    assert again.watermark_ms == grid.watermark_ms
+
+
+def test_a_partition_without_groups_has_no_frames() -> None:
+    assert lay_out(CITY, []).take(batch([(A, START_MS, 1.0)]), np.zeros(1, np.int8)) == []

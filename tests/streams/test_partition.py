@@ -2,11 +2,22 @@
 
 import random
 
+import msgspec
+import numpy as np
 import pytest
 
 from detectors.plan import compile_plan
+from lifeline import wire
 from lifeline.model import Batch, Context, Finding, Message
-from streams.partition import Partition, SnapshotError, blank, squeeze, unsqueeze
+from streams.detect.waves import readings_of
+from streams.partition import (
+    Partition,
+    SnapshotError,
+    blank,
+    devices_by_partition,
+    squeeze,
+    unsqueeze,
+)
 from tests.streams.town import START_MS, batch, catalog
 
 CITY = catalog()
@@ -84,6 +95,58 @@ def test_a_damaged_snapshot_is_refused_and_never_taken_for_a_good_one() -> None:
         broken = stored[:i] + bytes([stored[i] ^ 0x55]) + stored[i + 1 :]
         with pytest.raises(SnapshotError):
             fresh().restore(unsqueeze(broken))
+
+
+def test_a_snapshot_of_a_newer_version_is_refused_in_a_sentence() -> None:
+    state = msgspec.msgpack.decode(fresh().snapshot())
+
+    with pytest.raises(SnapshotError, match="version 9 is newer"):
+        fresh().restore(msgspec.msgpack.encode({**state, "v": 9}))
+
+
+def test_a_snapshot_that_lacks_a_part_is_refused() -> None:
+    state = msgspec.msgpack.decode(fresh().snapshot())
+
+    with pytest.raises(SnapshotError, match="not a snapshot of ours"):
+        fresh().restore(msgspec.msgpack.encode({k: v for k, v in state.items() if k != "grid"}))
+
+
+def test_a_device_that_never_spoke_is_silent_from_the_first_record_on() -> None:
+    (names,) = devices_by_partition(CITY, 1)
+    partition = blank(CITY, PLAN, 0, 1, lateness_s=3600.0, held_s=60.0, devices=names)
+
+    made = [
+        one
+        for second in range(200)
+        for one in partition.step(
+            batch([], received_ms=START_MS + second * 1000, messages=[])
+        ).findings
+    ]
+
+    assert {one.channel for one in made if one.phase == "raised"} == {
+        f"device/{name}/seen" for name in names
+    }
+
+
+def test_a_wave_becomes_readings_of_its_features_at_its_last_sample() -> None:
+    still = np.zeros(51, "<i2").tobytes()
+    wave = wire.Wave("gas/well-0/ch4", "G0", 1, 1, START_MS, 50.0, 51, 1.0, 0.0, "int16", still, 5)
+
+    made = readings_of(wave)
+
+    assert isinstance(made, Batch)
+    assert made.channels == ["gas/well-0/ch4/rms", "gas/well-0/ch4/peak"]
+    assert made.at_ms.tolist() == [START_MS + 1000] * 2
+
+
+def test_a_wave_that_cannot_be_read_is_refused_whole() -> None:
+    wave = wire.Wave("gas/well-0/ch4", "G0", 1, 1, START_MS, 50.0, 3, 1.0, 0.0, "int16", b"odd", 5)
+
+    refused = readings_of(wave)
+
+    assert isinstance(refused, wire.Reject)
+    assert (refused.device, refused.received_ms) == ("G0", 5)
+    assert wire.decode_wave(refused.payload) == wave
 
 
 def test_drill_readings_touch_no_real_state() -> None:

@@ -1,4 +1,4 @@
-"""A small town for the tests of the two workers: ten wells, one water zone, and batches out of them."""
+"""A small town for the tests of the two workers: ten wells, one water zone, and batches."""
 
 import numpy as np
 
