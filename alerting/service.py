@@ -8,14 +8,13 @@ While PostgreSQL is away the gravest findings are pushed past it, and all are re
 import asyncio
 import contextlib
 import itertools
-from collections.abc import Callable, Coroutine, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import psycopg
 import structlog
-from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
-from aiokafka.errors import KafkaError
+from aiokafka import ConsumerRecord, TopicPartition
 from psycopg import Connection
 
 from alerting import routes, store
@@ -30,6 +29,7 @@ from lifeline.catalog import Catalog
 from lifeline.config import Settings
 from lifeline.db import Database, quarantine
 from lifeline.errors import Refused, Unavailable
+from lifeline.log.service import begin, end, make_consumer, translated, within
 from lifeline.model import Finding
 from lifeline.store import CatalogFile
 from lifeline.telemetry import Health, now_ms
@@ -37,8 +37,7 @@ from lifeline.telemetry import Health, now_ms
 Log = structlog.stdlib.BoundLogger
 GROUP = "lifeline.router"
 """Under which offsets are noted on Kafka: where to begin when PostgreSQL is away at the start."""
-CONNECT_S = 15.0
-STOP_S = 3.0
+COMMIT_S = 15.0
 FETCH_MS = 100
 RECORDS_MAX = 500
 FOLD_S = 8.0
@@ -93,28 +92,14 @@ class Router:
         self.is_away = False
         self.is_back = asyncio.Event()
         self.side: set[asyncio.Task[None]] = set()
-        self.consumer = AIOKafkaConsumer(
-            bootstrap_servers=settings.kafka.bootstrap,
-            group_id=GROUP,
-            enable_auto_commit=False,
-            auto_offset_reset="earliest",
-            fetch_max_wait_ms=FETCH_MS,
-            max_partition_fetch_bytes=wire.RECORD_BYTES_MAX,
-            request_timeout_ms=10_000,
-        )
+        self.consumer = make_consumer(settings.kafka, GROUP, GROUP)
 
     async def start(self) -> None:
         """Connects; raises Unavailable without Kafka, Refused without topic or tables.
 
         Without PostgreSQL it waits 3 s, says so, and goes on past it.
         """
-        try:
-            await asyncio.wait_for(self.consumer.start(), CONNECT_S)
-        except (KafkaError, OSError, TimeoutError) as error:
-            raise Unavailable(
-                f"router: Kafka at {self.settings.kafka.bootstrap} does not answer:"
-                " start it (`lifeline stack up`) or set kafka.bootstrap."
-            ) from error
+        await begin(self.consumer, self.settings.kafka)
         self.consumer.assign(self.partitions)
         try:
             await self.database.run(_check_tables, self.settings.router.fast_after_s)
@@ -125,6 +110,7 @@ class Router:
         """Reads and folds for ever."""
         while True:
             await self._learn()
+            # Its own limit is enough: what another one cut off would be lost to the next call.
             batches = await self.consumer.getmany(timeout_ms=FETCH_MS, max_records=RECORDS_MAX)
             if self.is_away:
                 self._pass_by(batches)
@@ -154,14 +140,22 @@ class Router:
             known = await self.database.run(
                 lambda c: [store.progress(c, topic, number) for topic, number in topics], FOLD_S
             )
-            ends = await asyncio.wait_for(self.consumer.end_offsets(unknown), FOLD_S)
         except Unavailable as error:
             self._leave(str(error))
             return
-        except (KafkaError, TimeoutError) as error:
+        try:
+            with translated(self.settings.kafka):
+                ends = await within(self.consumer.end_offsets(unknown), FOLD_S)
+                await self._go_to(zip(unknown, known, strict=True), ends)
+        except Unavailable as error:
             self.log.warning("Kafka does not say how far it is", why=str(error))
-            return
-        for partition, expected in zip(unknown, known, strict=True):
+        else:
+            self.health.problem = ""
+
+    async def _go_to(
+        self, found: Iterable[tuple[TopicPartition, int | None]], ends: Mapping[TopicPartition, int]
+    ) -> None:
+        for partition, expected in found:
             if expected is not None and expected <= ends[partition]:
                 self.consumer.seek(partition, expected)
                 self.places[partition] = Place(True, expected, expected)
@@ -169,9 +163,8 @@ class Router:
             if expected is not None:
                 # The topic was made anew: what it holds has never been seen, whatever its numbers.
                 self.log.error("findings begin anew", partition=partition.partition, was=expected)
-            await self.consumer.seek_to_beginning(partition)
+            await within(self.consumer.seek_to_beginning(partition), FOLD_S)
             self.places[partition] = Place(True, expected, 0)
-        self.health.problem = ""
 
     async def _fold_all(self, partition: TopicPartition, batch: list[ConsumerRecord]) -> None:
         """Folds a batch of a partition; one record at a time when one of them is poison."""
@@ -274,8 +267,8 @@ class Router:
             await asyncio.sleep(1.0)
             noted, self.noted = self.noted, {}
             if noted:
-                with contextlib.suppress(KafkaError, TimeoutError):
-                    await asyncio.wait_for(self.consumer.commit(noted), CONNECT_S)
+                with contextlib.suppress(Unavailable), translated(self.settings.kafka):
+                    await within(self.consumer.commit(noted), COMMIT_S)
             if self.is_away or second % GAUGES_S:
                 continue
             with contextlib.suppress(Unavailable):
@@ -353,8 +346,7 @@ class Router:
         """Ends everything, each part within its limit."""
         for task in self.side:
             task.cancel()
-        with contextlib.suppress(KafkaError, TimeoutError):
-            await asyncio.wait_for(self.consumer.stop(), STOP_S)
+        await end(self.consumer)
         await self.feed.close()
         await self.courier.close()
         await asyncio.to_thread(self.database.close)

@@ -4,25 +4,23 @@ import asyncio
 import random
 import time
 from collections import deque
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
 import structlog
 from aiokafka import AIOKafkaProducer
-from aiokafka.errors import KafkaError
 
 from ingest.acks import Receipt
 from lifeline import crashpoints, telemetry, wire
 from lifeline.config import Kafka
-from lifeline.errors import Refused, Unavailable
+from lifeline.errors import Unavailable
+from lifeline.log.service import begin, check_topics, end, make_producer
 
 START_S = 15.0
 """How long a start waits for Kafka before it says so and ends."""
-STOP_S = 2.0
 RETRY_S_MAX = 2.0
 FAILURES_MAX = 3
-PRODUCER_BATCH_BYTES = 4 * 1024 * 1024 + 512 * 1024
 LOOK_S = 0.25
 
 
@@ -89,18 +87,7 @@ class Outbox:
                 if time.monotonic() > until_s:
                     raise
                 await asyncio.sleep(0.5)
-        try:
-            for topic in (wire.READINGS, wire.WAVES, wire.REJECTS):
-                found = await asyncio.wait_for(self._producer.partitions_for(topic), START_S)
-                if len(found) != self.settings.partitions:
-                    raise Refused(
-                        f"topic {topic} has {len(found)} partitions, kafka.partitions says"
-                        f" {self.settings.partitions}: run `lifeline migrate`, or mend the setting."
-                    )
-        except (KafkaError, TimeoutError) as error:
-            raise Unavailable(
-                f"Kafka at {self.settings.bootstrap} has no topics of ours: run `lifeline migrate`."
-            ) from error
+        await check_topics(self.settings, (wire.READINGS, wire.WAVES, wire.REJECTS))
 
     async def run(self) -> None:
         """Sends until cancelled; raises Unavailable when Kafka answers but takes nothing, three times."""
@@ -120,7 +107,7 @@ class Outbox:
             await self._discard()
             if failures >= FAILURES_MAX:
                 raise Unavailable(
-                    f"Kafka at {self.settings.bootstrap} confirms nothing ({error!r});"
+                    f"Kafka at {self.settings.bootstrap} confirms nothing ({type(error).__name__});"
                     " what came by MQTT stays with the broker."
                 ) from error
 
@@ -131,28 +118,8 @@ class Outbox:
         await self._discard()
 
     async def _connect(self) -> AIOKafkaProducer:
-        producer = AIOKafkaProducer(
-            bootstrap_servers=self.settings.bootstrap,
-            acks="all",
-            enable_idempotence=True,
-            max_request_size=wire.RECORD_BYTES_MAX,
-            max_batch_size=PRODUCER_BATCH_BYTES,
-            request_timeout_ms=int(self.settings.send_timeout_s * 1000),
-            retry_backoff_ms=50,
-            linger_ms=0,
-        )
-        try:
-            await asyncio.wait_for(producer.start(), self.settings.send_timeout_s)
-        except (KafkaError, OSError, TimeoutError) as error:
-            await _end(producer)
-            raise Unavailable(
-                f"Kafka at {self.settings.bootstrap} does not answer"
-                f" ({error or type(error).__name__}): start it (`lifeline stack up`) or set"
-                " kafka.bootstrap."
-            ) from error
-        except asyncio.CancelledError:
-            await _end(producer)
-            raise
+        producer = make_producer(self.settings, "lifeline-ingest")
+        await begin(producer, self.settings, self.settings.send_timeout_s)
         return producer
 
     async def _connect_at_last(self) -> AIOKafkaProducer:
@@ -235,22 +202,4 @@ class Outbox:
     async def _discard(self) -> None:
         producer, self._producer = self._producer, None
         if producer is not None:
-            await _end(producer)
-
-
-async def _end(producer: AIOKafkaProducer) -> None:
-    """Ends a producer whatever state it is in: its own stop() waits for a broker that may never come."""
-    stopping = asyncio.create_task(producer.stop())
-    _, late = await asyncio.wait({stopping}, timeout=STOP_S)
-    if late:
-        stopping.cancel()
-        # stop() waits in a task of its own until everything is delivered: without its connections,
-        # its batches and its sender the rest of it is garbage.
-        gone = KafkaError("this producer was given up")
-        await _within(producer.client.close())
-        producer._message_accumulator.fail_all(gone)  # noqa: SLF001
-        await _within(producer._sender.close())  # noqa: SLF001
-
-
-async def _within(ending: Coroutine[None, None, None]) -> None:
-    await asyncio.wait({asyncio.create_task(ending)}, timeout=STOP_S)
+            await end(producer)

@@ -23,8 +23,8 @@ from mode.services import WaitResults
 
 from lifeline.config import Settings
 from lifeline.errors import Unavailable
+from lifeline.log.service import Reader, Record, check_topics, translated, within
 from lifeline.telemetry import Health, settle_memory
-from streams.log.service import Reader, Record, check_topics, within
 
 log = structlog.get_logger("lifeline.streams")
 
@@ -152,7 +152,8 @@ class Worker:
             self._add_agent(app, topic, body)
         app.on_partitions_assigned.connect(self._note_assignment)
         app.finalize()
-        await within(app.start(), START_S)
+        with translated(self.settings.kafka):
+            await within(app.start(), START_S)
         settle_memory()
         guard = asyncio.create_task(self._guard())
         try:
@@ -165,7 +166,7 @@ class Worker:
                 self._check_company()
         finally:
             guard.cancel()
-            with contextlib.suppress(Unavailable):
+            with contextlib.suppress(TimeoutError):
                 await within(app.stop(), STOP_S)
 
     def _check_company(self) -> None:
@@ -251,7 +252,7 @@ class Worker:
 
     async def _guard(self) -> None:
         """Ends the process when Faust gives nothing although the log grows (it then holds its group)."""
-        reader = Reader(self.settings.kafka)
+        reader = Reader(self.settings.kafka, f"{self.group}-guard")
         while True:
             await asyncio.sleep(LOOK_S)
             now_s = time.monotonic()

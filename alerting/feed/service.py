@@ -8,31 +8,29 @@ import contextlib
 
 import msgspec
 import structlog
-from aiokafka import AIOKafkaProducer
-from aiokafka.errors import KafkaError
 
 from alerting.outbox import store
 from lifeline import wire
 from lifeline.config import Kafka
 from lifeline.db import Database
 from lifeline.errors import Unavailable
+from lifeline.log.service import Publisher, Send
 from lifeline.telemetry import now_ms
 
 Log = structlog.stdlib.BoundLogger
 POLL_S = 0.5
 BATCH = 200
-STOP_S = 3.0
 
 
 class Feed:
-    """The producer, made anew after every failure: aiokafka's does not come back from all of them."""
+    """What leases changed incidents and publishes them."""
 
     def __init__(self, settings: Kafka, database: Database, log: Log) -> None:
         self.settings = settings
         self.database = database
         self.log = log
         self.wake = asyncio.Event()
-        self._producer: AIOKafkaProducer | None = None
+        self._publisher = Publisher(settings, "lifeline-router-feed")
 
     async def run(self) -> None:
         """Publishes for ever."""
@@ -53,44 +51,25 @@ class Feed:
         rows = await self.database.run(lambda c: store.lease_changes(c, BATCH, lease_s))
         if not rows:
             return 0
-        try:
-            await asyncio.wait_for(self._send(rows), self.settings.send_timeout_s)
-        except (KafkaError, OSError, TimeoutError) as error:
-            # The outcome is unknown: the lease runs out, and a reader sees the revision twice.
-            await self.close()
-            raise Unavailable(f"Kafka: {error or type(error).__name__}") from error
+        # One attempt, which ends within the lease: when its outcome is unknown, the lease runs out,
+        # and a reader sees the revision twice.
+        sends = [self._send(zone, body) for _, zone, body in rows]
+        await self._publisher.send(sends, attempts=1)
         ids = [number for number, _, _ in rows]
         await self.database.run(lambda c: store.forget_changes(c, ids))
         return len(rows)
 
-    async def _send(self, rows: list[tuple[int, str, bytes]]) -> None:
-        if self._producer is None:
-            producer = AIOKafkaProducer(
-                bootstrap_servers=self.settings.bootstrap,
-                acks="all",
-                enable_idempotence=True,
-                max_request_size=wire.RECORD_BYTES_MAX,
-                request_timeout_ms=int(self.settings.send_timeout_s * 1000),
-            )
-            self._producer = producer
-            await producer.start()
-        sent = []
-        for _, zone, body in rows:
-            state = wire.decode_incident(body)
-            stamped = msgspec.structs.replace(state, stamped_ms=now_ms())
-            future = await self._producer.send(
-                wire.INCIDENTS,
-                wire.encode_incident(stamped),
-                key=zone.encode(),
-                partition=wire.partition_of(zone, self.settings.partitions),
-                headers=wire.headers(wire.INCIDENTS, drill=state.drill),
-            )
-            sent.append(future)
-        await asyncio.gather(*sent)
+    def _send(self, zone: str, body: bytes) -> Send:
+        state = wire.decode_incident(body)
+        stamped = msgspec.structs.replace(state, stamped_ms=now_ms())
+        return Send(
+            wire.INCIDENTS,
+            wire.partition_of(zone, self.settings.partitions),
+            zone.encode(),
+            wire.encode_incident(stamped),
+            wire.headers(wire.INCIDENTS, drill=state.drill),
+        )
 
     async def close(self) -> None:
-        """Stops the producer; waits 3 s at most."""
-        producer, self._producer = self._producer, None
-        if producer is not None:
-            with contextlib.suppress(KafkaError, OSError, TimeoutError):
-                await asyncio.wait_for(producer.stop(), STOP_S)
+        """Lets go of Kafka, in bounded time."""
+        await self._publisher.stop()

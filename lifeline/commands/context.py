@@ -9,9 +9,9 @@ import typer
 from lifeline import store, wire
 from lifeline.commands.outcome import FILE_HELP, fail, settings_from, spoken
 from lifeline.config import Kafka
+from lifeline.log.service import Publisher, Send
 from lifeline.model import Context
 from lifeline.telemetry import now_ms
-from streams.log.service import Publisher, Send
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -53,12 +53,11 @@ def add(
 
 
 async def _send(kafka: Kafka, record: Context) -> None:
-    publisher = Publisher(kafka)
+    publisher = Publisher(kafka, "lifeline-context")
     partition = wire.partition_of(record.zone, kafka.partitions)
     headers = [("schema", wire.CONTEXT_SCHEMA)]
+    one = Send(wire.READINGS, partition, None, wire.encode_context(record), headers)
     try:
-        await publisher.send(
-            [Send(wire.READINGS, partition, None, wire.encode_context(record), headers)]
-        )
+        await publisher.send([one], attempts=1)
     finally:
         await publisher.stop()

@@ -1,6 +1,5 @@
 """What the demo tells, in both languages, and where it learns it: truth, findings, accepted pushes."""
 
-import asyncio
 import contextlib
 import json
 import time
@@ -8,11 +7,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from aiokafka import AIOKafkaConsumer, TopicPartition
-from aiokafka.errors import KafkaError
-
 from lifeline import db, wire, words
 from lifeline.config import Settings
+from lifeline.errors import Unavailable
+from lifeline.log.service import Reader
 from lifeline.model import Quality
 from simulators.city import DEMO
 from watchdog import canary
@@ -146,20 +144,10 @@ class Story:
 
     async def follow_findings(self) -> None:
         """Tells every finding as it appears on Kafka; gives up quietly when Kafka goes away."""
-        kafka = self.settings.kafka
-        consumer = AIOKafkaConsumer(bootstrap_servers=kafka.bootstrap, enable_auto_commit=False)
-        try:
-            await asyncio.wait_for(consumer.start(), 10.0)
-            parts = [TopicPartition(wire.FINDINGS, p) for p in range(kafka.partitions)]
-            consumer.assign(parts)
-            await asyncio.wait_for(consumer.seek_to_end(*parts), 10.0)
-            async for record in consumer:
+        reader = Reader(self.settings.kafka, "lifeline-demo")
+        with contextlib.suppress(Unavailable):
+            async for record in reader.follow(wire.FINDINGS, from_start=False):
                 self._finding(record.value)
-        except (KafkaError, OSError, TimeoutError):
-            return
-        finally:
-            with contextlib.suppress(KafkaError, OSError, TimeoutError):
-                await asyncio.wait_for(consumer.stop(), 5.0)
 
     def _finding(self, payload: bytes) -> None:
         finding = wire.decode_finding(payload)

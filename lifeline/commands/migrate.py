@@ -1,21 +1,21 @@
 """``lifeline migrate``: the topics, the tables and the compiled catalog, brought to this version."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager, suppress
+from collections.abc import Callable
 
 import typer
-from aiokafka.admin import AIOKafkaAdminClient, NewTopic
-from aiokafka.errors import KafkaError, TopicAlreadyExistsError
+from aiokafka.admin import NewTopic
+from aiokafka.errors import NoError, TopicAlreadyExistsError
 
 from lifeline import db, store, wire
 from lifeline.catalog import Catalog
 from lifeline.commands.outcome import FILE_HELP, settings_from, spoken
 from lifeline.config import Kafka, Settings
-from lifeline.errors import Refused, Unavailable
+from lifeline.errors import Refused
+from lifeline.log.service import make_admin, partitions_there, running, within
 from watchdog import canary
 
-CONNECT_S = 15.0
+CREATE_S = 15.0
 
 
 def migrate(
@@ -51,49 +51,34 @@ def build_catalog(settings: Settings) -> Catalog:
 async def create_topics(settings: Kafka) -> list[str]:
     """Creates the missing topics with our retention and sizes; returns their names.
 
-    Raises Unavailable when Kafka does not answer in 15 s, Refused when a topic that is there has other
+    Raises Unavailable when Kafka does not answer, Refused when a topic that is there has other
     partitions: the partition of a zone would change, and with it where its detectors live.
     """
-    async with _admin(settings) as admin:
-        missing = await _missing(admin, settings)
+    async with running(make_admin(settings, "lifeline-migrate"), settings) as admin:
+        missing = _missing(await partitions_there(admin), settings)
         if missing:
             made = admin.create_topics([_topic(name, settings) for name in missing])
-            with suppress(TopicAlreadyExistsError):  # Somebody else was as quick.
-                await asyncio.wait_for(made, CONNECT_S)
+            for name, code, *why in (await within(made, CREATE_S)).topic_errors:
+                if code not in (NoError.errno, TopicAlreadyExistsError.errno):  # as quick as we
+                    raise Refused(f"Kafka does not make topic {name}: {why or code}")
         return missing
 
 
 async def missing_topics(settings: Kafka) -> list[str]:
     """The topics that are not there; changes nothing.  Raises as ``create_topics`` does."""
-    async with _admin(settings) as admin:
-        return await _missing(admin, settings)
+    async with running(make_admin(settings, "lifeline-doctor"), settings) as admin:
+        return _missing(await partitions_there(admin), settings)
 
 
-async def _missing(admin: AIOKafkaAdminClient, settings: Kafka) -> list[str]:
-    there = {t["topic"]: t for t in await asyncio.wait_for(admin.describe_topics(), CONNECT_S)}
+def _missing(there: dict[str, int], settings: Kafka) -> list[str]:
     for name in wire.TOPICS:
-        n = len(there[name]["partitions"]) if name in there else settings.partitions
+        n = there.get(name, settings.partitions)
         if n != settings.partitions:
             raise Refused(
                 f"topic {name} has {n} partitions, kafka.partitions says {settings.partitions}:"
                 f" set kafka.partitions = {n}."
             )
     return [name for name in wire.TOPICS if name not in there]
-
-
-@asynccontextmanager
-async def _admin(settings: Kafka) -> AsyncIterator[AIOKafkaAdminClient]:
-    admin = AIOKafkaAdminClient(bootstrap_servers=settings.bootstrap, request_timeout_ms=10_000)
-    try:
-        await asyncio.wait_for(admin.start(), CONNECT_S)
-        yield admin
-    except (KafkaError, OSError, TimeoutError) as error:
-        raise Unavailable(
-            f"Kafka at {settings.bootstrap} does not answer ({type(error).__name__}):"
-            " start it (`lifeline stack up`) or set kafka.bootstrap."
-        ) from error
-    finally:
-        await asyncio.wait_for(admin.close(), CONNECT_S)
 
 
 def _topic(name: str, settings: Kafka) -> NewTopic:

@@ -11,8 +11,6 @@ from typing import Annotated, Any
 
 import msgspec
 import typer
-from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
-from aiokafka.errors import KafkaError
 
 from ingest.batch import Sealed
 from ingest.intake import Intake
@@ -22,11 +20,9 @@ from lifeline import store, telemetry, wire
 from lifeline.catalog import Catalog
 from lifeline.commands.outcome import FILE_HELP, JSON_HELP, fail, print_json, settings_from, spoken
 from lifeline.config import Kafka, Settings
-from lifeline.errors import Unavailable
+from lifeline.log.service import Publisher, Reader, Send, check_topics
 
 app = typer.Typer(no_args_is_help=True, help="What could not be used, and a second look at it.")
-ANSWER_S = 15.0
-CHUNK = 500
 
 ConfigOption = Annotated[str | None, typer.Option("--config", help=FILE_HELP)]
 ReasonOption = Annotated[str, typer.Option(help="Only this reason, such as unknown-channel.")]
@@ -153,37 +149,17 @@ async def _collect(kafka: Kafka, chosen: Filter, limit: int) -> list[Kept]:
 
 async def _read(kafka: Kafka, chosen: Filter) -> AsyncIterator[Kept]:
     """Every reject that is on the topic now and is meant; ends at what was its end at the start."""
-    consumer = AIOKafkaConsumer(bootstrap_servers=kafka.bootstrap, enable_auto_commit=False)
-    try:
-        await asyncio.wait_for(consumer.start(), ANSWER_S)
-        if wire.REJECTS not in await asyncio.wait_for(consumer.topics(), ANSWER_S):
-            raise Unavailable(f"Kafka has no topic {wire.REJECTS}: run `lifeline migrate`.")
-        places = [TopicPartition(wire.REJECTS, p) for p in range(kafka.partitions)]
-        consumer.assign(places)
-        begins = await asyncio.wait_for(consumer.beginning_offsets(places), ANSWER_S)
-        ends = await asyncio.wait_for(consumer.end_offsets(places), ANSWER_S)
-        for place in places:
-            consumer.seek(place, begins[place])
-        for place in places:
-            while await asyncio.wait_for(consumer.position(place), ANSWER_S) < ends[place]:
-                got = await asyncio.wait_for(
-                    consumer.getmany(place, timeout_ms=1000, max_records=CHUNK), ANSWER_S
-                )
-                for record in got.get(place, ()):
-                    # A record of another make on this topic is nobody's message.
-                    with contextlib.suppress(wire.Malformed):
-                        reject = wire.decode_reject(record.value or b"")
-                        if record.offset < ends[place] and chosen.admits(reject):
-                            yield Kept(
-                                f"{record.partition} {record.offset} {record.timestamp}", reject
-                            )
-    except (KafkaError, OSError, TimeoutError) as error:
-        raise Unavailable(
-            f"Kafka at {kafka.bootstrap} does not answer ({error or type(error).__name__})."
-            " Is it up? `lifeline stack status`"
-        ) from error
-    finally:
-        await asyncio.wait({asyncio.ensure_future(consumer.stop())}, timeout=ANSWER_S)
+    await check_topics(kafka, [wire.REJECTS])
+    reader = Reader(kafka, "lifeline-rejects")
+    ends = await reader.ends(wire.REJECTS, range(kafka.partitions))
+    for partition, (first, last) in ends.items():
+        async for records in reader.read(wire.REJECTS, partition, first, last):
+            for record in records:
+                # A record of another make on this topic is nobody's message.
+                with contextlib.suppress(wire.Malformed):
+                    reject = wire.decode_reject(record.value)
+                    if chosen.admits(reject):
+                        yield Kept(f"{partition} {record.offset} {record.written_ms}", reject)
 
 
 async def _replay(
@@ -201,7 +177,8 @@ async def _replay(
     )
     reasons: Counter[str] = Counter()
     accepted: list[str] = []
-    async with _producer(settings.kafka) as producer:
+    publisher = Publisher(settings.kafka, "lifeline-rejects")
+    try:
         async for kept in _read(settings.kafka, chosen):
             if kept.mark in done and not again:
                 report["before"] += 1
@@ -210,9 +187,12 @@ async def _replay(
             found, full = second.look(kept.reject, telemetry.now_ms())
             for partition, wave in found.waves:
                 headers = wire.headers(wire.WAVES, drill=kept.reject.drill)
-                await _send(producer, wire.WAVES, partition, wire.encode_wave(wave), headers)
+                value = wire.encode_wave(wave)
+                await publisher.send(
+                    [Send(wire.WAVES, partition, None, value, headers)], attempts=1
+                )
             for sealed in full:
-                await _send_batch(producer, sealed)
+                await publisher.send([_batch(sealed)], attempts=1)
             report["readings"] += found.accepted
             if found.accepted:
                 report["accepted"] += 1
@@ -221,7 +201,9 @@ async def _replay(
                 reasons[found.refused] += 1
                 report["refused"] += not found.accepted
         for sealed in second.batcher.seal_all(telemetry.now_ms()):
-            await _send_batch(producer, sealed)
+            await publisher.send([_batch(sealed)], attempts=1)
+    finally:
+        await publisher.stop()
     _remember(book, [mark for mark in accepted if mark not in done])
     return {**report, "reasons": dict(reasons)}
 
@@ -237,38 +219,7 @@ def _remember(book: Path, marks: list[str]) -> None:
         os.fsync(out.fileno())
 
 
-@contextlib.asynccontextmanager
-async def _producer(kafka: Kafka) -> AsyncIterator[AIOKafkaProducer]:
-    producer = AIOKafkaProducer(
-        bootstrap_servers=kafka.bootstrap,
-        acks="all",
-        enable_idempotence=True,
-        max_request_size=wire.RECORD_BYTES_MAX,
-    )
-    try:
-        await asyncio.wait_for(producer.start(), ANSWER_S)
-        yield producer
-    except (KafkaError, OSError, TimeoutError) as error:
-        raise Unavailable(
-            f"Kafka at {kafka.bootstrap} does not answer ({error or type(error).__name__})."
-            " Is it up? `lifeline stack status`"
-        ) from error
-    finally:
-        await asyncio.wait({asyncio.ensure_future(producer.stop())}, timeout=ANSWER_S)
-
-
-async def _send_batch(producer: AIOKafkaProducer, sealed: Sealed) -> None:
+def _batch(sealed: Sealed) -> Send:
     headers = wire.headers(wire.READINGS, drill=sealed.drill)
     value = wire.encode_batch(sealed.batch)
-    await _send(producer, wire.READINGS, sealed.partition, value, headers)
-
-
-async def _send(
-    producer: AIOKafkaProducer,
-    topic: str,
-    partition: int,
-    value: bytes,
-    headers: list[tuple[str, bytes]],
-) -> None:
-    sending = producer.send_and_wait(topic, value, partition=partition, headers=headers)
-    await asyncio.wait_for(sending, ANSWER_S)
+    return Send(wire.READINGS, sealed.partition, None, value, headers)

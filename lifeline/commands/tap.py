@@ -2,18 +2,18 @@
 
 import asyncio
 import base64
+import contextlib
 import json
+from collections.abc import AsyncIterator
 from typing import Annotated, Any
 
 import msgspec
 import typer
-from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
-from aiokafka.errors import KafkaError
 
 from lifeline import wire
 from lifeline.commands.outcome import FILE_HELP, fail, settings_from, spoken
 from lifeline.config import Kafka
-from lifeline.errors import Unavailable
+from lifeline.log.service import Reader, Record, check_topics
 
 NAMES = {topic.removeprefix("lifeline."): topic for topic in wire.TOPICS}
 
@@ -49,31 +49,16 @@ def tap(
 async def _print(
     kafka: Kafka, topic: str, from_start: bool, limit: int, seconds: float, ticks: bool
 ) -> None:
-    consumer = AIOKafkaConsumer(bootstrap_servers=kafka.bootstrap, enable_auto_commit=False)
-    try:
-        await asyncio.wait_for(consumer.start(), 10.0)
-        if topic not in await asyncio.wait_for(consumer.topics(), 10.0):
-            raise Unavailable(f"Kafka has no topic {topic}: run `lifeline migrate`.")
-        assigned = [TopicPartition(topic, p) for p in range(kafka.partitions)]
-        consumer.assign(assigned)
-        seek = consumer.seek_to_beginning if from_start else consumer.seek_to_end
-        await asyncio.wait_for(seek(*assigned), 10.0)
-        async with asyncio.timeout(seconds or None):
-            await _follow(consumer, limit, ticks=ticks)
-    except TimeoutError as error:
-        if not seconds:
-            raise Unavailable(f"Kafka at {kafka.bootstrap} does not answer.") from error
-    except (KafkaError, OSError) as error:
-        raise Unavailable(
-            f"Kafka at {kafka.bootstrap}: {error}. Is it up? `lifeline stack status`"
-        ) from error
-    finally:
-        await asyncio.wait_for(consumer.stop(), 10.0)
+    await check_topics(kafka, [topic])
+    records = Reader(kafka, "lifeline-tap").follow(topic, from_start=from_start)
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(seconds or None), contextlib.aclosing(records):
+            await _follow(records, limit, ticks=ticks)
 
 
-async def _follow(consumer: AIOKafkaConsumer, limit: int, *, ticks: bool) -> None:
+async def _follow(records: AsyncIterator[Record], limit: int, *, ticks: bool) -> None:
     shown = 0
-    async for record in consumer:
+    async for record in records:
         line = readable(record)
         if not ticks and line["value"].get("readings") == []:
             continue
@@ -83,13 +68,13 @@ async def _follow(consumer: AIOKafkaConsumer, limit: int, *, ticks: bool) -> Non
             return
 
 
-def readable(record: ConsumerRecord) -> dict[str, Any]:
+def readable(record: Record) -> dict[str, Any]:
     """A record as plain values; what cannot be read is shown as base64 with the reason."""
     headers = {key: value.decode("utf-8", "replace") for key, value in record.headers}
     try:
-        value = _value(record.topic, headers.get("schema", ""), record.value or b"")
+        value = _value(record.topic, headers.get("schema", ""), record.value)
     except wire.Malformed as error:
-        value = {"unreadable": str(error), "base64": base64.b64encode(record.value or b"").decode()}
+        value = {"unreadable": str(error), "base64": base64.b64encode(record.value).decode()}
     return {
         "topic": record.topic,
         "partition": record.partition,

@@ -18,13 +18,13 @@ from lifeline.catalog import Catalog
 from lifeline.config import Settings
 from lifeline.db import Database, has_timescale
 from lifeline.errors import Unavailable
+from lifeline.log.service import Reader, Record
 from lifeline.model import Batch
 from lifeline.store import CatalogFile
 from streams.archive import store
 from streams.archive.names import Names, describe, merge
 from streams.archive.rows import Rows, days_of, join
 from streams.archive.upkeep.service import upkeep
-from streams.log.service import Reader, Record
 from streams.service import Worker
 from streams.store import Parked, begin_progress, read_progress
 
@@ -60,7 +60,7 @@ class Archive:
     ) -> None:
         self.settings, self.catalog, self.health, self.log = settings, catalog, health, log
         self.database = Database(settings.postgres, connections=3)
-        self.reader = Reader(settings.kafka)
+        self.reader = Reader(settings.kafka, GROUP)
         self.names = Names()
         self.is_timescale = True
         self.days: set[int] = set()

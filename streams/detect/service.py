@@ -16,11 +16,11 @@ from lifeline.catalog import Catalog
 from lifeline.config import Settings
 from lifeline.db import Database
 from lifeline.errors import Refused, Unavailable
+from lifeline.log.service import Publisher, Reader, Record, Send
 from lifeline.store import CatalogFile
 from streams import store
 from streams.detect.recovery.service import Recovery
 from streams.detect.waves import readings_of
-from streams.log.service import Publisher, Reader, Record, Send
 from streams.partition import Outcome, Partition, blank, devices_by_partition, squeeze
 from streams.service import EXIT_BUG, Worker
 
@@ -60,9 +60,11 @@ class Detect:
         self.plan = plan_of(catalog)
         self.devices = devices_by_partition(catalog, settings.kafka.partitions)
         self.settling: asyncio.TimerHandle | None = None
-        self.publisher = Publisher(settings.kafka)
+        self.publisher = Publisher(settings.kafka, GROUP)
         self.database = Database(settings.postgres, connections=2)
-        self.recovery = Recovery(self.database, Reader(settings.kafka), settings, health, log)
+        self.recovery = Recovery(
+            self.database, Reader(settings.kafka, GROUP), settings, health, log
+        )
         self.failures = store.Failures(
             Path(settings.catalog.compiled).parent / "detect-failures.json"
         )

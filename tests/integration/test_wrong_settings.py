@@ -1,6 +1,7 @@
 """What is set wrongly ends at once: one sentence with what, where and what to do, status 2, no stack trace."""
 
 import os
+import re
 import socket
 import subprocess
 import sys
@@ -23,6 +24,8 @@ pytestmark = [pytest.mark.integration, pytest.mark.timeout(180)]
 SERVICES = ("ingest", "detect", "archive", "router", "watchdog", "console")
 ON_KAFKA = ("ingest", "detect", "archive", "router")
 SPEAKS_S = 60.0
+OBJECT = re.compile(r"[\[<(]\(?'|Unable to bootstrap")
+"""What only a program's own representation of its objects looks like."""
 
 
 @pytest.fixture
@@ -141,6 +144,35 @@ def test_a_kafka_that_is_not_there_at_the_start_is_named(
     sentences = [said(process) for process in started]
 
     assert all(nowhere in sentence for sentence in sentences), sentences
+    assert all("lifeline stack up" in sentence for sentence in sentences), sentences
+    assert not [sentence for sentence in sentences if OBJECT.search(sentence)]
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("tap", "findings"),
+        ("rejects", "list"),
+        ("rejects", "replay"),
+        ("context", "add", "gas/zone-0", "permit", "--until", "2126-01-01T00:00+00:00"),
+        ("migrate",),
+    ],
+    ids=" ".join,
+)
+def test_a_command_says_where_it_looked_for_kafka_and_what_to_do(
+    tmp_path: Path, settings: dict[str, str], words: tuple[str, ...]
+) -> None:
+    nowhere = f"127.0.0.1:{free_port()}"
+    there = {
+        "LIFELINE_KAFKA_BOOTSTRAP": nowhere,
+        "LIFELINE_CATALOG_SOURCES": f'["{tmp_path / "gas.toml"}"]',
+    }
+
+    ended = said(begin(tmp_path, {**settings, **there}, *words))
+
+    assert nowhere in ended
+    assert "lifeline stack up" in ended
+    assert not OBJECT.search(ended)
 
 
 @pytest.mark.parametrize("service", ["archive", "router", "console"])

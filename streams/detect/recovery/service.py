@@ -11,8 +11,8 @@ from lifeline import telemetry, wire
 from lifeline.config import Settings
 from lifeline.db import Database
 from lifeline.errors import Unavailable
+from lifeline.log.service import Reader, Record
 from streams import store
-from streams.log.service import Reader, Record
 from streams.partition import Partition, SnapshotError, unsqueeze
 
 Log = structlog.stdlib.BoundLogger
