@@ -87,7 +87,7 @@ def start(arguments: argparse.Namespace, folder: Path) -> Chain:
         )
     chain = Chain(stack, settings, supervisor, ports, record, folder)
     for label, port in ports.items():
-        _until_ready(label, port)
+        until_ready(label, port)
     chain.pids = {
         c.name: c.process.pid for c in supervisor.children if c.process and c.name != "platform"
     }
@@ -95,7 +95,7 @@ def start(arguments: argparse.Namespace, folder: Path) -> Chain:
     return chain
 
 
-def _until_ready(label: str, port: int) -> None:
+def until_ready(label: str, port: int) -> None:
     until = time.monotonic() + READY_S
     while time.monotonic() < until:
         try:
