@@ -75,6 +75,10 @@ test: servers ## unit, property and integration tests on real servers; ARGS="-k 
 unit: $(READY) ## tests that need no server
 	@exec $(BIN)/python -m pytest -q -m "not integration and not faults" $(ARGS)
 
+.PHONY: coverage
+coverage: $(READY) ## the same, and every line and branch of every pure file must have run
+	@exec $(BIN)/python -m pytest -q -m "not integration and not faults" --cov $(ARGS)
+
 .PHONY: check
 check: $(READY) ## style, types, import contracts, purity, the lock, shell files
 	$(call need,shellcheck,shellcheck)
