@@ -1,8 +1,8 @@
-"""What stands where in the city: lifelines, zones, assets, devices, channels, limits, rules, topology.
+"""What stands where in the city: lifelines, zones, assets, devices, channels, limits, rules.
 
-Written in TOML (``Source``: one lifeline a file), checked once by ``compile_catalog``, and read by the
-services as one packed buffer (``Catalog``) that may be memory-mapped: looking one device up touches one
-page, so a million channels cost a process only what it has seen of them.
+Written in TOML (``Source``: one lifeline a file), checked once by ``compile_catalog``, and read by
+the services as one packed buffer (``Catalog``) that may be memory-mapped: looking one device up
+touches one page, so a million channels cost a process only what it has seen of them.
 """
 
 import hashlib
@@ -20,7 +20,7 @@ from lifeline import wire
 
 MAGIC = b"LLCAT001"
 METERS = {"online": "bool", "gaps": "1", "duplicates": "1", "rejects": "1", "skew": "ms"}
-"""What is measured of every device itself: local name -> unit.  Channel ``device/<device>/<local>``."""
+"""What is measured of every device itself, local name -> unit: ``device/<device>/<local>``."""
 SEEN = "seen"
 """The meter that only the tick moves: seconds since a device was last heard."""
 NAME = re.compile(r"[a-z0-9][a-z0-9._-]*(/[a-z0-9][a-z0-9._-]*)*")
@@ -67,7 +67,7 @@ class Asset(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Channel(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """One measured quantity at one place.  ``low`` and ``high`` bound what is physically possible."""
+    """One measured quantity at one place; ``low`` and ``high`` bound what physics allows."""
 
     local: Name
     """The device's own word for it."""
@@ -164,12 +164,16 @@ class Lifeline(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     name: Name
     title: Title = Title()
+    retention: str = ""
+    """The retention class of its readings where ``Source.retention`` says nothing else."""
 
 
 class Source(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """One TOML file of ``deploy/lifelines``."""
 
     lifeline: Lifeline
+    retention: dict[str, str] = {}
+    """Quantity -> the class of ``archive.retention_days`` whose days its readings are kept."""
     zone: tuple[Zone, ...] = ()
     asset: tuple[Asset, ...] = ()
     model: tuple[Model, ...] = ()
@@ -207,6 +211,8 @@ class Head(msgspec.Struct, frozen=True):
     groups: tuple[Group, ...]
     n_devices: int
     n_channels: int
+    retention: dict[str, dict[str, str]] = {}
+    """Lifeline -> quantity -> retention class; '' stands for every other quantity."""
     sections: dict[str, tuple[int, int]] = {}
     """Section name -> (offset, bytes) from the end of the head."""
 
@@ -315,6 +321,11 @@ class Catalog:
             return None
         found = _read_asset.decode(self._record("asset", ordinal))
         return found if found.name == name else None
+
+    def retention_of(self, lifeline: str, quantity: str) -> str:
+        """The class that says for how long such readings are kept; '' where none is named."""
+        classes = self.head.retention.get(lifeline, {})
+        return classes.get(quantity) or classes.get("", "")
 
     def links(self) -> tuple[Link, ...]:
         """The topology's edges."""

@@ -1,4 +1,4 @@
-"""Checks the catalog as it was written, as a whole, and packs it for ``lifeline.catalog`` to read."""
+"""Checks the catalog as written, as a whole, and packs it for ``lifeline.catalog`` to read."""
 
 import hashlib
 from collections import Counter
@@ -56,6 +56,10 @@ def compile_catalog(sources: Sequence[Source]) -> bytes:
         groups=tuple(group for source in sources for group in source.group),
         n_devices=len(devices),
         n_channels=len(pairs),
+        retention={
+            source.lifeline.name: {"": source.lifeline.retention, **source.retention}
+            for source in sources
+        },
         sections=offsets,
     )
     digest = hashlib.blake2b(_pack(head) + body, digest_size=12).hexdigest()
@@ -149,6 +153,12 @@ def _check(sources: Sequence[Source], devices: Sequence[Device]) -> None:
                 problems.append(
                     f"{where}: group {group.name} has channels outside its zone: {wrong[0]}"
                 )
+        measured = {c.quantity for device in devices for c in device.channels}
+        problems += [
+            f"{where}: retention names the quantity {quantity}, which no channel measures"
+            for quantity in source.retention
+            if quantity not in measured and not quantity.startswith("meter.")
+        ]
         problems += [
             f"{where}: link {k.a} – {k.b} names an unknown asset"
             for k in source.link

@@ -16,6 +16,10 @@ from msgspec import Meta
 Port = Annotated[int, Meta(ge=0, le=65535)]
 Seconds = Annotated[float, Meta(gt=0)]
 Count = Annotated[int, Meta(ge=1)]
+RetentionDays = Annotated[int, Meta(ge=9)]
+"""Readings come up to 7 days late, and aggregates are computed anew for 8: raw rows outlast both."""
+ROUTINE = "routine"
+"""The retention class of readings for which the catalog names none."""
 
 
 class ConfigError(ValueError):
@@ -92,9 +96,16 @@ class Archive(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     transaction_rows_max: Count = 50_000
     queue_rows_max: Count = 500_000
     compress_after_h: Count = 24
-    raw_days: Count = 90
-    aggregate_days: Count = 1095
+    retention_days: dict[str, RetentionDays] = msgspec.field(
+        default_factory=lambda: {"features": 30, ROUTINE: 90, "regulatory": 1095}
+    )
+    """Class -> days for which its readings are kept; the catalog names the class of a quantity."""
+    aggregate_days: RetentionDays = 1095
     session_s: Seconds = 6.0
+
+    def __post_init__(self) -> None:
+        if ROUTINE not in self.retention_days:
+            raise ValueError(f"retention_days lacks {ROUTINE}, the class of whatever names none")
 
 
 class Target(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

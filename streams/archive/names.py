@@ -6,7 +6,8 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from lifeline.catalog import Catalog
+from lifeline.catalog import Catalog, Channel, Device
+from lifeline.config import ROUTINE
 from lifeline.model import Batch
 from streams.archive.rows import Rows
 
@@ -78,14 +79,27 @@ class Names:
 
 def describe(catalog: Catalog, name: str) -> tuple[str, str]:
     """(lifeline, unit) of a channel, of a waveform's feature too; ('', '') when nobody knows it."""
-    found = catalog.find(name)
-    if found is not None:
-        return found[0].lifeline, found[1].unit
-    parent, _, feature = name.rpartition("/")
-    found = catalog.find(parent) if parent else None
+    found, feature = _find(catalog, name)
     if found is None:
         return "", ""
     return found[0].lifeline, FEATURE_UNITS.get(feature, found[1].unit)
+
+
+def retention_of(catalog: Catalog, name: str) -> str:
+    """The retention class of a channel; an undeclared feature's is its waveform's."""
+    found, _ = _find(catalog, name)
+    if found is None:
+        return ""
+    return catalog.retention_of(found[0].lifeline, found[1].quantity) or ROUTINE
+
+
+def _find(catalog: Catalog, name: str) -> tuple[tuple[Device, Channel] | None, str]:
+    """(device and channel, ''), or those of the waveform and the feature that is made of it."""
+    found = catalog.find(name)
+    if found is not None:
+        return found, ""
+    parent, _, feature = name.rpartition("/")
+    return (catalog.find(parent) if parent else None), feature
 
 
 def merge(feeds: dict[str, tuple[int, int]], more: dict[str, tuple[int, int]]) -> None:

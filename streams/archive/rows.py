@@ -50,10 +50,10 @@ def join(parts: list[Rows]) -> Rows:
 
 
 def copy_bytes(rows: Rows, *, number: bool = False) -> bytes:
-    """The whole body of ``COPY … (channel, time, value, quality[, number]) FROM STDIN (FORMAT binary)``.
+    """The whole body of a binary COPY of (channel, time, value, quality[, number]).
 
-    A value that is not finite becomes null; rows with a value come first.  Where the order of arrival
-    matters (the first of two values stands) ``number`` adds it as a fifth column.
+    A value that is not finite becomes null; rows with a value come first.  Where the order of
+    arrival matters (the first of two values stands) ``number`` adds it as a fifth column.
     """
     order = np.arange(len(rows), dtype=np.int32)
     finite = np.isfinite(rows.value)

@@ -24,7 +24,7 @@ from lifeline.store import CatalogFile
 from streams.archive import store
 from streams.archive.names import Names, describe, merge
 from streams.archive.rows import Rows, days_of, join
-from streams.archive.upkeep.service import upkeep
+from streams.archive.upkeep.service import Upkeep
 from streams.service import Worker
 from streams.store import Parked, begin_progress, read_progress
 
@@ -378,8 +378,8 @@ async def run(
             asyncio.create_task(archive.look_for_rest()),
             asyncio.create_task(archive.watch_catalog()),
         ]
-        if not archive.is_timescale:
-            tasks.append(asyncio.create_task(upkeep(archive.database, settings.archive, log)))
+        keeper = Upkeep(archive.database, settings, log, archive.is_timescale)
+        tasks.append(asyncio.create_task(keeper.run()))
         worker.must_live = tasks
         await worker.run(stop)
     finally:

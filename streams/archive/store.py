@@ -1,4 +1,4 @@
-"""SQL of the readings: channel ids, COPY with its fence, days and aggregates of plain PostgreSQL.  A shell.
+"""SQL of the readings: ids, COPY with its fence, days and aggregates of plain PostgreSQL.  A shell.
 
 Every function works on the connection that it is given; the caller's transaction holds it.
 """
@@ -79,7 +79,8 @@ def write(connection: Connection, work: Work, *, is_timescale: bool) -> Stored:
         _feeds(connection, work.feeds)
         if not is_timescale and len(work.rows):
             connection.execute(
-                "insert into aggregate_due select to_timestamp(m * 60) from unnest(%s::int8[]) as m",
+                "insert into aggregate_due"
+                " select to_timestamp(m * 60) from unnest(%s::int8[]) as m",
                 (minutes_of(work.rows),),
             )
     except (
@@ -126,7 +127,8 @@ def _staged(connection: Connection, rows: Rows) -> Stored:
     ).rowcount
     found = connection.execute(
         "select count(*) from staged join reading using (channel, time)"
-        " where reading.time between (select min(time) from staged) and (select max(time) from staged)"
+        " where reading.time between (select min(time) from staged)"
+        " and (select max(time) from staged)"
         " and reading.value is distinct from staged.value"
     ).fetchone()
     conflicts = int(found[0]) if found else 0
@@ -138,7 +140,8 @@ def _feeds(connection: Connection, feeds: dict[str, tuple[int, int]]) -> None:
         names = sorted(feeds)
         connection.execute(
             "insert into feed (lifeline, newest_ms, received_ms)"
-            " select * from unnest(%s::text[], %s::int8[], %s::int8[]) on conflict (lifeline) do update"
+            " select * from unnest(%s::text[], %s::int8[], %s::int8[])"
+            " on conflict (lifeline) do update"
             " set newest_ms = greatest(feed.newest_ms, excluded.newest_ms),"
             " received_ms = greatest(feed.received_ms, excluded.received_ms)",
             (names, [feeds[n][0] for n in names], [feeds[n][1] for n in names]),
@@ -148,7 +151,7 @@ def _feeds(connection: Connection, feeds: dict[str, tuple[int, int]]) -> None:
 def channel_ids(
     connection: Connection, names: Sequence[str], lifelines: Sequence[str], units: Sequence[str]
 ) -> dict[str, int]:
-    """The id of each name; a new one gets its row.  A channel's lifeline and unit stay as first seen."""
+    """The id of each name; a new one gets its row, whose lifeline and unit stay as first seen."""
     known: dict[str, int] = dict(
         connection.execute(
             "select name, id from channel where name = any(%s)", (list(names),)
@@ -158,7 +161,8 @@ def channel_ids(
     if new:
         connection.execute(
             "insert into channel (name, lifeline, unit)"
-            " select * from unnest(%s::text[], %s::text[], %s::text[]) on conflict (name) do nothing",
+            " select * from unnest(%s::text[], %s::text[], %s::text[])"
+            " on conflict (name) do nothing",
             ([names[i] for i in new], [lifelines[i] for i in new], [units[i] for i in new]),
         )
         known |= dict(
@@ -170,10 +174,13 @@ def channel_ids(
 
 
 def apply_policies(connection: Connection, archive: Archive) -> None:
-    """Makes TimescaleDB's own jobs follow the settings; those that do already are left alone."""
+    """Makes TimescaleDB's own jobs follow the settings; those that do already are left alone.
+
+    Raw readings have no retention policy of its own: it knows neither classes nor open incidents.
+    """
     wanted = (
         ("policy_compression", "reading", "compress_after", f"{archive.compress_after_h} h"),
-        ("policy_retention", "reading", "drop_after", f"{archive.raw_days} d"),
+        ("policy_retention", "reading", "drop_after", None),
         ("policy_retention", "reading_1min", "drop_after", f"{archive.aggregate_days} d"),
         ("policy_retention", "reading_10min", "drop_after", f"{archive.aggregate_days} d"),
     )
@@ -190,6 +197,8 @@ def apply_policies(connection: Connection, archive: Archive) -> None:
             continue
         if row is not None:
             connection.execute("select delete_job(%s)", (row[0],))
+        if after is None:
+            continue
         if job == "policy_compression":
             connection.execute(
                 "call add_columnstore_policy(%s, after => %s::interval)", (table, after)
@@ -212,11 +221,16 @@ def create_days(connection: Connection, days: Sequence[int]) -> None:
             sql.SQL(
                 "create table if not exists {} partition of reading for values from ({}) to ({})"
             ).format(
-                sql.Identifier(f"reading_{start:%Y%m%d}"),
+                sql.Identifier(day_table(day)),
                 sql.Literal(start),
                 sql.Literal(start + dt.timedelta(days=1)),
             )
         )
+
+
+def day_table(day: int) -> str:
+    """The partition of plain PostgreSQL that holds this day since 1970."""
+    return f"reading_{EPOCH + dt.timedelta(days=day):%Y%m%d}"
 
 
 def days_there(connection: Connection) -> set[int]:
@@ -230,17 +244,18 @@ def days_there(connection: Connection) -> set[int]:
 
 
 _FOLD = {
-    "reading_1min": "select channel, date_trunc('minute', time), count(value), min(value), max(value),"
-    " avg(value), bit_or(quality) from reading",
-    "reading_10min": "select channel, date_bin('10 minutes', time, 'epoch'), sum(n)::bigint, min(low),"
-    " max(high), sum(mean * n) / nullif(sum(n), 0)::float8, bit_or(quality) from reading_1min",
+    "reading_1min": "select channel, date_trunc('minute', time), count(value), min(value),"
+    " max(value), avg(value), bit_or(quality) from reading",
+    "reading_10min": "select channel, date_bin('10 minutes', time, 'epoch'), sum(n)::bigint,"
+    " min(low), max(high), sum(mean * n) / nullif(sum(n), 0)::float8,"
+    " bit_or(quality) from reading_1min",
 }
 
 
 def refresh_aggregates(connection: Connection, settled_s: float) -> int:
-    """Aggregates anew what rows were stored into, once a minute is ``settled_s`` past; how many minutes.
+    """Aggregates anew each minute into which rows were stored, ``settled_s`` later; how many.
 
-    For plain PostgreSQL.  Rows that are committed meanwhile left their own mark in ``aggregate_due``.
+    For plain PostgreSQL.  Rows committed meanwhile left their own mark in ``aggregate_due``.
     """
     held = connection.execute("select pg_try_advisory_xact_lock(%s)", (UPKEEP_LOCK,)).fetchone()
     if held is None or not held[0]:
@@ -258,28 +273,12 @@ def refresh_aggregates(connection: Connection, settled_s: float) -> int:
         for start in starts:
             connection.execute(
                 sql.SQL(
-                    "insert into {} (channel, time, n, low, high, mean, quality) {} where time >= %s"
-                    " and time < %s group by 1, 2 on conflict (channel, time) do update set"
-                    " n = excluded.n, low = excluded.low, high = excluded.high, mean = excluded.mean,"
+                    "insert into {} (channel, time, n, low, high, mean, quality) {}"
+                    " where time >= %s and time < %s group by 1, 2"
+                    " on conflict (channel, time) do update set n = excluded.n,"
+                    " low = excluded.low, high = excluded.high, mean = excluded.mean,"
                     " quality = excluded.quality"
                 ).format(sql.Identifier(table), sql.SQL(_FOLD[table])),
                 (start, start + dt.timedelta(minutes=width)),
             )
     return len(minutes)
-
-
-def drop_old(connection: Connection, archive: Archive, now_ms: int) -> int:
-    """Drops plain PostgreSQL's days past retention, and old aggregates; returns the days dropped."""
-    keep = now_ms // 86_400_000 - archive.raw_days
-    gone = sorted(day for day in days_there(connection) if day < keep)
-    for day in gone:
-        name = f"reading_{EPOCH + dt.timedelta(days=day):%Y%m%d}"
-        connection.execute(sql.SQL("drop table {}").format(sql.Identifier(name)))
-    for table in _FOLD:
-        connection.execute(
-            sql.SQL("delete from {} where time < now() - make_interval(days => %s)").format(
-                sql.Identifier(table)
-            ),
-            (archive.aggregate_days,),
-        )
-    return len(gone)

@@ -1,1 +1,1 @@
-"""What TimescaleDB does by itself and plain PostgreSQL does not: aggregates and retention."""
+"""Retention by class, and what TimescaleDB does by itself and plain PostgreSQL does not."""
