@@ -123,4 +123,9 @@ def told(findings: Sequence[Finding]) -> list[tuple[str, str, str, float]]:
     return [(f.phase, f.rule, f.channel, (f.at_ms - START_MS) / 1000) for f in findings]
 
 
+def ticks(target: Bank, start_s: int, end_s: int) -> list[Finding]:
+    """What the bank says on its own, a tick a second and no reading."""
+    return [f for s in range(start_s, end_s) for f in target.tick(START_MS + s * 1000)]
+
+
 BAD = int(Quality.OUT_OF_RANGE)
