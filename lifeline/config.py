@@ -155,6 +155,10 @@ class Console(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     stale_after_s: Seconds = 30.0
     timezone: str = "Asia/Shanghai"
     """The city's time, in which pages speak."""
+    second_factor_required: bool = False
+    """Whether everybody needs a code; without, those who were given a second factor do."""
+    second_factor_key_file: str = ""
+    """Without it, who reads the database can make codes.  Another key: everybody is enrolled anew."""
 
 
 class Watchdog(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

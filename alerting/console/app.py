@@ -27,9 +27,10 @@ from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from alerting.console import gate, pages, sessions, store
+from alerting.console.accounts.service import Door
 from alerting.console.gate import Route
 from alerting.console.routes import ROUTES, describe
-from alerting.console.sessions import Sender, Session
+from alerting.console.sessions import Sender
 from alerting.console.visit import Answer, Call, Problem, Site
 from alerting.ledger.store import Contended, contended
 from alerting.notices import Desk
@@ -44,9 +45,6 @@ from lifeline.telemetry import Health
 Log = structlog.stdlib.BoundLogger
 BODY_BYTES_MAX = 64 * 1024
 BODY_S = 10.0
-HASHES_AT_ONCE = 2
-"""Each takes a core and 64 MB for some 60 ms; more at once would starve the rest of the chain."""
-HASH_WAIT_S = 5.0
 TRIES = 5
 PRUNE_S = 60.0
 CHECK_S = 2.0
@@ -134,13 +132,13 @@ class _Headers:
 
 
 class _Console:
-    """The endpoints; holds what they share: the site, the database, the queue for password checks."""
+    """The endpoints; holds what they share: the site, the database, the door."""
 
     def __init__(self, site: Site, database: Database, log: Log) -> None:
         self._site = site
         self._database = database
         self._log = log
-        self._hashing = asyncio.Semaphore(HASHES_AT_ONCE)
+        self._door = Door(site.settings.console, database, log)
 
     def renew(self, catalog: Catalog) -> None:
         """Goes on with another catalog; requests that are under way end with the one they began with."""
@@ -191,48 +189,9 @@ class _Console:
         return answer
 
     async def sign_in(self, request: Request) -> Response:
-        """POST /login: count the attempt, check the password outside any transaction, begin a session."""
-        return await self._guarded(request, self._sign_in)
-
-    async def _sign_in(self, call: Call) -> Answer:
-        site = self._site
-        seat = call.cookies.get(sessions.seat_cookie(is_secure=site.is_secure), "")[:128]
-        name = sessions.login_name(call.form.get("name", ""))
-        password = call.form.get("password", "")[: sessions.PASSWORD_MAX]
-        refused = await self._through(pages.LOGIN_ALLOWED, call)
-        if refused.status != 204:
-            return refused
-        challenge = await self._database.run(
-            lambda connection: store.challenge(connection, name, call.address, seat)
-        )
-        if challenge.wait_ms > 0:
-            self._note_failure("login-waiting", name, call)
-            return await self._through(pages.login_failed(429, challenge.wait_ms), call)
-        try:
-            async with asyncio.timeout(HASH_WAIT_S):
-                await self._hashing.acquire()
-        except TimeoutError:
-            return gate.away(site, call, "problem.busy", 503)
-        try:
-            is_right = await asyncio.to_thread(store.fits, challenge.password, password)
-        finally:
-            self._hashing.release()
-        if not is_right:
-            self._note_failure("login-failed", name, call)
-            return await self._through(pages.login_failed(401, 0), call)
-        old = call.cookies.get(sessions.session_cookie(is_secure=site.is_secure), "")
-
-        def begin(connection: Connection) -> tuple[str, str, Session]:
-            store.forgive(connection, challenge.keys)
-            return store.begin_session(connection, name, old, seat)
-
-        begun = await self._database.run(begin)
-        self._log.info("signed in", name=name, address=call.address)
-        return pages.signed_in(site, call, *begun[:2])
-
-    def _note_failure(self, reason: str, name: str, call: Call) -> None:
-        telemetry.security_events.labels(reason).inc()
-        self._log.warning("sign-in failed", reason=reason, name=name, address=call.address)
+        """POST /login."""
+        signing_in = partial(self._door.sign_in, self._site, self._through)
+        return await self._guarded(request, signing_in)
 
     async def on_http(self, request: Request, error: Exception) -> Response:
         """404 and 405 of the framework, as sentences."""

@@ -35,6 +35,7 @@ def incidents(records: Records, visit: Visit) -> Answer:
     closed = records.incidents(views.BANDS[3:], lifeline, CLOSED_MAX, since_ms)
     shown = [one for one in (*rows, *closed) if chosen != DEVICES or views.is_device(one)]
     marks = {"show": chosen} if chosen in known or chosen == DEVICES else {}
+    broken_ms = records.last_break_glass()
     waiting = sum(one.phase == "open" for one in shown)
     return page(
         visit,
@@ -44,6 +45,7 @@ def incidents(records: Records, visit: Visit) -> Answer:
         filters=_filters(visit, chosen if marks else ""),
         waiting=waiting,
         is_calm=not rows,
+        seal_broken=evidence.moment(broken_ms, visit.site.zone) if broken_ms else "",
         n_max=LISTED_MAX if len(rows) == LISTED_MAX else 0,
     )
 

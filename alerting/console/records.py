@@ -70,6 +70,9 @@ class Records(Protocol):
     def end_session(self, token: bytes) -> None:
         """Signs a session out."""
 
+    def last_break_glass(self) -> int | None:
+        """When the sealed account was last used, if within a day."""
+
     def recall(self, name: str, key: str, digest: bytes) -> Kept | None:
         """The answer kept under this key, or None: then the key is taken by this transaction."""
 

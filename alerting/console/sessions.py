@@ -21,6 +21,11 @@ VIEWERS: frozenset[Role] = frozenset(ROLES)
 ACTORS: frozenset[Role] = frozenset(("officer", "admin"))
 """May acknowledge and close."""
 
+BREAK_GLASS = "break-glass"
+"""The sealed account: for when nobody can sign in and somebody must.  Every use of it is told."""
+SEALED_LETTERS = "abcdefghjkmnpqrstuvwxyz23456789"
+"""What its password is made of: nothing that is misread on paper."""
+
 NAME = re.compile(r"\w[\w.@-]{0,63}")
 PASSWORD_MIN, PASSWORD_MAX = 12, 256
 FAILURES_SEAT = 5
@@ -40,6 +45,11 @@ class Session(msgspec.Struct, frozen=True):
     form: str
     created_ms: int
     seen_ms: int
+
+    @property
+    def is_break_glass(self) -> bool:
+        """Whether the seal was broken for it."""
+        return self.name == BREAK_GLASS
 
 
 class Sender(msgspec.Struct, frozen=True):

@@ -19,6 +19,17 @@ WORDS: dict[str, tuple[str, str]] = {
         "{names} 的数据已停止更新。下面的画面不代表现状。",
         "No fresh data from {names}. What you see below is not the present.",
     ),
+    "banner.break-glass": (
+        "您正在使用应急账户。每一步操作都会记录并告知所有人；密码已失效，退出后不能再次登录。",
+        (
+            "This is the sealed emergency account. What you do is recorded and everybody is told; its"
+            " password is used up, so there is no way back in after signing out."
+        ),
+    ),
+    "list.break-glass": (
+        "应急账户于 {at} 登录过。若您不知情，请立即核实。",
+        "The sealed emergency account was used at {at}. If you do not know why, find out now.",
+    ),
     "language.zh": ("中文", "中文"),
     "language.en": ("English", "English"),
     "back": ("返回事件列表", "Back to the incidents"),
@@ -41,7 +52,11 @@ WORDS: dict[str, tuple[str, str]] = {
     "login.name": ("用户名", "Name"),
     "login.password": ("密码", "Password"),
     "login.submit": ("登录", "Sign in"),
-    "login.wrong": ("用户名或密码不正确。", "Name or password is not right."),
+    "login.code": ("动态验证码（已启用双因素的账户填写）", "Code (if you have a second factor)"),
+    "login.wrong": (
+        "用户名、密码或动态验证码不正确。",
+        "Name, password or code is not right.",
+    ),
     "login.wait": (
         "失败次数过多，请等待 {age}后再试。",
         "Too many failed attempts. Wait {age}, then try again.",

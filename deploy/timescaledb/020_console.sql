@@ -7,7 +7,21 @@ create table console_user (
     disabled boolean not null default false,
     created  timestamptz not null default clock_timestamp()
 );
-comment on column console_user.password is 'argon2id, encoded with its own parameters and salt.';
+comment on column console_user.password is
+    'argon2id, encoded with its own parameters and salt; empty once the sealed account''s is used up.';
+
+create table console_second_factor (
+    name    text primary key references console_user on delete cascade,
+    seed    bytea not null check (length(seed) = 20),
+    step    int8  not null default 0,
+    created timestamptz not null default clock_timestamp()
+);
+comment on table console_second_factor is
+    'Apart from console_user: a role that only reads people is not granted this.';
+comment on column console_second_factor.seed is
+    'With the key file it makes the secret; where none is set, whoever reads this can make codes.';
+comment on column console_second_factor.step is 'The newest 30 s whose code was used: a code is good once.';
+revoke all on console_second_factor from public;
 
 create table console_session (
     token   bytea primary key,

@@ -13,7 +13,7 @@ from typing import IO, Annotated, Literal
 import typer
 from psycopg import Connection
 
-from alerting.console import store as users
+from alerting.console.accounts import store as users
 from alerting.desk.store import Action, act, list_incidents
 from alerting.notices import Desk
 from lifeline import db

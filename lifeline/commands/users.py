@@ -1,4 +1,4 @@
-"""``lifeline user``: who may sign in to the console."""
+"""``lifeline user``: who may sign in to the console, and with what."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -7,27 +7,34 @@ from typing import Annotated
 
 import typer
 
-from alerting.console import store as console_store
-from alerting.console.sessions import ROLES, login_name
+from alerting.console import totp
+from alerting.console.accounts import store as accounts
+from alerting.console.accounts.service import key_of
+from alerting.console.accounts.store import User
+from alerting.console.sessions import BREAK_GLASS, ROLES, login_name
 from lifeline.commands.outcome import FILE_HELP, JSON_HELP, fail, print_json, settings_from, spoken
+from lifeline.config import Settings
 from lifeline.db import Database
 from lifeline.errors import Refused
 from lifeline.store import read_secret
 
-app = typer.Typer(no_args_is_help=True, help="Add, list and disable the console's users.")
+app = typer.Typer(
+    no_args_is_help=True,
+    help="Add, list and disable the console's users, and their second factors.",
+)
 
 Config = Annotated[str | None, typer.Option("--config", help=FILE_HELP)]
 Name = Annotated[str, typer.Argument(help="Lower-case name to sign in with.")]
 
 
 @contextmanager
-def _database(config: str | None) -> Iterator[Database]:
+def _database(config: str | None) -> Iterator[tuple[Database, Settings]]:
     """A connection for one command; a refusal ends it with status 1, anything else with 2."""
     settings = settings_from(config)
     with spoken():
         database = Database(settings.postgres, connections=1)
         try:
-            yield database
+            yield database, settings
         except Refused as error:
             raise fail(str(error), 1) from error
         finally:
@@ -50,12 +57,12 @@ def add(
     chosen = next((one for one in ROLES if one == role), None)
     if chosen is None:
         raise fail(f"--role {role}: choose one of {', '.join(ROLES)}.")
-    with _database(config) as database:
+    with _database(config) as (database, _):
         if password_file is not None:
             password = read_secret(str(password_file))
         else:
             password = str(typer.prompt("Password", hide_input=True, confirmation_prompt=True))
-        console_store.create_user(database, login_name(name), chosen, password, replace=replace)
+        accounts.create_user(database, login_name(name), chosen, password, replace=replace)
     typer.echo(f"{login_name(name)} may sign in as {role}.")
 
 
@@ -69,13 +76,70 @@ def list_users(
 
     Example:  lifeline user list --json
     """
-    with _database(config) as database:
-        found = console_store.users(database)
+    with _database(config) as (database, _):
+        found = accounts.users(database)
     if as_json:
         print_json(found)
         return
     for user in found:
-        typer.echo(f"{user.name:<24} {user.role:<10} {'disabled' if user.disabled else 'active'}")
+        second = "second factor" if user.has_second_factor else "password only"
+        typer.echo(f"{user.name:<24} {user.role:<10} {_state(user):<10} {second}")
+
+
+def _state(user: User) -> str:
+    if user.disabled:
+        return "disabled"
+    return "used up" if user.is_used_up else "active"
+
+
+@app.command(name="second-factor")
+def second_factor(
+    name: Name,
+    config: Config = None,
+    *,
+    remove: Annotated[bool, typer.Option("--remove", help="Password alone from now on.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help=JSON_HELP)] = False,
+) -> None:
+    """Give somebody a second factor (TOTP), or a new one; its secret is shown this once.
+
+    Whoever was signed in under that name signs in again, with a code.
+
+    Example:  lifeline user second-factor li
+    """
+    person = login_name(name)
+    with _database(config) as (database, settings):
+        if remove:
+            accounts.remove_second_factor(database, person)
+            typer.echo(f"{person} signs in with the password alone.")
+            return
+        secret = accounts.enrol(database, person, key_of(settings.console))
+    uri, spoken_secret = totp.uri(person, secret), totp.spoken(secret)
+    if as_json:
+        print_json({"name": person, "uri": uri, "secret": spoken_secret})
+        return
+    typer.echo(f"{uri}\nsecret {spoken_secret}")
+    typer.echo(f"Put it into {person}'s authenticator now: it is not shown again.")
+
+
+@app.command(name="break-glass")
+def break_glass(
+    config: Config = None,
+    *,
+    as_json: Annotated[bool, typer.Option("--json", help=JSON_HELP)] = False,
+) -> None:
+    """Make the sealed emergency account, or its next password, which is good for one sign-in.
+
+    It may do everything, needs no second factor, and everybody is told when it is used.
+
+    Example:  lifeline user break-glass
+    """
+    with _database(config) as (database, _):
+        password = accounts.seal_break_glass(database)
+    if as_json:
+        print_json({"name": BREAK_GLASS, "password": password})
+        return
+    typer.echo(f"name     {BREAK_GLASS}\npassword {password}")
+    typer.echo("Write it down and seal it: it is not shown again, and is good for one sign-in.")
 
 
 @app.command()
@@ -84,6 +148,6 @@ def disable(name: Name, config: Config = None) -> None:
 
     Example:  lifeline user disable li
     """
-    with _database(config) as database:
-        console_store.disable_user(database, login_name(name))
+    with _database(config) as (database, _):
+        accounts.disable_user(database, login_name(name))
     typer.echo(f"{login_name(name)} can no longer sign in.")

@@ -11,6 +11,7 @@ import pytest
 
 from lifeline.stack import Addresses, Stack
 from lifeline.stack.processes import Mark, is_alive, read_mark
+from tests.integration.console_rig import City, new_city
 
 PREFIX = "lifeline-tests-"
 
@@ -65,3 +66,16 @@ def stack() -> Iterator[Stack]:
 def addresses(stack: Stack) -> Addresses:
     """Where the shared servers are."""
     return stack.addresses()
+
+
+@pytest.fixture(scope="module")
+def _city(addresses: Addresses) -> Iterator[City]:
+    with new_city(addresses) as made:
+        yield made
+
+
+@pytest.fixture
+def city(_city: City) -> City:
+    """The module's city for the console, with no failed sign-ins and no stale feed."""
+    _city.freshen()
+    return _city

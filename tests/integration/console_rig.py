@@ -1,10 +1,12 @@
 """What the console's tests share: a city with a hostile title, a database of their own, browsers."""
 
 import asyncio
+import copy
 import re
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from html.parser import HTMLParser
 from typing import Any
 
@@ -16,7 +18,8 @@ from psycopg import Connection
 from psycopg.conninfo import make_conninfo
 
 from alerting import store as router_store
-from alerting.console import app, store
+from alerting.console import app
+from alerting.console.accounts import store
 from alerting.notices import Desk
 from lifeline import config, db
 from lifeline.catalog import (
@@ -69,7 +72,25 @@ class City:
         self.database = db.Database(settings.postgres)
         self.site = app.make_site(settings, self.catalog)
         self.log: Any = structlog.get_logger("tests")
-        self.now_ms = self.rows("select (extract(epoch from clock_timestamp()) * 1000)::int8")[0][0]
+        self.now_ms = self.clock_ms()
+
+    def clock_ms(self) -> int:
+        """The database's clock."""
+        asked = "select (extract(epoch from clock_timestamp()) * 1000)::int8"
+        return int(self.rows(asked)[0][0])
+
+    def freshen(self) -> None:
+        """As if nobody had failed to sign in, and every feed had just spoken."""
+        self.rows("delete from console_attempt")
+        self.rows("update feed set newest_ms = %s, received_ms = %s", *[self.clock_ms()] * 2)
+
+    def with_console(self, **changed: Any) -> "City":
+        """The same city behind a console with other settings."""
+        made = copy.copy(self)
+        console = msgspec.structs.replace(self.settings.console, **changed)
+        made.settings = msgspec.structs.replace(self.settings, console=console)
+        made.site = replace(self.site, settings=made.settings)
+        return made
 
     def rows(self, query: str, *values: Any) -> list[tuple[Any, ...]]:
         """What the database answers; writes are committed."""
@@ -178,13 +199,18 @@ def token(page: str) -> str:
 
 
 async def sign_in(
-    browser: httpx.AsyncClient, name: str, password: str = PASSWORD, path: str = "/login"
+    browser: httpx.AsyncClient,
+    name: str,
+    password: str = PASSWORD,
+    path: str = "/login",
+    code: str = "",
 ) -> httpx.Response:
     """Signs in by the form, as a person does."""
     page = (await browser.get(path, follow_redirects=True)).text
     following = re.search(r'name="next" value="([^"]+)"', page.split("<main")[1])
     assert following is not None
-    fields = {"form": token(page), "name": name, "password": password, "next": following[1]}
+    fields = {"form": token(page), "name": name, "password": password, "code": code}
+    fields["next"] = following[1]
     return await browser.post("/login", data=fields)
 
 

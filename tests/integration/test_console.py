@@ -3,7 +3,6 @@
 import asyncio
 import contextlib
 import re
-from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
@@ -15,7 +14,7 @@ from alerting.console.sessions import session_cookie
 from lifeline.catalog import Lifeline, Source, Title
 from lifeline.compiler import compile_catalog
 from lifeline.errors import Unavailable
-from lifeline.stack import Addresses, Stack
+from lifeline.stack import Stack
 from lifeline.store import CatalogFile, write_catalog
 from lifeline.telemetry import Health
 from tests.integration.console_rig import (
@@ -23,27 +22,10 @@ from tests.integration.console_rig import (
     City,
     act,
     all_of,
-    new_city,
     token,
 )
 
 pytestmark = pytest.mark.integration
-
-
-@pytest.fixture(scope="module")
-def city(addresses: Addresses) -> Iterator[City]:
-    with new_city(addresses) as made:
-        yield made
-
-
-@pytest.fixture(autouse=True)
-def _fresh(city: City) -> None:
-    city.rows("delete from console_attempt")
-    city.rows("update feed set newest_ms = %s, received_ms = %s", *[city_now(city)] * 2)
-
-
-def city_now(city: City) -> int:
-    return int(city.rows("select (extract(epoch from clock_timestamp()) * 1000)::int8")[0][0])
 
 
 # What an officer does

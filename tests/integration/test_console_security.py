@@ -1,6 +1,5 @@
 """The console on a real PostgreSQL: who may do what, and what an attacker gets."""
 
-from collections.abc import Iterator
 from urllib.parse import quote
 
 import pytest
@@ -10,7 +9,6 @@ from alerting.console.gate import Route
 from alerting.console.routes import ROUTES
 from alerting.console.sessions import Sender
 from alerting.console.visit import Call
-from lifeline.stack import Addresses
 from tests.integration.console_rig import (
     BASE,
     EVIL_TITLE,
@@ -20,7 +18,6 @@ from tests.integration.console_rig import (
     act,
     form_of,
     live_parts,
-    new_city,
     sign_in,
     token,
 )
@@ -49,22 +46,6 @@ SQL = (
     "\ud800",
     "A" * 5000,
 )
-
-
-@pytest.fixture(scope="module")
-def city(addresses: Addresses) -> Iterator[City]:
-    with new_city(addresses) as made:
-        yield made
-
-
-@pytest.fixture(autouse=True)
-def _fresh(city: City) -> None:
-    city.rows("delete from console_attempt")
-    city.rows("update feed set newest_ms = %s, received_ms = %s", *[city_now(city)] * 2)
-
-
-def city_now(city: City) -> int:
-    return int(city.rows("select (extract(epoch from clock_timestamp()) * 1000)::int8")[0][0])
 
 
 # Who may do what

@@ -1,41 +1,34 @@
 """The console on a real PostgreSQL: signing in, staying, going out, being locked out."""
 
+import json
 import re
 from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
 from urllib.parse import quote
 
 import httpx
 import pytest
+from structlog.testing import capture_logs
+from typer.testing import CliRunner
 
-from alerting.console import store
-from lifeline.stack import Addresses
+from alerting.console import totp
+from alerting.console.accounts import store
+from alerting.console.sessions import BREAK_GLASS
+from lifeline import telemetry
+from lifeline.commands import users
+from lifeline.errors import Refused
 from tests.integration.console_rig import (
     PASSWORD,
     City,
+    act,
     all_of,
     form_of,
-    new_city,
     sign_in,
     token,
 )
 
 pytestmark = pytest.mark.integration
-
-
-@pytest.fixture(scope="module")
-def city(addresses: Addresses) -> Iterator[City]:
-    with new_city(addresses) as made:
-        yield made
-
-
-@pytest.fixture(autouse=True)
-def _fresh(city: City) -> None:
-    city.rows("delete from console_attempt")
-    city.rows("update feed set newest_ms = %s, received_ms = %s", *[city_now(city)] * 2)
-
-
-def city_now(city: City) -> int:
-    return int(city.rows("select (extract(epoch from clock_timestamp()) * 1000)::int8")[0][0])
 
 
 # Signing in
@@ -209,3 +202,176 @@ async def test_many_guesses_at_once_are_many_failures(city: City) -> None:
     answers = await all_of(*(browser.post("/login", data=fields) for _ in range(12)))
 
     assert sorted(a.status_code for a in answers) == [401] * 5 + [429] * 7
+
+
+# The second factor
+
+
+def now_code(city: City, secret: bytes, steps: int = 0) -> str:
+    """What the telephone shows, or showed or will show that many steps away."""
+    return totp.code(secret, city.clock_ms() // 30_000 + steps)
+
+
+@pytest.fixture
+def chen(city: City) -> Iterator[bytes]:
+    """Somebody with a second factor; yields his secret."""
+    store.create_user(city.database, "chen", "officer", PASSWORD, replace=True)
+    yield store.enrol(city.database, "chen", "")
+    city.rows("delete from console_user where name = 'chen'")
+
+
+async def test_who_has_a_second_factor_needs_its_code_and_nobody_learns_which_was_wrong(
+    city: City, chen: bytes
+) -> None:
+    tried = [
+        await sign_in(city.browser(), "chen"),
+        await sign_in(city.browser(), "chen", code="000000"),
+        await sign_in(city.browser(), "chen", "wrong password!", code=now_code(city, chen)),
+        await sign_in(city.browser(), "nobody", code=now_code(city, chen)),
+    ]
+
+    assert [a.status_code for a in tried] == [401] * 4
+    hidden = re.compile(r'value="[^"]*"|As of [^<]*|\d+ s ago')
+    assert len({hidden.sub("", a.text) for a in tried}) == 1
+    right = await sign_in(city.browser(), "chen", code=now_code(city, chen))
+    assert right.status_code == 303
+
+
+async def test_a_code_is_good_once_also_for_two_at_once(city: City, chen: bytes) -> None:
+    code = now_code(city, chen)
+
+    answers = await all_of(*(sign_in(city.browser(), "chen", code=code) for _ in range(3)))
+    later = await sign_in(city.browser(), "chen", code=code)
+
+    assert sorted(a.status_code for a in answers) == [303, 401, 401]
+    assert later.status_code == 401
+
+
+@pytest.mark.parametrize(("steps", "status"), [(0, 303), (1, 303), (-4, 401), (4, 401)])
+async def test_a_clock_may_be_half_a_minute_off_and_no_more(
+    city: City, chen: bytes, steps: int, status: int
+) -> None:
+    answer = await sign_in(city.browser(), "chen", code=now_code(city, chen, steps))
+
+    assert answer.status_code == status
+
+
+async def test_enrolling_again_ends_the_sessions_and_the_codes_of_the_lost_telephone(
+    city: City, chen: bytes
+) -> None:
+    browser = city.browser()
+    assert (await sign_in(browser, "chen", code=now_code(city, chen))).status_code == 303
+
+    fresh = store.enrol(city.database, "chen", "")
+
+    assert (await browser.get("/")).status_code == 303
+    old = await sign_in(city.browser(), "chen", code=now_code(city, chen, 1))
+    new = await sign_in(city.browser(), "chen", code=now_code(city, fresh))
+    assert [old.status_code, new.status_code] == [401, 303]
+
+
+async def test_where_all_need_a_second_factor_a_password_alone_opens_nothing(city: City) -> None:
+    strict = city.with_console(second_factor_required=True)
+
+    refused = await sign_in(strict.browser(), "li")
+    sealed = store.seal_break_glass(city.database)
+    emergency = await sign_in(strict.browser(), BREAK_GLASS, sealed)
+
+    assert refused.status_code == 401
+    assert emergency.status_code == 303
+
+
+async def test_with_a_key_file_the_database_alone_makes_no_code(city: City, tmp_path: Path) -> None:
+    file = tmp_path / "key"
+    file.write_text("a key of this console alone")
+    keyed = city.with_console(second_factor_key_file=str(file))
+    secret = store.enrol(city.database, "zhao", file.read_text())
+    (seed,) = city.rows("select seed from console_second_factor where name = 'zhao'")[0]
+
+    stolen = await sign_in(
+        keyed.browser(), "zhao", code=now_code(city, totp.secret_of(bytes(seed), ""))
+    )
+    own = await sign_in(keyed.browser(), "zhao", code=now_code(city, secret))
+
+    assert [stolen.status_code, own.status_code] == [401, 303]
+    store.remove_second_factor(city.database, "zhao")
+    assert (await sign_in(keyed.browser(), "zhao")).status_code == 303
+
+
+# The sealed account
+
+
+def alarms_counted() -> float:
+    return telemetry.security_events.labels("break-glass")._value.get()
+
+
+async def test_the_sealed_account_works_once_and_everybody_is_told(city: City) -> None:
+    sealed, counted = store.seal_break_glass(city.database), alarms_counted()
+    incident, colleague = city.leak(), await city.signed_in("wang")
+
+    with capture_logs() as logs:
+        browser = city.browser("10.9.9.9")
+        assert (await sign_in(browser, BREAK_GLASS, sealed)).status_code == 303
+        again = await sign_in(city.browser("10.9.9.9"), BREAK_GLASS, sealed)
+
+    assert again.status_code == 401
+    assert alarms_counted() == counted + 1
+    assert [(e["event"], e["address"]) for e in logs if e["log_level"] == "critical"] == [
+        ("the sealed account was used", "10.9.9.9")
+    ]
+    for path in ("/", f"/incidents/{incident}", "/account", "/nothing-here"):
+        assert "sealed emergency account. What you do" in (await browser.get(path)).text, path
+    assert "sealed emergency account was used at" in (await colleague.get("/")).text
+    assert "What you do is recorded" not in (await colleague.get("/")).text
+    told = "select actor, action, note from audit where incident = '' order by id desc limit 1"
+    assert city.rows(told) == [(BREAK_GLASS, "sign-in", "from 10.9.9.9")]
+    assert (await act(browser, incident, "acknowledge")).status_code == 303
+
+
+async def test_a_sealed_password_is_spent_once_by_two_at_once(city: City) -> None:
+    sealed = store.seal_break_glass(city.database)
+
+    answers = await all_of(
+        *(sign_in(city.browser(f"10.8.0.{n}"), BREAK_GLASS, sealed) for n in range(3))
+    )
+
+    assert sorted(a.status_code for a in answers) == [303, 401, 401]
+
+
+async def test_a_new_sealed_password_ends_what_the_last_one_began(city: City) -> None:
+    browser = city.browser()
+    await sign_in(browser, BREAK_GLASS, store.seal_break_glass(city.database))
+
+    sealed = store.seal_break_glass(city.database)
+
+    assert (await browser.get("/")).status_code == 303
+    assert (await sign_in(city.browser(), BREAK_GLASS, sealed)).status_code == 303
+
+
+def test_the_sealed_account_is_nobodys_own(city: City) -> None:
+    with pytest.raises(Refused, match="sealed account"):
+        store.create_user(city.database, BREAK_GLASS, "admin", PASSWORD, replace=True)
+    with pytest.raises(Refused, match="without a second factor"):
+        store.enrol(city.database, BREAK_GLASS, "")
+    with pytest.raises(Refused, match="nobody is called"):
+        store.enrol(city.database, "xx", "")
+    with pytest.raises(Refused, match="has no second factor"):
+        store.remove_second_factor(city.database, "li")
+
+
+def test_the_command_shows_a_secret_once_and_says_who_has_what(city: City, tmp_path: Path) -> None:
+    file = tmp_path / "lifeline.toml"
+    file.write_text(f"[postgres]\ndsn = '{city.settings.postgres.dsn}'\n")
+    asked = partial(CliRunner().invoke, users.app)
+
+    sealed = asked(["break-glass", "--config", str(file), "--json"])
+    enrolled = asked(["second-factor", "wang", "--config", str(file)])
+    listed = asked(["list", "--config", str(file)])
+    removed = asked(["second-factor", "wang", "--remove", "--config", str(file)])
+    unknown = asked(["second-factor", "xx", "--config", str(file)])
+
+    assert len(json.loads(sealed.output)["password"]) == 35
+    assert "otpauth://totp/Urban%20Lifeline:wang?secret=" in enrolled.output
+    assert re.search(r"^wang +operator +active +second factor$", listed.output, re.MULTILINE)
+    assert re.search(r"^break-glass +admin +active +password only$", listed.output, re.MULTILINE)
+    assert [removed.exit_code, unknown.exit_code] == [0, 1]
