@@ -23,6 +23,7 @@ from fastapi.staticfiles import StaticFiles
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from psycopg import Connection
 from starlette.exceptions import HTTPException
+from starlette.middleware.trustedhost import TrustedHostMiddleware
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -101,6 +102,8 @@ def create_app(site: Site, database: Database, log: Log) -> FastAPI:
     app.mount("/static", StaticFiles(directory=str(static)), name="static")
     app.add_exception_handler(HTTPException, console.on_http)
     app.openapi = partial(describe, app)  # type: ignore[method-assign]
+    hosts = sessions.own_hosts(site.settings.router.public_url, site.settings.console.host)
+    app.add_middleware(TrustedHostMiddleware, allowed_hosts=hosts, www_redirect=False)
     app.add_middleware(_Headers, headers=dict(sessions.security_headers(is_secure=site.is_secure)))
     return app
 
@@ -313,7 +316,8 @@ async def run(
             )
         )
         host, port = listener.getsockname()[:2]
-        log.info("console listens", url=f"http://{host}:{port}/")
+        hosts = sessions.own_hosts(settings.router.public_url, settings.console.host)
+        log.info("console listens", url=f"http://{host}:{port}/", answers_to=hosts)
         serving = asyncio.create_task(server.serve(sockets=[listener]))
         keeping = asyncio.create_task(_keep(settings, database, health, log))
         watching = asyncio.create_task(_watch(settings, catalog, app.state.console))

@@ -116,6 +116,17 @@ def is_own(sender: Sender) -> bool:
         return False
 
 
+def own_hosts(public_url: str, listening: str) -> list[str]:
+    """The names under which the console answers; under others it may be somebody's trap.
+
+    A page of another host that resolves to us (DNS rebinding) would read our answers as its own.
+    """
+    named = urlsplit(public_url).hostname or ""
+    bound = "" if listening in ("", "0.0.0.0", "::") else listening  # noqa: S104 (not bound here)
+    plain = {host for host in ("127.0.0.1", "localhost", "::1", named.lower(), bound) if host}
+    return sorted(plain | {f"[{host}]" for host in plain if ":" in host})
+
+
 def safe_next(path: str) -> str:
     """Where to go after signing in: one of our own pages, and nothing else whatever was asked."""
     return path if NEXT.fullmatch(path) else "/"

@@ -171,6 +171,7 @@ def new_city(addresses: Addresses) -> Iterator[City]:
         "LIFELINE_POSTGRES_DSN": dsn,
         "LIFELINE_CONSOLE_SECURE_COOKIE": "false",
         "LIFELINE_CONSOLE_PORT": "0",
+        "LIFELINE_ROUTER_PUBLIC_URL": BASE,
     }
     settings, _ = config.load("", "tests", environment)
     db.migrate(settings.postgres, lambda _: None)

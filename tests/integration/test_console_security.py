@@ -312,3 +312,27 @@ async def test_every_answer_carries_the_security_headers(city: City) -> None:
         kept = "no-store" if "static" not in str(answer.url) else "public, max-age=300"
         assert answer.headers["cache-control"] == kept or answer.status_code == 404
     assert [a.status_code for a in answers] == [200, 404, 404, 405, 200, 404, 200, 404, 413, 303]
+
+
+@pytest.mark.parametrize("path", ["/login", "/api/v1/openapi.json", "/static/console.css"])
+@pytest.mark.parametrize(
+    ("host", "is_ours"),
+    [
+        ("desk.city:8080", True),
+        ("DESK.city", True),
+        ("127.0.0.1:8080", True),
+        ("localhost", True),
+        ("[::1]:8080", True),
+        ("evil.example", False),
+        ("desk.city.evil.example:8080", False),
+        ("www.desk.city", False),
+        ("", False),
+    ],
+)
+async def test_only_our_own_names_are_answered(
+    city: City, host: str, path: str, *, is_ours: bool
+) -> None:
+    answer = await city.browser().get(path, headers={"host": host})
+
+    assert answer.status_code == (200 if is_ours else 400)
+    assert "content-security-policy" in answer.headers

@@ -70,6 +70,16 @@ def test_only_our_own_pages_may_send_forms(origin: str, fetch_site: str, is_own:
     assert sessions.is_own(Sender("desk.city:8080", origin, fetch_site)) is is_own
 
 
+def test_the_console_answers_under_its_own_names_alone() -> None:
+    loopback = ["127.0.0.1", "::1", "[::1]", "localhost"]
+
+    assert sessions.own_hosts("https://Desk.city/", "0.0.0.0") == sorted([*loopback, "desk.city"])
+    assert sessions.own_hosts("", "::") == sorted(loopback)
+    assert sessions.own_hosts("http://127.0.0.1:8080", "10.1.2.3") == sorted(
+        [*loopback, "10.1.2.3"]
+    )
+
+
 def test_an_empty_token_is_never_right() -> None:
     assert not sessions.is_same("", "")
     assert not sessions.is_same("x", "")
