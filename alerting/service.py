@@ -8,7 +8,7 @@ While PostgreSQL is away the gravest findings are pushed past it, and all are re
 import asyncio
 import contextlib
 import itertools
-from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -27,7 +27,7 @@ from alerting.outbox.service import Courier
 from lifeline import crashpoints, telemetry, wire
 from lifeline.catalog import Catalog
 from lifeline.config import Settings
-from lifeline.db import Database, quarantine
+from lifeline.db import Database, begin_progress, move_progress, quarantine
 from lifeline.errors import Refused, Unavailable
 from lifeline.log.service import begin, end, make_consumer, translated, within
 from lifeline.model import Finding
@@ -61,8 +61,8 @@ class Place:
     """How far a partition is; ``is_known`` only while PostgreSQL has said so."""
 
     is_known: bool = False
-    expected: int | None = None
-    """What PostgreSQL holds; None before the first."""
+    expected: int = 0
+    """What PostgreSQL holds."""
     floor: int = 0
     """Records before this one have been folded."""
 
@@ -135,10 +135,10 @@ class Router:
         unknown = [p for p, place in self.places.items() if not place.is_known]
         if not unknown or self.is_away:
             return
-        topics = [(p.topic, p.partition) for p in unknown]
+        numbers = [p.partition for p in unknown]
         try:
             known = await self.database.run(
-                lambda c: [store.progress(c, topic, number) for topic, number in topics], FOLD_S
+                lambda c: begin_progress(c, store.CONSUMER, wire.FINDINGS, numbers), FOLD_S
             )
         except Unavailable as error:
             self._leave(str(error))
@@ -146,25 +146,22 @@ class Router:
         try:
             with translated(self.settings.kafka):
                 ends = await within(self.consumer.end_offsets(unknown), FOLD_S)
-                await self._go_to(zip(unknown, known, strict=True), ends)
+                for partition in unknown:
+                    await self._go_to(partition, known[partition.partition], ends[partition])
         except Unavailable as error:
             self.log.warning("Kafka does not say how far it is", why=str(error))
         else:
             self.health.problem = ""
 
-    async def _go_to(
-        self, found: Iterable[tuple[TopicPartition, int | None]], ends: Mapping[TopicPartition, int]
-    ) -> None:
-        for partition, expected in found:
-            if expected is not None and expected <= ends[partition]:
-                self.consumer.seek(partition, expected)
-                self.places[partition] = Place(True, expected, expected)
-                continue
-            if expected is not None:
-                # The topic was made anew: what it holds has never been seen, whatever its numbers.
-                self.log.error("findings begin anew", partition=partition.partition, was=expected)
-            await within(self.consumer.seek_to_beginning(partition), FOLD_S)
-            self.places[partition] = Place(True, expected, 0)
+    async def _go_to(self, partition: TopicPartition, expected: int, end: int) -> None:
+        if expected <= end:
+            self.consumer.seek(partition, expected)
+            self.places[partition] = Place(True, expected, expected)
+            return
+        # The topic was made anew: what it holds has never been seen, whatever its numbers.
+        self.log.error("findings begin anew", partition=partition.partition, was=expected)
+        await within(self.consumer.seek_to_beginning(partition), FOLD_S)
+        self.places[partition] = Place(True, expected, 0)
 
     async def _fold_all(self, partition: TopicPartition, batch: list[ConsumerRecord]) -> None:
         """Folds a batch of a partition; one record at a time when one of them is poison."""
@@ -208,7 +205,8 @@ class Router:
 
         def work(connection: Connection) -> Folded:
             topic, number = partition.topic, partition.partition
-            if not store.advance_progress(connection, topic, number, place.expected, following):
+            move = (number, place.expected, following)
+            if not move_progress(connection, store.CONSUMER, topic, [move]):
                 raise Fenced
             for record, reason in poison:
                 quarantine(connection, topic, number, record.offset, reason, record.value or b"")

@@ -45,34 +45,6 @@ def now(connection: Connection) -> int:
     return int(row[0])
 
 
-def progress(connection: Connection, topic: str, partition: int) -> int | None:
-    """The next offset to read, None before the first."""
-    row = connection.execute(
-        "select next_offset from progress where consumer = %s and topic = %s and partition = %s",
-        (CONSUMER, topic, partition),
-    ).fetchone()
-    return None if row is None else int(row[0])
-
-
-def advance_progress(
-    connection: Connection, topic: str, partition: int, expected: int | None, following: int
-) -> bool:
-    """Moves the partition on; False when another router has: this one is a zombie here."""
-    if expected is None:
-        moved = connection.execute(
-            "insert into progress (consumer, topic, partition, next_offset) values (%s, %s, %s, %s)"
-            " on conflict do nothing",
-            (CONSUMER, topic, partition, following),
-        )
-    else:
-        moved = connection.execute(
-            "update progress set next_offset = %s, changed = clock_timestamp()"
-            " where consumer = %s and topic = %s and partition = %s and next_offset = %s",
-            (following, CONSUMER, topic, partition, expected),
-        )
-    return moved.rowcount == 1
-
-
 def keep_grades(connection: Connection) -> None:
     """Brings the grading table up to date."""
     with connection.cursor() as cursor:

@@ -1,4 +1,4 @@
-"""PostgreSQL: connections with a limit on every wait, and the numbered migrations.  A shell.
+"""PostgreSQL: connections with a limit on every wait, numbered migrations, fenced offsets.  A shell.
 
 Connections are psycopg's synchronous ones, used in threads: with its pool check this form came back
 2.8 s after the server was killed (docs/decisions/0004), and a stopped server cannot hold the event loop.
@@ -8,7 +8,7 @@ import asyncio
 import contextlib
 import os
 import socket
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from importlib.resources import files
 from typing import Any, TypeVar
 
@@ -143,6 +143,46 @@ def quarantine(
         " values (%s, %s, %s, %s, %s) on conflict do nothing",
         (topic, partition, offset, reason.replace("\0", "")[:2000], body),
     )
+
+
+def read_progress(connection: Connection, consumer: str, topic: str) -> dict[int, int]:
+    """Partition -> next offset of a consumer, where it has begun."""
+    rows = connection.execute(
+        "select partition, next_offset from progress where consumer = %s and topic = %s",
+        (consumer, topic),
+    )
+    return dict(rows.fetchall())
+
+
+def begin_progress(
+    connection: Connection, consumer: str, topic: str, partitions: Sequence[int]
+) -> dict[int, int]:
+    """Partition -> next offset of these; a consumer that never read one begins it at 0."""
+    connection.execute(
+        "insert into progress (consumer, topic, partition, next_offset)"
+        " select %s, %s, number, 0 from unnest(%s::int4[]) as number on conflict do nothing",
+        (consumer, topic, list(partitions)),
+    )
+    known = read_progress(connection, consumer, topic)
+    return {number: known[number] for number in partitions}
+
+
+def move_progress(
+    connection: Connection, consumer: str, topic: str, moves: Sequence[tuple[int, int, int]]
+) -> bool:
+    """Whether every (partition, expected, new) could be moved; roll back when it is False.
+
+    False says that another process has gone on from there: whoever asked is the zombie.
+    """
+    numbers, expected, following = zip(*moves, strict=True) if moves else ((), (), ())
+    done = connection.execute(
+        "update progress set next_offset = moved.following, changed = clock_timestamp()"
+        " from unnest(%s::int4[], %s::int8[], %s::int8[]) as moved (partition, expected, following)"
+        " where progress.consumer = %s and progress.topic = %s"
+        " and progress.partition = moved.partition and progress.next_offset = moved.expected",
+        (list(numbers), list(expected), list(following), consumer, topic),
+    )
+    return done.rowcount == len(moves)
 
 
 def has_timescale(connection: Connection) -> bool:

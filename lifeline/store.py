@@ -86,14 +86,24 @@ def build_catalog(
 
 def write_catalog(packed: bytes, path: str) -> None:
     """Puts a compiled catalog in place: readers see the old file or the new one, never half."""
-    target = Path(path)
+    write_file(Path(path), packed)
+
+
+def write_file(target: Path, content: bytes) -> None:
+    """Puts a file in place so that whoever reads it, even after a power cut, finds a whole one."""
     target.parent.mkdir(parents=True, exist_ok=True)
-    scratch = target.with_suffix(f".{os.getpid()}.new")
+    scratch = target.with_name(f"{target.name}.{os.getpid()}.new")
     with scratch.open("wb") as out:
-        out.write(packed)
+        out.write(content)
         out.flush()
         os.fsync(out.fileno())
     scratch.replace(target)
+    # Without this the new name may be lost although the file's bytes are not.
+    folder = os.open(target.parent, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)
 
 
 def open_catalog(path: str) -> catalog.Catalog:

@@ -1,9 +1,8 @@
-"""What both workers keep: progress, snapshots and quarantine in PostgreSQL, two small files.  A shell.
+"""What both workers keep: snapshots and quarantine in PostgreSQL, one small file.  A shell.
 
 Every function with SQL works on the connection that it is given; the caller's transaction holds it.
 """
 
-import os
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -11,6 +10,7 @@ import msgspec
 from psycopg import Connection
 
 from lifeline.db import quarantine
+from lifeline.store import write_file
 
 
 @dataclass(slots=True)
@@ -33,39 +33,6 @@ class Parked:
     body: bytes
 
 
-def read_progress(connection: Connection, consumer: str, topic: str) -> dict[int, int]:
-    """Partition -> next offset of a consumer."""
-    rows = connection.execute(
-        "select partition, next_offset from progress where consumer = %s and topic = %s",
-        (consumer, topic),
-    )
-    return dict(rows.fetchall())
-
-
-def begin_progress(connection: Connection, consumer: str, topic: str, partition: int) -> int:
-    """The next offset of a partition; a consumer that never read it begins at 0."""
-    connection.execute(
-        "insert into progress (consumer, topic, partition, next_offset) values (%s, %s, %s, 0)"
-        " on conflict do nothing",
-        (consumer, topic, partition),
-    )
-    return read_progress(connection, consumer, topic)[partition]
-
-
-def move_progress(
-    connection: Connection, consumer: str, topic: str, moves: list[tuple[int, int, int]]
-) -> bool:
-    """Whether every (partition, expected, new) could be moved; roll back when it is False."""
-    done = connection.execute(
-        "update progress set next_offset = moved.next_offset, changed = clock_timestamp()"
-        " from unnest(%s::int4[], %s::int8[], %s::int8[]) as moved (partition, expected, next_offset)"
-        " where progress.consumer = %s and progress.topic = %s"
-        " and progress.partition = moved.partition and progress.next_offset = moved.expected",
-        ([m[0] for m in moves], [m[1] for m in moves], [m[2] for m in moves], consumer, topic),
-    )
-    return done.rowcount == len(moves)
-
-
 def newest_snapshot(connection: Connection, partition: int, until: int) -> Snapshot | None:
     """The newest snapshot of a partition that does not know offset ``until`` yet."""
     row = connection.execute(
@@ -77,7 +44,7 @@ def newest_snapshot(connection: Connection, partition: int, until: int) -> Snaps
 
 
 def save_snapshot(connection: Connection, partition: int, snapshot: Snapshot) -> bool:
-    """Keeps a snapshot unless a newer one is there (a worker that woke up late); the 2 newest stay."""
+    """Keeps a snapshot unless a newer one is there (a worker woke up late); the 2 newest stay."""
     done = connection.execute(
         "insert into snapshot (partition, next_offset, catalog, body)"
         " select %(partition)s, %(next)s, %(catalog)s, %(body)s where not exists"
@@ -132,13 +99,7 @@ class Failures:
         """Counts one more failure, durably; returns how many there are now."""
         key = f"{topic}/{partition}/{offset}"
         self.counts[key] = self.counts.get(key, 0) + 1
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        scratch = self.path.with_suffix(f".{os.getpid()}.new")
-        with scratch.open("wb") as out:
-            out.write(msgspec.json.encode(self.counts))
-            out.flush()
-            os.fsync(out.fileno())
-        scratch.replace(self.path)
+        write_file(self.path, msgspec.json.encode(self.counts))
         return self.counts[key]
 
     def of(self, topic: str, partition: int, offset: int) -> int:

@@ -352,9 +352,9 @@ class Stack:
                 port = free_port()
             ports[name] = port
         kept = msgspec.structs.replace(kept, ports=ports)
-        fresh = path.with_suffix(".new")
-        fresh.write_bytes(msgspec.json.format(msgspec.json.encode(kept), indent=2) + b"\n")
-        fresh.replace(path)
+        from lifeline.store import write_file  # the catalog's reader comes with it
+
+        write_file(path, msgspec.json.format(msgspec.json.encode(kept), indent=2) + b"\n")
         return kept
 
     def _make_folders(self) -> None:

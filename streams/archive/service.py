@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from lifeline import crashpoints, telemetry, wire
 from lifeline.catalog import Catalog
 from lifeline.config import Settings
-from lifeline.db import Database, has_timescale
+from lifeline.db import Database, begin_progress, has_timescale, read_progress
 from lifeline.errors import Unavailable
 from lifeline.log.service import Reader, Record
 from lifeline.model import Batch
@@ -26,7 +26,7 @@ from streams.archive.names import Names, describe, merge
 from streams.archive.rows import Rows, days_of, join
 from streams.archive.upkeep.service import Upkeep
 from streams.service import Worker
-from streams.store import Parked, begin_progress, read_progress
+from streams.store import Parked
 
 Log = structlog.stdlib.BoundLogger
 
@@ -189,7 +189,7 @@ class Archive:
         if not new:
             return
         known = await self.database.run(
-            lambda c: {n: begin_progress(c, store.CONSUMER, wire.READINGS, n) for n in new}
+            lambda c: begin_progress(c, store.CONSUMER, wire.READINGS, new)
         )
         ends = await self.reader.ends(wire.READINGS, new)
         for number in new:

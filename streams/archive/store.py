@@ -12,6 +12,7 @@ from psycopg import Connection, sql
 
 from lifeline import crashpoints
 from lifeline.config import Archive
+from lifeline.db import move_progress
 from lifeline.errors import Refused
 from streams import store
 from streams.archive.rows import Rows, copy_bytes, minutes_of
@@ -71,7 +72,7 @@ def write(connection: Connection, work: Work, *, is_timescale: bool) -> Stored:
     """
     try:
         # The fence first: whoever comes late waits here, before it has copied anything.
-        if not store.move_progress(connection, CONSUMER, work.topic, work.moves):
+        if not move_progress(connection, CONSUMER, work.topic, work.moves):
             raise Fenced
         for parked in work.parked:
             store.park(connection, parked)
