@@ -6,7 +6,6 @@ a hint; its tables, producer, serialisers and web server are not used (docs/deci
 
 import asyncio
 import contextlib
-import ctypes
 import os
 import time
 import types
@@ -24,7 +23,7 @@ from mode.services import WaitResults
 from lifeline.config import Settings
 from lifeline.errors import Unavailable
 from lifeline.log.service import Reader, Record, check_topics, translated, within
-from lifeline.telemetry import Health, settle_memory
+from lifeline.telemetry import Health, limit_arenas, settle_memory
 
 log = structlog.get_logger("lifeline.streams")
 
@@ -43,12 +42,6 @@ BUFFER_RECORDS = 1024
 full Faust pauses the partitions; a fetch that waited 1.5 s then kept a worker behind for good."""
 FETCH_WAIT_MS = 100
 """Faust's own 1,500 ms is how long a partition that was paused is forgotten by the fetch under way."""
-
-
-def _limit_arenas() -> None:
-    """Two heaps for all threads instead of sixteen: fragments cost an archive 100 MB otherwise."""
-    with contextlib.suppress(OSError, AttributeError):
-        ctypes.CDLL(None).mallopt(M_ARENA_MAX, 2)
 
 
 class _Thread(AIOKafkaConsumerThread):
@@ -102,15 +95,14 @@ class _Consumer(Consumer):
         except StopIteration as end:
             waits[1].close()
             return WaitResults([waits[0]], [end.value], self.should_stop)
+        except BaseException:
+            waits[1].close()
+            raise
         return await super().wait_first(_rest(waits[0], pending), waits[1], timeout=timeout)
 
 
 class _Transport(Transport):
     Consumer = _Consumer
-
-
-M_ARENA_MAX = -8
-"""glibc's name for it, see mallopt(3)."""
 
 
 @dataclass(slots=True)
@@ -144,7 +136,7 @@ class Worker:
 
         Ends the whole process with status 70 when Faust has crashed or gone silent.
         """
-        _limit_arenas()
+        limit_arenas()
         await check_topics(self.settings.kafka, tuple(self.bodies))
         asyncio.set_event_loop_policy(uvloop.EventLoopPolicy())  # for the consumer's own thread
         app = self._app()
