@@ -90,7 +90,7 @@ def unpack(bank: "Bank", packed: bytes) -> list[str]:
     """Fill a fresh bank; says what started blank.  SnapshotError leaves the bank fresh."""
     try:
         saved = _decode(packed)
-    except (msgspec.MsgspecError, RecursionError) as error:
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         raise SnapshotError(f"not a bank's snapshot: {error}") from error
     if saved.v > VERSION:
         raise SnapshotError(f"snapshot version {saved.v} is newer than {VERSION}")

@@ -202,6 +202,8 @@ def headers(topic: str, *, trace: str = "", drill: bool = False) -> list[tuple[s
 
 _pack = msgspec.msgpack.Encoder().encode
 _unpack = msgspec.msgpack.Decoder().decode
+# What msgspec raises over strange bytes; text that is no UTF-8 is not among its own errors.
+_FAULTS = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
 _finding = msgspec.json.Decoder(Finding)
 _finding_bytes = msgspec.json.Encoder().encode
 _reject = msgspec.msgpack.Decoder(Reject)
@@ -252,7 +254,7 @@ def decode_batch(payload: bytes) -> Batch:
         )
     except Malformed:
         raise
-    except (msgspec.MsgspecError, KeyError, TypeError, ValueError, RecursionError) as error:
+    except (*_FAULTS, KeyError, TypeError, ValueError) as error:
         raise Malformed(f"not a readings batch: {error}") from error
     _check_batch(batch)
     return batch
@@ -279,7 +281,7 @@ def decode_finding(payload: bytes) -> Finding:
     """The finding in a record; raises Malformed."""
     try:
         return _finding.decode(payload)
-    except (msgspec.MsgspecError, RecursionError) as error:
+    except _FAULTS as error:
         raise Malformed(f"not a finding: {error}") from error
 
 
@@ -292,7 +294,7 @@ def decode_reject(payload: bytes) -> Reject:
     """The reject in a record; raises Malformed."""
     try:
         return _reject.decode(payload)
-    except (msgspec.MsgspecError, RecursionError) as error:
+    except _FAULTS as error:
         raise Malformed(f"not a reject: {error}") from error
 
 
@@ -305,7 +307,7 @@ def decode_wave(payload: bytes) -> Wave:
     """The waveform block in a record; raises Malformed."""
     try:
         return _wave.decode(payload)
-    except (msgspec.MsgspecError, RecursionError) as error:
+    except _FAULTS as error:
         raise Malformed(f"not a waveform block: {error}") from error
 
 
@@ -318,7 +320,7 @@ def decode_context(payload: bytes) -> Context:
     """The context in a record; raises Malformed."""
     try:
         return _context.decode(payload)
-    except (msgspec.MsgspecError, RecursionError) as error:
+    except _FAULTS as error:
         raise Malformed(f"not a context record: {error}") from error
 
 
@@ -331,7 +333,7 @@ def decode_notice(payload: bytes) -> Notice:
     """The notice in a push; raises Malformed."""
     try:
         return _notice.decode(payload)
-    except (msgspec.MsgspecError, RecursionError) as error:
+    except _FAULTS as error:
         raise Malformed(f"not a notice: {error}") from error
 
 
@@ -344,5 +346,5 @@ def decode_incident(payload: bytes) -> IncidentState:
     """The incident in a record; raises Malformed."""
     try:
         return _incident.decode(payload)
-    except (msgspec.MsgspecError, RecursionError) as error:
+    except _FAULTS as error:
         raise Malformed(f"not an incident: {error}") from error

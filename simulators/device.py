@@ -41,7 +41,7 @@ def read_ack(payload: bytes) -> Ack | None:
     """The acknowledgement, or None for bytes that are none: they settle nothing."""
     try:
         return _ack.decode(payload)
-    except (msgspec.MsgspecError, RecursionError):
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         return None
 
 

@@ -127,7 +127,7 @@ async def _request(reader: asyncio.StreamReader) -> tuple[str, str, dict[str, st
 def _controlled(platform: Platform, body: bytes) -> tuple[int, dict[str, object]]:
     try:
         platform.control = msgspec.json.decode(body, type=Control)
-    except msgspec.MsgspecError as error:
+    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
         return 400, {"reason": str(error)}
     return 200, {"mode": platform.control.mode}
 

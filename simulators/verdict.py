@@ -43,7 +43,7 @@ def judge(
         return _refused(401, problem)
     try:
         wire.decode_notice(body) if path == "/incidents" else _object.decode(body)
-    except (wire.Malformed, msgspec.MsgspecError, RecursionError) as error:
+    except (ValueError, msgspec.MsgspecError, RecursionError) as error:
         return _refused(422, f"the body is not a notice: {error}")
     key = key_of(headers)
     digest = hashlib.sha256(body).hexdigest()

@@ -185,6 +185,7 @@ def test_a_day_replayed_into_the_same_bank_says_nothing_new_live() -> None:
 
     again = play(target, batches(rows, [300]))
 
+    assert known
     assert {f.lane for f in again} <= {"late"}
     assert {f.id for f in again if f.rule == "gas.ch4.20"} <= known
 
@@ -311,6 +312,14 @@ def test_bytes_that_are_no_snapshot_are_refused_and_leave_the_bank_fresh(packed:
         target.restore(packed)
 
     assert target.channels == 0
+
+
+def test_a_snapshot_with_a_name_that_is_no_text_is_refused() -> None:
+    heard = bank()
+    heard.step(batch([("w0/ch4", 1.0, 25.0)]), np.zeros(1, np.int8))
+
+    with pytest.raises(SnapshotError, match="utf-8"):
+        bank().restore(heard.snapshot().replace(b"w0/ch4", b"\xff0/ch4"))
 
 
 def test_a_snapshot_of_a_newer_version_is_refused() -> None:

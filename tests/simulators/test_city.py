@@ -109,6 +109,7 @@ def test_readings_are_inside_their_physical_range_and_never_two_at_one_time(
             assert low <= value <= high
             assert (uplink.device, local, uplink.at_ms) not in seen
             seen.add((uplink.device, local, uplink.at_ms))
+    assert len({(device, local) for device, local, _ in seen}) > 150
 
 
 @pytest.mark.parametrize("seed", [2])

@@ -69,6 +69,7 @@ def test_a_payload_that_could_not_be_decoded_is_let_go_and_counted() -> None:
 def test_rubbish_on_the_acknowledgement_topic_is_no_acknowledgement() -> None:
     assert read_ack(b"\xff{") is None
     assert read_ack(b'{"boot":"x"}') is None
+    assert read_ack(b'{"sha256":["\xff"]}') is None
     assert read_ack(b'{"boot":1,"seq":[[1,5],[7,7]]}') == Ack(1, ((1, 5), (7, 7)))
 
 

@@ -65,6 +65,7 @@ def test_a_good_notice_is_accepted_and_the_same_one_again_is_a_duplicate() -> No
         ("/incidents", signed(b"not json"), b"not json", 422),
         ("/incidents", signed(b"[" * 5000), b"[" * 5000, 422),
         ("/silence", signed(b"[]"), b"[]", 422),
+        ("/silence", signed(b'{"a":"\xff"}'), b'{"a":"\xff"}', 422),
         ("/elsewhere", signed(), BODY, 404),
         ("/incidents", signed(), BODY + b" " * (1 << 20), 413),
     ],

@@ -85,6 +85,7 @@ def test_a_day_sent_twice_raises_nothing_new() -> None:
 
     again = play(partition, day())
 
+    assert once
     assert {id_ for id_, _, _ in again} <= {id_ for id_, _, _ in once}
 
 

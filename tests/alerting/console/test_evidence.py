@@ -6,7 +6,7 @@ from datetime import timedelta, timezone
 from xml.etree import ElementTree as ET
 
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from alerting.console import evidence
@@ -108,9 +108,7 @@ def test_the_picture_says_in_words_what_it_shows() -> None:
     assert "Lowest 5, highest 6 %LEL" in words
     assert "Limit gas.ch4.20lel: 20 %LEL" in words
     assert "Onset 16:05:00, detected 16:05:10" in words
-    assert drawn(trace(steady())).find("{*}desc") is not None or "<desc" in str(
-        evidence.draw(trace(steady()), "zh", CHINA, 0)
-    )
+    assert drawn(trace(steady())).findtext("{*}desc") == words
 
 
 def test_without_readings_the_picture_says_so() -> None:
@@ -193,9 +191,9 @@ def test_the_window_always_holds_the_onset(
 @given(st.floats(-1e9, 1e9), st.floats(1e-6, 1e9))
 def test_ticks_are_few_and_inside(low: float, width: float) -> None:
     high = low + width
-    if high <= low:
-        return
+    assume(width > 1e-9 * abs(low))
+
     found = evidence.ticks(low, high)
 
-    assert len(found) <= 8
+    assert 1 <= len(found) <= 8
     assert all(low <= value <= high for value in found)
