@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from alerting import alarms, engine
-from alerting.notices import Desk, Push
+from alerting.notices import Push, Wording
 from alerting.slices import Effect, Slice, Tell
 from lifeline.model import Finding
 
@@ -21,7 +21,7 @@ FRESH_MS = 15 * 60_000
 class FastPath:
     """One outage: the state since it began, and the keys that this process has sent, ever."""
 
-    desk: Desk
+    wording: Wording
     grade: int
     """The least grave grade that goes this way; 0: none."""
     sent: set[str] = field(default_factory=set)
@@ -43,7 +43,7 @@ class FastPath:
             effects += engine.step(self.slice, finding, now_ms)
         effects += engine.tick(self.slice, now_ms)
         tells = [e for e in effects if isinstance(e, Tell) and e.revision == 0]
-        pushes = [p for t in tells if t.finding.grade <= self.grade for p in self.desk.pushes(t)]
+        pushes = [p for t in tells if t.finding.grade <= self.grade for p in self.wording.pushes(t)]
         fresh = [p for p in pushes if p.key not in self.sent]
         self.sent.update(p.key for p in fresh)
         return fresh

@@ -56,8 +56,8 @@ class Push(msgspec.Struct, frozen=True):
 
 
 @dataclass(slots=True)
-class Desk:
-    """What turns a ``Tell`` into pushes: the settings and the catalog's facts about places and limits."""
+class Wording:
+    """How a ``Tell`` is put to receivers: the settings and the catalog's facts about places and limits."""
 
     catalog: Catalog | None
     settings: Router

@@ -21,7 +21,7 @@ from alerting import routes, store
 from alerting.fast import FastPath
 from alerting.feed.service import Feed
 from alerting.ledger.store import Contended, Folded, contended
-from alerting.notices import Desk
+from alerting.notices import Wording
 from alerting.outbox import store as outbox
 from alerting.outbox.service import Courier
 from lifeline import crashpoints, telemetry, wire
@@ -80,10 +80,10 @@ class Router:
         self.settings, self.health, self.log = settings, health, log
         self.database = Database(settings.postgres, connections=settings.postgres.pool_max + 2)
         self.catalog = catalog
-        self.desk = Desk(catalog, settings.router)
+        self.wording = Wording(catalog, settings.router)
         self.courier = Courier(settings.router, self.database, log)
         self.feed = Feed(settings.kafka, self.database, log)
-        self.fast = FastPath(self.desk, settings.router.fast_grade)
+        self.fast = FastPath(self.wording, settings.router.fast_grade)
         self.partitions = [
             TopicPartition(wire.FINDINGS, p) for p in range(settings.kafka.partitions)
         ]
@@ -210,7 +210,7 @@ class Router:
                 raise Fenced
             for record, reason in poison:
                 quarantine(connection, topic, number, record.offset, reason, record.value or b"")
-            folded = store.fold(connection, self.desk, findings)
+            folded = store.fold(connection, self.wording, findings)
             crashpoints.reach("router.before-commit")
             return folded
 
@@ -255,7 +255,7 @@ class Router:
             if self.is_away:
                 continue
             try:
-                self._wake(await self._run(lambda c: store.fire(c, self.desk)))
+                self._wake(await self._run(lambda c: store.fire(c, self.wording)))
             except (Unavailable, psycopg.ProgrammingError) as error:
                 self._leave(str(error))
 
@@ -281,8 +281,8 @@ class Router:
             await asyncio.sleep(CATALOG_S)
             newer = file.newer(self.catalog)
             if newer is not None:
-                self.catalog, self.desk = newer, Desk(newer, self.settings.router)
-                self.fast.desk = self.desk
+                self.catalog, self.wording = newer, Wording(newer, self.settings.router)
+                self.fast.wording = self.wording
                 self.log.info("catalog taken over", catalog=newer.digest)
 
     async def _measure(self) -> None:

@@ -16,7 +16,7 @@ from alerting.alarms import Alarm, Excursion
 from alerting.engine import Act
 from alerting.incidents import Incident, Reason
 from alerting.ledger.store import DELAY, Folded, keep
-from alerting.notices import Desk
+from alerting.notices import Wording
 from alerting.slices import Effect, Slice
 from lifeline.model import GRADES, Finding
 
@@ -56,7 +56,7 @@ def keep_grades(connection: Connection) -> None:
         )
 
 
-def fold(connection: Connection, desk: Desk, findings: Sequence[Finding]) -> Folded:
+def fold(connection: Connection, wording: Wording, findings: Sequence[Finding]) -> Folded:
     """Takes findings in, in their order."""
     if not findings:
         return Folded()
@@ -66,10 +66,10 @@ def fold(connection: Connection, desk: Desk, findings: Sequence[Finding]) -> Fol
     effects: list[Effect] = []
     for finding in findings:
         effects += engine.step(slice_, finding, now_ms)
-    return keep(connection, desk, slice_, before, effects)
+    return keep(connection, wording, slice_, before, effects)
 
 
-def fire(connection: Connection, desk: Desk, limit: int = 200) -> Folded:
+def fire(connection: Connection, wording: Wording, limit: int = 200) -> Folded:
     """Works on the delays that have run out; those that another router holds are left to it."""
     rows = connection.execute(
         "select subject, zone from deadline where kind = %s and due_at <= clock_timestamp()"
@@ -85,18 +85,18 @@ def fire(connection: Connection, desk: Desk, limit: int = 200) -> Folded:
         (DELAY, [subject for subject, _ in rows]),
     ).fetchall()
     found = connection.execute(
-        "select body::text from finding where id = any(%s)", ([subject for (subject,) in claimed],)
+        "select body::text from excursion where id = any(%s)", ([subject for (subject,) in claimed],)
     ).fetchall()
     slice_ = load(connection, [_finding.decode(body) for (body,) in found])
     before = revisions(slice_)
-    folded = keep(connection, desk, slice_, before, engine.tick(slice_, now_ms))
+    folded = keep(connection, wording, slice_, before, engine.tick(slice_, now_ms))
     waiting = {e.id for e in slice_.excursions.values() if e.due_ms is not None}
     idle = [subject for (subject,) in claimed if subject not in waiting]
     connection.execute("delete from deadline where kind = %s and subject = any(%s)", (DELAY, idle))
     return folded
 
 
-def act(connection: Connection, desk: Desk, action: Act, now_ms: int) -> tuple[Reason, Slice]:
+def act(connection: Connection, wording: Wording, action: Act, now_ms: int) -> tuple[Reason, Slice]:
     """Does what an officer asks, or says why not; the slice holds the incident as it is then.
 
     ``now_ms`` is PostgreSQL's clock as the caller has read it.
@@ -110,7 +110,7 @@ def act(connection: Connection, desk: Desk, action: Act, now_ms: int) -> tuple[R
     slice_ = load_incident(connection, action.incident)
     before = revisions(slice_)
     reason, effects = engine.act(slice_, action, now_ms)
-    keep(connection, desk, slice_, before, effects)
+    keep(connection, wording, slice_, before, effects)
     return reason, slice_
 
 
@@ -172,7 +172,7 @@ _ALARM = (
 )
 _ALARMS = {"key": _ALARM + " where key = any(%s)", "incident": _ALARM + " where incident = any(%s)"}
 _EXCURSION = (
-    "select id, alarm, stage, body::text, last_ms, cleared_ms, due_ms, incident from finding"
+    "select id, alarm, stage, body::text, last_ms, cleared_ms, due_ms, incident from excursion"
 )
 _NEAR = (
     _EXCURSION

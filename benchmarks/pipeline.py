@@ -28,7 +28,7 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
-from alerting.notices import Desk
+from alerting.notices import Wording
 from benchmarks import processes
 from benchmarks.chain import Chain, metric, start
 from lifeline import db, store, wire
@@ -153,7 +153,7 @@ def clear_the_desk(chain: Chain) -> None:
     opened = store.open_catalog(chain.settings.catalog.compiled)
     database = db.Database(chain.settings.postgres, connections=1)
     try:
-        database.run_now(lambda c: close_leftovers(c, Desk(opened, chain.settings.router)))
+        database.run_now(lambda c: close_leftovers(c, Wording(opened, chain.settings.router)))
     finally:
         database.close()
 

@@ -34,7 +34,7 @@ from alerting.console.routes import ROUTES, describe
 from alerting.console.sessions import Sender
 from alerting.console.visit import Answer, Call, Problem, Site
 from alerting.ledger.store import Contended, contended
-from alerting.notices import Desk
+from alerting.notices import Wording
 from lifeline import telemetry
 from lifeline.catalog import Catalog
 from lifeline.config import ConfigError, Settings
@@ -68,7 +68,7 @@ def make_site(settings: Settings, catalog: Catalog) -> Site:
         raise ConfigError(
             f"console.timezone {settings.console.timezone!r} is not known: write one like Asia/Shanghai."
         ) from error
-    return Site(settings, catalog, templates, zone, Desk(catalog, settings.router))
+    return Site(settings, catalog, templates, zone, Wording(catalog, settings.router))
 
 
 def create_app(site: Site, database: Database, log: Log) -> FastAPI:
@@ -145,8 +145,8 @@ class _Console:
 
     def renew(self, catalog: Catalog) -> None:
         """Goes on with another catalog; requests that are under way end with the one they began with."""
-        desk = Desk(catalog, self._site.settings.router)
-        self._site = replace(self._site, catalog=catalog, desk=desk)
+        wording = Wording(catalog, self._site.settings.router)
+        self._site = replace(self._site, catalog=catalog, wording=wording)
         self._log.info("catalog taken over", catalog=catalog.digest)
 
     async def serve(self, route: Route, request: Request) -> Response:
@@ -176,7 +176,7 @@ class _Console:
         nonce, site = secrets.token_urlsafe(24), self._site
 
         def work(connection: Connection) -> Answer:
-            return gate.answer(store.Connected(connection, site.desk), route, call, site, nonce)
+            return gate.answer(store.Connected(connection, site.wording), route, call, site, nonce)
 
         for tries_left in reversed(range(TRIES)):
             try:

@@ -19,7 +19,7 @@ from alerting.console.sessions import Session
 from alerting.desk import store as desk_store
 from alerting.desk.rows import Detail, Outcome, Summary
 from alerting.engine import Action
-from alerting.notices import Desk
+from alerting.notices import Wording
 
 POINTS_MAX = 6000
 """Readings of one picture that leave the database."""
@@ -126,7 +126,7 @@ class Connected:
     """``Records`` on one connection."""
 
     connection: Connection
-    desk: Desk
+    wording: Wording
 
     def pulse(self, token: bytes | None) -> Pulse:
         """See ``pulse`` of this module."""
@@ -166,7 +166,7 @@ class Connected:
         """See ``alerting.desk.store``."""
         return desk_store.act(
             self.connection,
-            self.desk,
+            self.wording,
             name,
             action,
             actor=actor,

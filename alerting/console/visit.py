@@ -12,7 +12,7 @@ from alerting.console import sessions
 from alerting.console.records import Pulse
 from alerting.console.sessions import Sender, Session
 from alerting.console.words import Language, text
-from alerting.notices import Desk
+from alerting.notices import Wording
 from lifeline.catalog import Catalog
 from lifeline.config import Settings
 
@@ -28,7 +28,7 @@ class Site:
     templates: Environment
     zone: tzinfo
     """The city's time, in which pages speak."""
-    desk: Desk
+    wording: Wording
     """What the notices of an action need."""
 
     @property

@@ -21,7 +21,7 @@ from alerting.desk.rows import (
 )
 from alerting.engine import Act, Action
 from alerting.ledger.store import contended
-from alerting.notices import Desk
+from alerting.notices import Wording
 from lifeline.model import Finding
 
 __all__ = [
@@ -98,7 +98,7 @@ def incident_detail(connection: Connection, incident_id: str) -> Detail | None:
     summary = _find(connection, incident_id)
     if summary is None:
         row = connection.execute(
-            "select incident from finding where would_open = %s and incident <> '' limit 1",
+            "select incident from excursion where would_open = %s and incident <> '' limit 1",
             (incident_id,),
         ).fetchone()
         summary = None if row is None else _find(connection, row[0])
@@ -111,7 +111,7 @@ def incident_detail(connection: Connection, incident_id: str) -> Detail | None:
         (name,),
     ).fetchall()
     findings = connection.execute(
-        "select id, alarm, stage, lane, cleared_ms, last_ms, body::text from finding"
+        "select id, alarm, stage, lane, cleared_ms, last_ms, body::text from excursion"
         " where incident = %s order by onset_ms desc, id limit %s",
         (name, ROWS_MAX),
     ).fetchall()
@@ -148,7 +148,7 @@ def _summary(row: Sequence[Any]) -> Summary:
 
 def act(
     connection: Connection,
-    desk: Desk,
+    wording: Wording,
     incident_id: str,
     action: Action,
     *,
@@ -173,7 +173,7 @@ def act(
         override=override,
         channel=channel,
     )
-    reason, slice_ = contended(lambda c: store.act(c, desk, wanted, now_ms))(connection)
+    reason, slice_ = contended(lambda c: store.act(c, wording, wanted, now_ms))(connection)
     incident = slice_.incidents.get(incident_id)
     return Outcome(
         is_done=reason in incidents.DONE,

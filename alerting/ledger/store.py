@@ -11,7 +11,7 @@ from psycopg import Connection, Cursor
 from alerting import notices, routes, slices
 from alerting.alarms import Alarm, Excursion
 from alerting.incidents import Incident, Reason, incident_id
-from alerting.notices import Desk, Push
+from alerting.notices import Push, Wording
 from alerting.slices import Effect, Slice
 from lifeline import wire
 from lifeline.errors import Unavailable
@@ -55,7 +55,7 @@ def contended(work: Callable[[Connection], T]) -> Callable[[Connection], T]:
 
 def keep(
     connection: Connection,
-    desk: Desk,
+    wording: Wording,
     slice_: Slice,
     before: dict[str, int],
     effects: Sequence[Effect],
@@ -75,7 +75,7 @@ def keep(
                     state = notices.state_of(incident, reason, incident.updated_ms)
                     states.append((incident.zone, wire.encode_incident(state)))
             case slices.Tell():
-                pushes += desk.pushes(effect)
+                pushes += wording.pushes(effect)
     found = {e.excursion.id for e in effects if isinstance(e, slices.SaveExcursion)}
     keys = {e.alarm.key for e in effects if isinstance(e, slices.SaveAlarm)}
     with connection.cursor() as cursor:
@@ -119,8 +119,8 @@ _KEEP_ALARM = (
     " since_ms = excluded.since_ms, incident = excluded.incident, revision = excluded.revision"
     " where alarm.revision = %(before)s"
 )
-_KEEP_FINDING = (
-    "insert into finding (id, alarm, stage, lane, grade, onset_ms, last_ms, cleared_ms, due_ms,"
+_KEEP_EXCURSION = (
+    "insert into excursion (id, alarm, stage, lane, grade, onset_ms, last_ms, cleared_ms, due_ms,"
     " incident, would_open, body) values (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)"
     " on conflict (id) do update set stage = excluded.stage, lane = excluded.lane,"
     " last_ms = excluded.last_ms, cleared_ms = excluded.cleared_ms, due_ms = excluded.due_ms,"
@@ -174,7 +174,7 @@ def _keep_excursions(cursor: Cursor[Any], excursions: Sequence[Excursion]) -> No
         for e in excursions
     ]
     if rows:
-        cursor.executemany(_KEEP_FINDING, rows)
+        cursor.executemany(_KEEP_EXCURSION, rows)
 
 
 def _keep_rest(cursor: Cursor[Any], effects: Iterable[Effect]) -> None:

@@ -127,7 +127,7 @@ def sweep(connection: Connection, older_than_s: float) -> int:
         "with gone as (delete from incident where id in (select id from incident"
         " where lifeline = 'canary' and phase = 'closed'"
         " and closed_ms < (extract(epoch from clock_timestamp()) - %s) * 1000 limit 5000)"
-        " returning id) delete from finding where incident in (select id from gone)",
+        " returning id) delete from excursion where incident in (select id from gone)",
         (older_than_s,),
     )
     return gone.rowcount

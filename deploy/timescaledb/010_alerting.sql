@@ -76,7 +76,7 @@ create table membership (
 );
 comment on table membership is 'Every alarm that ever belonged to an incident, and why it joined.';
 
-create table finding (
+create table excursion (
     id          text primary key,
     alarm       text not null,
     stage       text not null check (stage in ('pending', 'active', 'leaving', 'over', 'ignored')),
@@ -90,12 +90,12 @@ create table finding (
     would_open  text not null,
     body        jsonb not null
 );
-comment on table finding is 'Every excursion, kept: it is what makes a re-delivered finding harmless.';
-comment on column finding.would_open is
+comment on table excursion is 'Every excursion, kept: it is what makes a re-delivered finding harmless.';
+comment on column excursion.would_open is
     'The incident that a push named which was sent for it while PostgreSQL was away.';
-create index finding_alarm on finding (alarm, onset_ms);
-create index finding_incident on finding (incident) where incident <> '';
-create index finding_would_open on finding (would_open);
+create index excursion_alarm on excursion (alarm, onset_ms);
+create index excursion_incident on excursion (incident) where incident <> '';
+create index excursion_would_open on excursion (would_open);
 
 create table deadline (
     subject text not null,

@@ -15,7 +15,7 @@ from psycopg import Connection
 
 from alerting.console.accounts import store as users
 from alerting.desk.store import Action, act, list_incidents
-from alerting.notices import Desk
+from alerting.notices import Wording
 from lifeline import db
 from lifeline.commands.demo_story import Story, Teller, read_lines
 from lifeline.commands.migrate import build_catalog, create_topics
@@ -109,14 +109,14 @@ def demo(
         raise typer.Exit(130)
 
 
-def close_leftovers(connection: Connection, desk: Desk) -> int:
+def close_leftovers(connection: Connection, wording: Wording) -> int:
     """Closes what an earlier demo left open, as itself and with a note, so that its story begins anew."""
     left = list_incidents(connection)
     for summary in left:
         steps: tuple[Action, ...] = ("acknowledge", "close")
         for action in steps:
             act(
-                connection, desk, summary.id, action, actor=USER, now_ms=now_ms(),
+                connection, wording, summary.id, action, actor=USER, now_ms=now_ms(),
                 note="earlier demonstration ended", override=True, channel="demo",
             )  # fmt: skip
     return len(left)
@@ -219,7 +219,9 @@ class _Demo:
         database = Database(settings.postgres, connections=1)
         try:
             users.create_user(database, USER, "officer", password, replace=True)
-            closed = database.run_now(lambda c: close_leftovers(c, Desk(catalog, settings.router)))
+            closed = database.run_now(
+                lambda c: close_leftovers(c, Wording(catalog, settings.router))
+            )
         finally:
             database.close()
         if closed:

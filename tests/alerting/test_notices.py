@@ -5,7 +5,7 @@ import pytest
 
 from alerting import engine
 from alerting.fast import FRESH_MS, FastPath
-from alerting.notices import Desk, Push
+from alerting.notices import Push, Wording
 from alerting.slices import Slice, Tell
 from lifeline import wire
 from lifeline.catalog import Asset, Catalog, Lifeline, Limit, Source, Title, Zone
@@ -33,9 +33,9 @@ def told(
     findings: list[Finding], now_ms: int, slice_: Slice | None = None, settings: Router = SETTINGS
 ) -> list[Push]:
     slice_ = slice_ or Slice()
-    desk = Desk(catalog(), settings)
+    wording = Wording(catalog(), settings)
     effects = [e for f in findings for e in engine.step(slice_, f, now_ms)]
-    return [push for e in effects if isinstance(e, Tell) for push in desk.pushes(e)]
+    return [push for e in effects if isinstance(e, Tell) for push in wording.pushes(e)]
 
 
 def test_the_first_notice_is_a_function_of_the_first_finding_alone() -> None:
@@ -126,7 +126,7 @@ def test_targets_are_told_by_lifeline_and_grade(
 
 
 def test_without_postgresql_the_gravest_are_pushed_once_as_the_outbox_will_hold_them() -> None:
-    fast = FastPath(Desk(catalog(), SETTINGS), grade=1)
+    fast = FastPath(Wording(catalog(), SETTINGS), grade=1)
     minor, grave = raised(0), raised(5, grade=1, rule="gas.ch4.50")
     slice_ = Slice()
     normal = [told([f], T0 + 99_000, slice_) for f in (minor, grave)]
@@ -140,7 +140,7 @@ def test_without_postgresql_the_gravest_are_pushed_once_as_the_outbox_will_hold_
 
 
 def test_without_postgresql_old_news_and_what_began_before_are_not_pushed() -> None:
-    fast = FastPath(Desk(catalog(), SETTINGS), grade=1)
+    fast = FastPath(Wording(catalog(), SETTINGS), grade=1)
 
     assert fast.take([raised(0, grade=1)], T0 + FRESH_MS + 1) == []
     assert fast.take([held(60, grade=1), cleared(70, grade=1)], T0 + 70_000) == []
@@ -148,7 +148,7 @@ def test_without_postgresql_old_news_and_what_began_before_are_not_pushed() -> N
 
 
 def test_without_postgresql_an_on_delay_still_counts() -> None:
-    fast = FastPath(Desk(catalog(), SETTINGS), grade=1)
+    fast = FastPath(Wording(catalog(), SETTINGS), grade=1)
     delayed = raised(0, grade=1, on_delay_s=5.0)
 
     before = fast.take([delayed], T0)

@@ -48,7 +48,7 @@ class Well:
     def lanes(self) -> list[str]:
         with self.world.database() as link:
             found = link.execute(
-                "select lane from finding where body->>'channel' = %s and stage <> 'ignored'",
+                "select lane from excursion where body->>'channel' = %s and stage <> 'ignored'",
                 (self.channel,),
             ).fetchall()
         return [row[0] for row in found]

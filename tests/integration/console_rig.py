@@ -20,7 +20,7 @@ from psycopg.conninfo import make_conninfo
 from alerting import store as router_store
 from alerting.console import app
 from alerting.console.accounts import store
-from alerting.notices import Desk
+from alerting.notices import Wording
 from lifeline import config, db
 from lifeline.catalog import (
     Asset,
@@ -152,8 +152,8 @@ class City:
 
     def fold(self, finding: Finding) -> None:
         """Takes a finding in as the router does."""
-        desk = Desk(self.catalog, self.settings.router)
-        self.database.run_now(lambda connection: router_store.fold(connection, desk, [finding]))
+        wording = Wording(self.catalog, self.settings.router)
+        self.database.run_now(lambda connection: router_store.fold(connection, wording, [finding]))
 
     def close(self) -> None:
         """Ends the connections."""

@@ -115,7 +115,9 @@ async def test_the_database_itself_refuses_writes_behind_get(city: City) -> None
 
     with pytest.raises(Exception, match="read-only transaction"):
         await city.database.run(
-            lambda c: gate.answer(store.Connected(c, city.site.desk), route, call, city.site, "n")
+            lambda c: gate.answer(
+                store.Connected(c, city.site.wording), route, call, city.site, "n"
+            )
         )
 
     assert city.rows("select count(*) from console_user") == [(4,)]

@@ -14,7 +14,7 @@ import pytest
 from alerting import engine, incidents
 from alerting import store as router_store
 from alerting.desk import store as desk_store
-from alerting.notices import Desk
+from alerting.notices import Wording
 from alerting.slices import Slice
 from lifeline import config, db, wire
 from lifeline.stack import Stack
@@ -219,7 +219,7 @@ def test_an_officer_and_the_router_never_overwrite_each_other(house: House) -> N
     house.publish(leak)
     wait_for(house.incidents, 10, "incident")
     name = house.incidents()[0][0]
-    desk = Desk(catalog(), house.settings)
+    wording = Wording(catalog(), house.settings)
 
     def act(action: desk_store.Action, **more: Any) -> str:
         with psycopg.connect(house.rig.dsn) as connection:
@@ -228,7 +228,7 @@ def test_an_officer_and_the_router_never_overwrite_each_other(house: House) -> N
             ).fetchone()
             assert row is not None
             outcome = desk_store.act(
-                connection, desk, name, action, actor="li", now_ms=row[0], **more
+                connection, wording, name, action, actor="li", now_ms=row[0], **more
             )
             return outcome.code
 
@@ -281,14 +281,14 @@ def test_what_the_database_holds_is_what_the_pure_step_says(house: House) -> Non
     chance = random.Random(seed)
     timeline = wild_findings(house, chance, 400)
     database = db.Database(house.rig.settings.postgres)
-    desk = Desk(catalog(), house.settings)
+    wording = Wording(catalog(), house.settings)
     whole = Slice()
 
     rest = list(timeline)
     while rest:
         n = chance.randint(1, 40)
         batch, rest = rest[:n], rest[n:]
-        database.run_now(lambda c, batch=batch: router_store.fold(c, desk, batch))
+        database.run_now(lambda c, batch=batch: router_store.fold(c, wording, batch))
         for one in batch:
             engine.step(whole, one, 0)
     database.close()
