@@ -12,11 +12,10 @@ from alerting import alarms, incidents
 from alerting.alarms import Change
 from alerting.incidents import Event, Incident, Reason
 from alerting.slices import Effect, Slice, Tell
-from alerting.turn import Policy, Turn
+from alerting.turn import Turn
 from lifeline.model import Finding
 
 Action = Literal["acknowledge", "close", "note"]
-DEFAULT = Policy()
 
 
 class Act(msgspec.Struct, frozen=True, kw_only=True):
@@ -31,9 +30,9 @@ class Act(msgspec.Struct, frozen=True, kw_only=True):
     channel: str = "console"
 
 
-def step(slice_: Slice, finding: Finding, now_ms: int, policy: Policy = DEFAULT) -> list[Effect]:
+def step(slice_: Slice, finding: Finding, now_ms: int) -> list[Effect]:
     """What one finding does.  Reading the same finding again does nothing."""
-    turn = Turn(slice_, now_ms, policy, [])
+    turn = Turn(slice_, now_ms, [])
     alarm = alarms.key_of(finding)
     if alarm not in slice_.alarms:
         slice_.put_alarm(alarms.blank(finding, now_ms))
@@ -54,9 +53,9 @@ def _is_news(known: alarms.Excursion, finding: Finding) -> bool:
     return known.stage == "ignored" and known.cleared_ms is None and finding.lane == "live"
 
 
-def tick(slice_: Slice, now_ms: int, policy: Policy = DEFAULT) -> list[Effect]:
+def tick(slice_: Slice, now_ms: int) -> list[Effect]:
     """What the delays that have run out by now do, in their order."""
-    turn = Turn(slice_, now_ms, policy, [])
+    turn = Turn(slice_, now_ms, [])
     due = [(e.due_ms, e.id) for e in slice_.excursions.values() if e.due_ms is not None]
     for due_ms, name in sorted(due):
         excursion = slice_.excursions[name]
@@ -64,7 +63,8 @@ def tick(slice_: Slice, now_ms: int, policy: Policy = DEFAULT) -> list[Effect]:
             continue
         if excursion.stage == "pending":
             turn.activate(excursion)
-        elif excursion.stage == "leaving":
+        else:
+            assert excursion.stage == "leaving", (name, excursion.stage)
             turn.end(excursion)
     return turn.effects
 
@@ -74,9 +74,7 @@ def next_due(slice_: Slice) -> int | None:
     return min((e.due_ms for e in slice_.excursions.values() if e.due_ms is not None), default=None)
 
 
-def act(
-    slice_: Slice, action: Act, now_ms: int, policy: Policy = DEFAULT
-) -> tuple[Reason, list[Effect]]:
+def act(slice_: Slice, action: Act, now_ms: int) -> tuple[Reason, list[Effect]]:
     """What somebody's action does; without effects the reason says why it was refused."""
     incident = slice_.incidents.get(action.incident)
     if incident is None:
@@ -84,7 +82,7 @@ def act(
     reason = _decide(incident, action)
     if reason not in incidents.DONE:
         return reason, []
-    turn = Turn(slice_, now_ms, policy, [])
+    turn = Turn(slice_, now_ms, [])
     match reason:
         case Reason.ACKNOWLEDGED:
             incident = _acknowledged(turn, incident, action)

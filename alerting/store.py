@@ -85,7 +85,8 @@ def fire(connection: Connection, wording: Wording, limit: int = 200) -> Folded:
         (DELAY, [subject for subject, _ in rows]),
     ).fetchall()
     found = connection.execute(
-        "select body::text from excursion where id = any(%s)", ([subject for (subject,) in claimed],)
+        "select body::text from excursion where id = any(%s)",
+        ([subject for (subject,) in claimed],),
     ).fetchall()
     slice_ = load(connection, [_finding.decode(body) for (body,) in found])
     before = revisions(slice_)

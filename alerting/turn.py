@@ -19,21 +19,13 @@ from alerting.slices import (
     Tell,
     Wait,
 )
-from lifeline.model import Finding
+from lifeline.model import CANARY, Finding
 
 ROUTER = "router"
 """The actor of whatever no person did."""
-
-
-@dataclass(frozen=True, slots=True)
-class Policy:
-    """What a city may set.
-
-    Incidents of ``self_closing`` hazards end with their alarm, unaudited: the canary's prove the chain
-    every few seconds and nobody works on them.
-    """
-
-    self_closing: frozenset[str] = frozenset(("canary",))
+SELF_CLOSING = frozenset((CANARY,))
+"""Hazards whose incidents end with their alarm, unaudited: the canary's prove the chain every few
+seconds and nobody works on them."""
 
 
 @dataclass(slots=True)
@@ -42,7 +34,6 @@ class Turn:
 
     slice: Slice
     now_ms: int
-    policy: Policy
     effects: list[Effect]
 
     # Excursions: the delays.
@@ -248,7 +239,7 @@ class Turn:
 
     def calm(self, incident: Incident, excursion: Excursion) -> None:
         """Every alarm of the incident has returned."""
-        is_self_closing = incident.hazard in self.policy.self_closing
+        is_self_closing = incident.hazard in SELF_CLOSING
         event = Event.SELF_CLOSE if is_self_closing else Event.CALM
         reason = Reason.SELF_CLOSED if is_self_closing else Reason.RETURNED
         phase = incidents.advance(incident.phase, event)
@@ -317,7 +308,7 @@ class Turn:
         channel: str = "router",
     ) -> None:
         """Writes it down, in the same breath as it is done."""
-        if incident.hazard in self.policy.self_closing:
+        if incident.hazard in SELF_CLOSING:
             return
         revision = self.slice.incidents[incident.id].revision
         self.effects.append(

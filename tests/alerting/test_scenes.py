@@ -187,6 +187,16 @@ def test_closing_over_an_active_alarm_needs_an_override_and_stays_marked() -> No
     assert next(iter(scene.slice.incidents.values())).overridden
 
 
+def test_an_alarm_whose_incident_was_closed_over_it_returns_in_silence() -> None:
+    scene = Scene()
+    scene.play([(0, raised(0)), (1, ack()), (2, close(override=True))])
+
+    seen = scene.play([(9, cleared(9))])
+
+    assert seen == []
+    assert scene.state() == "normal"
+
+
 def test_who_saw_an_older_state_is_told_but_a_join_does_not_count() -> None:
     scene = Scene()
     scene.play([(0, raised(0))])
@@ -241,6 +251,20 @@ def test_a_late_excursion_pages_and_ends_by_its_own_clear() -> None:
         (100, "1:opened>open", "tell alert opened 2"),
         (100, "1:returned>open", "tell returned 2"),
     ]
+
+
+def test_a_late_excursion_needs_its_on_delay_by_its_own_times() -> None:
+    late = {"lane": "late", "on_delay_s": 60.0}
+
+    held_on = Scene().play([(100, raised(0, **late)), (100, held(70, **late))])
+    cleared_after = Scene().play([(100, raised(0, **late)), (100, cleared(70, **late))])
+    cleared_before = Scene().play([(100, raised(0, **late)), (100, cleared(50, **late))], 300)
+
+    assert held_on == [(100, "1:opened>open", "tell alert opened 2")]
+    assert cleared_after == [
+        (100, "1:opened>open", "tell alert opened 2", "1:returned>open", "tell returned 2")
+    ]
+    assert cleared_before == []
 
 
 def test_a_graver_late_excursion_inside_a_known_one_is_news() -> None:
