@@ -15,16 +15,15 @@ from alerting import routes
 from alerting.incidents import Incident, Reason
 from alerting.slices import Tell
 from lifeline import words
-from lifeline.catalog import Asset, Catalog, Title
+from lifeline.catalog import Asset, Catalog
 from lifeline.config import Router
-from lifeline.model import Finding
+from lifeline.model import UNTITLED, Finding, Text
 from lifeline.wire import (
     Explanation,
     IncidentState,
     Notice,
     NoticeAsset,
     NoticeGrade,
-    Text,
     encode_notice,
 )
 
@@ -148,12 +147,12 @@ class Wording:
 
     def _lifeline(self, name: str) -> Text:
         heads = self.catalog.head.lifelines if self.catalog else ()
-        title = next((lifeline.title for lifeline in heads if lifeline.name == name), Title())
+        title = next((lifeline.title for lifeline in heads if lifeline.name == name), UNTITLED)
         return Text(title.zh or words.lifeline(name, "zh"), title.en or words.lifeline(name, "en"))
 
     def _title(self, name: str) -> Text:
         asset = self._asset(name)
-        title = asset.title if asset else Title()
+        title = asset.title if asset else UNTITLED
         return Text(title.zh or name, title.en or name)
 
     def _asset(self, name: str) -> Asset | None:

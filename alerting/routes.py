@@ -3,8 +3,8 @@
 from collections.abc import Iterable
 
 from lifeline.config import Target
+from lifeline.model import CANARY
 
-CANARY = "canary"
 WATCHDOG = "watchdog"
 """The target of this name is told of the canary, and of nothing else unless its lifelines say so."""
 

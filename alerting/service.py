@@ -17,7 +17,7 @@ import structlog
 from aiokafka import ConsumerRecord, TopicPartition
 from psycopg import Connection
 
-from alerting import routes, store
+from alerting import store
 from alerting.fast import FastPath
 from alerting.feed.service import Feed
 from alerting.ledger.store import Contended, Folded, contended
@@ -30,7 +30,7 @@ from lifeline.config import Settings
 from lifeline.db import Database, begin_progress, move_progress, quarantine
 from lifeline.errors import Refused, Unavailable
 from lifeline.log.service import begin, end, make_consumer, translated, within
-from lifeline.model import Finding
+from lifeline.model import CANARY, Finding
 from lifeline.store import CatalogFile
 from lifeline.telemetry import Health, now_ms
 
@@ -236,7 +236,7 @@ class Router:
     def _wake(self, folded: Folded) -> None:
         for incident in folded.opened:
             telemetry.incidents_opened.labels(incident.lifeline).inc()
-            if incident.lifeline != routes.CANARY:
+            if incident.lifeline != CANARY:
                 self.log.warning(
                     "incident opened",
                     incident=incident.id,

@@ -17,6 +17,7 @@ from msgspec import Meta
 from numpy.typing import NDArray
 
 from lifeline import wire
+from lifeline.model import UNTITLED, Text
 
 MAGIC = b"LLCAT001"
 METERS = {"online": "bool", "gaps": "1", "duplicates": "1", "rejects": "1", "skew": "ms"}
@@ -40,18 +41,11 @@ class CatalogError(ValueError):
         self.problems = tuple(problems)
 
 
-class Title(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A name for people, in both languages."""
-
-    zh: str = ""
-    en: str = ""
-
-
 class Zone(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The widest thing one detector may need; lives on one partition."""
 
     name: Name
-    title: Title = Title()
+    title: Text = UNTITLED
 
 
 class Asset(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -60,7 +54,7 @@ class Asset(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     name: Name
     zone: Name
     kind: str = ""
-    title: Title = Title()
+    title: Text = UNTITLED
     position: Position | None = None
     lifeline: str = ""
     """Set by the compiler."""
@@ -116,7 +110,7 @@ class Limit(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     unit: str
     clause: str = ""
     verified: bool = False
-    title: Title = Title()
+    title: Text = UNTITLED
 
 
 class Rule(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -137,7 +131,7 @@ class Rule(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     on_delay_s: Annotated[float, Meta(ge=0)] = 0.0
     off_delay_s: Annotated[float, Meta(ge=0)] = 0.0
     confidence: Annotated[float, Meta(gt=0, le=1)] = 0.9
-    title: Title = Title()
+    title: Text = UNTITLED
 
 
 class Group(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -163,7 +157,7 @@ class Lifeline(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """One of the city's networks: gas, water, heating, bridge …"""
 
     name: Name
-    title: Title = Title()
+    title: Text = UNTITLED
     retention: str = ""
     """The retention class of its readings where ``Source.retention`` says nothing else."""
 
@@ -205,7 +199,7 @@ class Head(msgspec.Struct, frozen=True):
     lifelines: tuple[Lifeline, ...]
     zones: tuple[tuple[str, str], ...]
     """(zone, lifeline)"""
-    zone_titles: dict[str, Title]
+    zone_titles: dict[str, Text]
     limits: dict[str, Limit]
     rules: tuple[Rule, ...]
     groups: tuple[Group, ...]

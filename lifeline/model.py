@@ -78,6 +78,20 @@ GRADES = (
 
 GRADE_FAULT = 5
 
+CANARY = "canary"
+"""Lifeline, hazard and quantity of the readings with which the watchdog proves the chain."""
+
+
+class Text(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """One text for people, in both languages."""
+
+    zh: str
+    en: str
+
+
+UNTITLED = Text("", "")
+"""Of what has no title but its name."""
+
 
 class Message(msgspec.Struct, frozen=True, array_like=True):
     """One MQTT message as the readings batch remembers it: who counted it, and what of it was refused."""

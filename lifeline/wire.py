@@ -6,7 +6,7 @@ from typing import Any, Literal
 import msgspec
 import numpy as np
 
-from lifeline.model import Batch, Context, Finding, Message
+from lifeline.model import Batch, Context, Finding, Message, Text
 
 READINGS = "lifeline.readings"
 WAVES = "lifeline.waves"
@@ -71,13 +71,6 @@ class Wave(msgspec.Struct, frozen=True, omit_defaults=True):
     samples: bytes
     received_ms: int
     quality: int = 0
-
-
-class Text(msgspec.Struct, frozen=True):
-    """One text for people, in both languages."""
-
-    zh: str
-    en: str
 
 
 class NoticeAsset(msgspec.Struct, frozen=True):

@@ -16,14 +16,13 @@ from lifeline.catalog import (
     Model,
     Rule,
     Source,
-    Title,
     Zone,
 )
+from lifeline.model import CANARY, Text
 from lifeline.wire import partition_of
 
-LIFELINE = "canary"
-HAZARD = "canary"
 CHANNEL = "beat"
+RULE = f"{CANARY}.{CHANNEL}"
 
 
 def zone_of(partition: int, partitions: int) -> str:
@@ -33,47 +32,45 @@ def zone_of(partition: int, partitions: int) -> str:
     >>> [partition_of(zone_of(p, 3), 3) for p in range(3)]
     [0, 1, 2]
     """
-    candidates = (f"canary/{n}" for n in count())
+    candidates = (f"{CANARY}/{n}" for n in count())
     return next(zone for zone in candidates if partition_of(zone, partitions) == partition)
 
 
 def device_of(partition: int) -> str:
     """The canary's device name on a partition."""
-    return f"canary-{partition}"
+    return f"{CANARY}-{partition}"
 
 
 def asset_of(partition: int) -> str:
     """The canary's asset name on a partition."""
-    return f"canary/partition-{partition}"
+    return f"{CANARY}/partition-{partition}"
 
 
 def source(partitions: int) -> Source:
     """The canaries as a lifeline of the catalog."""
     zones = [zone_of(p, partitions) for p in range(partitions)]
     return Source(
-        lifeline=Lifeline(LIFELINE, Title("自检", "Self-test")),
+        lifeline=Lifeline(CANARY, Text("自检", "Self-test")),
         zone=tuple(Zone(zone) for zone in zones),
         asset=tuple(
-            Asset(asset_of(p), zone, "canary", Title(f"自检通道 {p}", f"Self-test {p}"))
+            Asset(asset_of(p), zone, CANARY, Text(f"自检通道 {p}", f"Self-test {p}"))
             for p, zone in enumerate(zones)
         ),
         model=(
-            Model(
-                "canary", (Channel(CHANNEL, "canary", "1", -1.0, 2.0, 15.0),), silent_after_s=3600.0
-            ),
+            Model(CANARY, (Channel(CHANNEL, CANARY, "1", -1.0, 2.0, 15.0),), silent_after_s=3600.0),
         ),
         device=tuple(
-            DeviceEntry(device_of(p), zone, asset_of(p), "canary") for p, zone in enumerate(zones)
+            DeviceEntry(device_of(p), zone, asset_of(p), CANARY) for p, zone in enumerate(zones)
         ),
-        limit=(Limit("canary.beat", 0.5, "1", "watchdog", verified=True),),
+        limit=(Limit(RULE, 0.5, "1", "watchdog", verified=True),),
         rule=(
             Rule(
-                id="canary.beat",
-                hazard=HAZARD,
+                id=RULE,
+                hazard=CANARY,
                 grade=4,
                 detector={"kind": "threshold", "side": "above"},
-                quantity="canary",
-                limit="canary.beat",
+                quantity=CANARY,
+                limit=RULE,
             ),
         ),
     )

@@ -14,18 +14,11 @@ from alerting.console.visit import Answer, Problem, Visit, as_json
 from alerting.desk.rows import Detail, Summary
 from alerting.engine import Action
 from lifeline import words
-from lifeline.model import Finding, Lane
+from lifeline.model import Finding, Lane, Text
 
 ETAG = re.compile(r'(?:W/)?"(\d{1,9})"')
 KEY_MAX = 128
 PHASES = ("open", "acknowledged", "watching", "closed")
-
-
-class Words(msgspec.Struct, frozen=True):
-    """A sentence in both languages."""
-
-    zh: str
-    en: str
 
 
 class GradeView(msgspec.Struct, frozen=True):
@@ -54,7 +47,7 @@ class IncidentView(msgspec.Struct, frozen=True):
     active: bool
     """Whether one of its alarms still stands."""
     alarms: int
-    headline: Words
+    headline: Text
     onset_ms: int
     opened_ms: int
     updated_ms: int
@@ -75,7 +68,7 @@ class IncidentList(msgspec.Struct, frozen=True):
 class Reason(msgspec.Struct, frozen=True):
     """A finding, and what it says in words."""
 
-    sentence: Words
+    sentence: Text
     finding: Finding
 
 
@@ -295,7 +288,7 @@ def view(visit: Visit, one: Summary) -> IncidentView:
         lane=one.lead.lane,
         active=one.is_active,
         alarms=one.alarms,
-        headline=Words(views.headline(catalog, one, "zh"), views.headline(catalog, one, "en")),
+        headline=Text(views.headline(catalog, one, "zh"), views.headline(catalog, one, "en")),
         onset_ms=one.onset_ms,
         opened_ms=one.opened_ms,
         updated_ms=one.updated_ms,
@@ -312,7 +305,7 @@ def _detail(visit: Visit, row: Detail) -> IncidentDetail:
         now_ms=visit.pulse.now_ms,
         incident=view(visit, row.summary),
         reasons=[
-            Reason(Words(words.explain(one, "zh"), words.explain(one, "en")), one)
+            Reason(Text(words.explain(one, "zh"), words.explain(one, "en")), one)
             for one in details.told(row)
         ],
         alarms=[

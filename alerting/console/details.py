@@ -12,8 +12,8 @@ from alerting.console.visit import Visit
 from alerting.console.words import Language, age, text
 from alerting.desk.rows import Detail, FindingRow, Summary
 from lifeline import words
-from lifeline.catalog import Catalog, Title
-from lifeline.model import STATE_BITS, Finding, Quality
+from lifeline.catalog import Catalog
+from lifeline.model import STATE_BITS, UNTITLED, Finding, Quality
 
 TABLE_ROWS = 60
 PICTURES_MAX = 6
@@ -87,7 +87,7 @@ def told(row: Detail) -> Sequence[Finding]:
 def _facts(visit: Visit, one: Summary) -> Sequence[tuple[str, str]]:
     catalog, language, zone = visit.site.catalog, visit.language, visit.site.zone
     asset = catalog.asset(one.asset)
-    zone_title = views.title(catalog.head.zone_titles.get(one.zone, Title()), one.zone, language)
+    zone_title = views.title(catalog.head.zone_titles.get(one.zone, UNTITLED), one.zone, language)
     where = f"{views.lifeline_title(catalog, one.lifeline, language)} · {views.asset_title(catalog, one.asset, language)}"
     old = age((visit.pulse.now_ms - one.onset_ms) / 1000.0, language)
     facts = [

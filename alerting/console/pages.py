@@ -14,6 +14,7 @@ from alerting.console.words import age
 from alerting.desk.rows import Detail, Outcome
 from alerting.engine import Action
 from lifeline import words
+from lifeline.model import CANARY
 
 LISTED_MAX = 200
 CLOSED_MS = 8 * 3_600_000
@@ -55,7 +56,7 @@ def _filters(visit: Visit, chosen: str) -> list[Mapping[str, object]]:
     named += [
         (one.name, views.lifeline_title(visit.site.catalog, one.name, visit.language))
         for one in visit.site.catalog.head.lifelines
-        if one.name != "canary"
+        if one.name != CANARY
     ]
     named.append((DEVICES, visit.say("filter.devices")))
     return [

@@ -11,8 +11,8 @@ from alerting.console.visit import Visit
 from alerting.console.words import Language, age
 from alerting.desk.rows import Summary
 from lifeline import words
-from lifeline.catalog import Catalog, Title
-from lifeline.model import GRADE_FAULT, GRADES, Grade
+from lifeline.catalog import Catalog
+from lifeline.model import CANARY, GRADE_FAULT, GRADES, Grade, Text
 
 WARNING_S = 120.0
 """How long before the end of an idle session the page says so."""
@@ -69,7 +69,7 @@ class Band:
     cards: Sequence[Card]
 
 
-def title(named: Title, name: str, language: Language) -> str:
+def title(named: Text, name: str, language: Language) -> str:
     """A title in the wanted language, else in the other, else the name."""
     first, second = (named.zh, named.en) if language == "zh" else (named.en, named.zh)
     return first or second or name
@@ -147,7 +147,7 @@ def feed_views(visit: Visit) -> tuple[Sequence[FeedView], Sequence[str]]:
     shown: list[FeedView] = []
     stopped: list[str] = []
     for one in visit.site.catalog.head.lifelines:
-        if one.name == "canary":
+        if one.name == CANARY:
             continue
         name = lifeline_title(visit.site.catalog, one.name, visit.language)
         feed = known.get(one.name)

@@ -22,7 +22,7 @@ from alerting.desk.rows import (
 from alerting.engine import Act, Action
 from alerting.ledger.store import contended
 from alerting.notices import Wording
-from lifeline.model import Finding
+from lifeline.model import CANARY, Finding
 
 __all__ = [
     "Action",
@@ -48,7 +48,7 @@ _SUMMARY = (
 )
 _LISTED = (
     _SUMMARY
-    + " where i.phase = any(%(phases)s) and case when %(lifeline)s = '' then i.lifeline <> 'canary'"
+    + " where i.phase = any(%(phases)s) and case when %(lifeline)s = '' then i.lifeline <> %(canary)s"
     " else i.lifeline = %(lifeline)s end and coalesce(i.closed_ms, %(since)s) >= %(since)s"
     " order by array_position(array['open', 'acknowledged', 'watching', 'closed'], i.phase),"
     # Of one grade, what nobody was told (back-filled readings alone speak of it) comes last.
@@ -86,6 +86,7 @@ def list_incidents(
         {
             "phases": list(phases),
             "lifeline": lifeline,
+            "canary": CANARY,
             "since": closed_since_ms,
             "limit": limit,
         },

@@ -8,13 +8,14 @@ import msgspec
 import psycopg
 from psycopg import Connection, Cursor
 
-from alerting import notices, routes, slices
+from alerting import notices, slices
 from alerting.alarms import Alarm, Excursion
 from alerting.incidents import Incident, Reason, incident_id
 from alerting.notices import Push, Wording
 from alerting.slices import Effect, Slice
 from lifeline import wire
 from lifeline.errors import Unavailable
+from lifeline.model import CANARY
 
 CHANNEL = "incident"
 """NOTIFY carries the incident's id here."""
@@ -71,7 +72,7 @@ def keep(
                 changed[incident.id] = effect
                 if reason is Reason.OPENED:
                     folded.opened.append(incident)
-                if incident.lifeline != routes.CANARY:
+                if incident.lifeline != CANARY:
                     state = notices.state_of(incident, reason, incident.updated_ms)
                     states.append((incident.zone, wire.encode_incident(state)))
             case slices.Tell():

@@ -3,6 +3,8 @@
 import msgspec
 from psycopg import Connection
 
+from lifeline.model import CANARY
+
 
 class Leased(msgspec.Struct, frozen=True):
     """A notice that is ours to send until the lease runs out."""
@@ -97,7 +99,8 @@ def oldest_open_s(connection: Connection) -> float:
     """Age of the oldest incident that nobody has acknowledged; 0 when there is none."""
     row = connection.execute(
         "select extract(epoch from clock_timestamp()) - min(opened_ms) / 1000.0 from incident"
-        " where phase = 'open' and lifeline <> 'canary' and not drill"
+        " where phase = 'open' and lifeline <> %s and not drill",
+        (CANARY,),
     ).fetchone()
     return 0.0 if row is None or row[0] is None else float(row[0])
 
@@ -125,9 +128,9 @@ def sweep(connection: Connection, older_than_s: float) -> int:
     """Removes the canary's closed incidents with their notices and findings; returns how many."""
     gone = connection.execute(
         "with gone as (delete from incident where id in (select id from incident"
-        " where lifeline = 'canary' and phase = 'closed'"
+        " where lifeline = %s and phase = 'closed'"
         " and closed_ms < (extract(epoch from clock_timestamp()) - %s) * 1000 limit 5000)"
         " returning id) delete from excursion where incident in (select id from gone)",
-        (older_than_s,),
+        (CANARY, older_than_s),
     )
     return gone.rowcount

@@ -11,9 +11,8 @@ from lifeline import db, wire, words
 from lifeline.config import Settings
 from lifeline.errors import Unavailable
 from lifeline.log.service import Reader
-from lifeline.model import Quality
+from lifeline.model import CANARY, Quality
 from simulators.city import DEMO
-from watchdog import canary
 
 WORDS: dict[str, tuple[str, str]] = {
     "servers": ("启动本机服务器……", "Starting this machine's own servers …"),
@@ -124,7 +123,7 @@ class Story:
                 continue
             if "schema" in body and body["schema"].startswith("silence"):
                 self.teller.tell("silence", at=self._now(), text=body[self.teller.language])
-            elif body.get("lifeline") != canary.LIFELINE and body["kind"] != "end":
+            elif body.get("lifeline") != CANARY and body["kind"] != "end":
                 self._push(body)
 
     def _is_old(self, onset_ms: int) -> bool:
@@ -151,7 +150,7 @@ class Story:
 
     def _finding(self, payload: bytes) -> None:
         finding = wire.decode_finding(payload)
-        if finding.phase != "raised" or finding.lifeline == canary.LIFELINE:
+        if finding.phase != "raised" or finding.lifeline == CANARY:
             return
         if self._is_old(finding.onset_ms):
             return
@@ -190,7 +189,7 @@ class Story:
                 "select count(*) from reading r join channel c on c.id = r.channel"
                 " where r.time >= to_timestamp(%s / 1000.0) and c.lifeline <> %s"
                 " and c.name not like 'device/%%' and r.quality & %s = 0",
-                (self.began_ms, canary.LIFELINE, int(Quality.DERIVED)),
+                (self.began_ms, CANARY, int(Quality.DERIVED)),
             ).fetchone()
         assert row is not None
         return int(row[0])
@@ -200,7 +199,7 @@ class Story:
         with db.connect(self.settings.postgres) as connection:
             row = connection.execute(
                 "select count(*) from incident where lifeline <> %s and updated_ms >= %s",
-                (canary.LIFELINE, self.began_ms),
+                (CANARY, self.began_ms),
             ).fetchone()
         assert row is not None
         return int(row[0])

@@ -9,9 +9,9 @@ from lifeline.catalog import (
     Model,
     Rule,
     Source,
-    Title,
     Zone,
 )  # fmt: skip
+from lifeline.model import Text
 
 STEP_LIMIT = 80.0
 LEAK_LIMIT = 95.0
@@ -52,7 +52,7 @@ def bench_sources(n_channels: int, channels_per_device: int = 100) -> list[Sourc
     )
     return [
         Source(
-            Lifeline("bench", Title("基准", "Benchmark")),
+            Lifeline("bench", Text("基准", "Benchmark")),
             zone=tuple(Zone(zone) for zone in zones),
             asset=tuple(Asset(f"bench/{i:06d}", zones[i // ZONE_DEVICES]) for i in range(n)),
             model=(model,),

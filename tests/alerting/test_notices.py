@@ -8,10 +8,10 @@ from alerting.fast import FRESH_MS, FastPath
 from alerting.notices import Push, Wording
 from alerting.slices import Slice, Tell
 from lifeline import wire
-from lifeline.catalog import Asset, Catalog, Lifeline, Limit, Source, Title, Zone
+from lifeline.catalog import Asset, Catalog, Lifeline, Limit, Source, Zone
 from lifeline.compiler import compile_catalog
 from lifeline.config import Router, Target
-from lifeline.model import Finding, Quality
+from lifeline.model import Finding, Quality, Text
 from tests.alerting.scene import T0, ack, cleared, finding, held, raised
 
 PLATFORM = Target("platform", "http://127.0.0.1:1/", "-")
@@ -19,9 +19,9 @@ SETTINGS = Router(targets=(PLATFORM,), public_url="https://city.example/")
 
 
 def catalog() -> Catalog:
-    well = Asset("gas/well-1", "gas/heping", "well", Title("1 号井", "Well 1"), (117.2, 31.8))
+    well = Asset("gas/well-1", "gas/heping", "well", Text("1 号井", "Well 1"), (117.2, 31.8))
     source = Source(
-        lifeline=Lifeline("gas", Title("燃气", "Gas")),
+        lifeline=Lifeline("gas", Text("燃气", "Gas")),
         zone=(Zone("gas/heping"),),
         asset=(well,),
         limit=(Limit("gas.ch4.alarm", 20.0, "%LEL", "GB 1", verified=True),),
@@ -59,7 +59,7 @@ def test_test_gas_is_named_in_headline_and_explanation() -> None:
 
     notice = wire.decode_notice(push.body)
 
-    assert notice.headline == wire.Text(
+    assert notice.headline == Text(
         "【标准气测试】一级燃气报警：1 号井 燃气泄漏",
         "[TEST GAS] Critical gas alarm: Gas leak at Well 1",
     )
@@ -74,10 +74,8 @@ def test_a_notice_says_what_where_how_grave_and_why_in_both_languages() -> None:
     notice = wire.decode_notice(push.body)
 
     assert (notice.kind, notice.reason, notice.status) == ("alert", "opened", "Actual")
-    assert notice.asset == wire.NoticeAsset(
-        "gas/well-1", wire.Text("1 号井", "Well 1"), (117.2, 31.8)
-    )
-    assert notice.headline == wire.Text(
+    assert notice.asset == wire.NoticeAsset("gas/well-1", Text("1 号井", "Well 1"), (117.2, 31.8))
+    assert notice.headline == Text(
         "一级燃气报警：1 号井 燃气泄漏", "Critical gas alarm: Gas leak at Well 1"
     )
     assert notice.explanation.verified

@@ -13,9 +13,9 @@ from lifeline.catalog import (
     Model,
     Rule,
     Source,
-    Title,
     Zone,
 )
+from lifeline.model import Text
 from tests.faults.generator import Sensor
 
 ZONES = 10
@@ -32,7 +32,7 @@ def source(lifeline: str, n: int) -> Source:
     level = Channel("level", f"{lifeline}-level", "%", -100.0, 1000.0, 1.0)
     zones = [f"{lifeline}/zone-{z}" for z in range(ZONES)]
     return Source(
-        lifeline=Lifeline(lifeline, Title(lifeline, lifeline)),
+        lifeline=Lifeline(lifeline, Text(lifeline, lifeline)),
         zone=tuple(Zone(zone) for zone in zones),
         asset=tuple(Asset(asset(lifeline, i), zones[i % ZONES]) for i in range(n)),
         model=(Model(lifeline, (level,), silent_after_s=SILENT_S),),

@@ -31,11 +31,10 @@ from lifeline.catalog import (
     Limit,
     Model,
     Source,
-    Title,
     Zone,
 )
 from lifeline.compiler import compile_catalog
-from lifeline.model import Finding
+from lifeline.model import Finding, Text
 from lifeline.stack import Addresses
 
 PASSWORD = "correct horse battery"
@@ -47,11 +46,11 @@ WELL, OTHER = "gas/well-0001", "gas/well-0002"
 def city() -> Catalog:
     """One lifeline with two wells, one of them with a hostile title; and one that never reports."""
     gas = Source(
-        Lifeline("gas", Title("燃气", "Gas")),
-        zone=(Zone("gas/heping", Title("和平", "Heping")),),
+        Lifeline("gas", Text("燃气", "Gas")),
+        zone=(Zone("gas/heping", Text("和平", "Heping")),),
         asset=(
-            Asset(WELL, "gas/heping", "well", Title("阀井一", "Well one"), (123.4, 41.8)),
-            Asset(OTHER, "gas/heping", "well", Title(EVIL_TITLE, EVIL_TITLE)),
+            Asset(WELL, "gas/heping", "well", Text("阀井一", "Well one"), (123.4, 41.8)),
+            Asset(OTHER, "gas/heping", "well", Text(EVIL_TITLE, EVIL_TITLE)),
         ),
         model=(Model("m", (Channel("ch4", "methane", "%LEL", 0.0, 100.0, 5.0),)),),
         device=(
@@ -60,7 +59,7 @@ def city() -> Catalog:
         ),
         limit=(Limit("gas.20lel", 20.0, "%LEL", "GB 1 2.3", verified=True),),
     )
-    return Catalog(compile_catalog([gas, Source(Lifeline("water", Title("供水", "Water")))]))
+    return Catalog(compile_catalog([gas, Source(Lifeline("water", Text("供水", "Water")))]))
 
 
 class City:

@@ -11,9 +11,10 @@ import pytest
 from alerting.console import app
 from alerting.console.routes import ROUTES
 from alerting.console.sessions import session_cookie
-from lifeline.catalog import Lifeline, Source, Title
+from lifeline.catalog import Lifeline, Source
 from lifeline.compiler import compile_catalog
 from lifeline.errors import Unavailable
+from lifeline.model import Text
 from lifeline.stack import Stack
 from lifeline.store import CatalogFile, write_catalog
 from lifeline.telemetry import Health
@@ -242,7 +243,7 @@ async def test_a_lifeline_that_the_catalog_gains_has_its_age_without_a_restart(
     browser = httpx.AsyncClient(transport=httpx.ASGITransport(served), base_url="http://desk.city")
     file = CatalogFile(path)
     write_catalog(
-        compile_catalog([Source(Lifeline("drainage", Title("排水", "Storm drains")))]), path
+        compile_catalog([Source(Lifeline("drainage", Text("排水", "Storm drains")))]), path
     )
 
     before = (await browser.get("/login?lang=en")).text

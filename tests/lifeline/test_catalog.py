@@ -16,15 +16,15 @@ from lifeline.catalog import (
     Model,
     Rule,
     Source,
-    Title,
     Zone,
     parse_source,
 )
 from lifeline.compiler import compile_catalog
+from lifeline.model import Text
 
 METHANE = Channel("ch4", "methane", "%LEL", 0.0, 100.0, 60.0)
 GAS = Source(
-    lifeline=Lifeline("gas", Title("燃气", "Gas")),
+    lifeline=Lifeline("gas", Text("燃气", "Gas")),
     zone=(Zone("gas/heping"),),
     asset=(Asset("gas/well-1", "gas/heping"), Asset("gas/well-2", "gas/heping")),
     model=(Model("well", (METHANE,), upload_interval_s=1800.0),),

@@ -9,13 +9,14 @@ import httpx
 import pytest
 
 from lifeline import signing, wire
+from lifeline.model import Text
 from simulators.platform import serve
 from simulators.store import read_journal
 from simulators.verdict import judge
 
 SECRET = "s3cret"
 NOW_S = 1_700_000_000
-TEXT = wire.Text("中", "en")
+TEXT = Text("中", "en")
 BODY = wire.encode_notice(
     wire.Notice(
         incident="i1", kind="alert", reason="opened", status="Actual", sender="city", lifeline="gas",
