@@ -44,7 +44,7 @@ def build(wanted: str = "") -> typer.Typer:
         no_args_is_help=True,
         pretty_exceptions_enable=False,
         help="Watches a city's gas, water, heating and bridges: sensors in, incidents out, nothing"
-        " lost. 城市生命线监测。",
+        " lost. 城市生命线监测。  Example:  lifeline demo",
     )
     app.callback()(_root)
     for name in [wanted] if wanted in COMMANDS else COMMANDS:

@@ -9,7 +9,7 @@ import hashlib
 import mmap
 import re
 from collections.abc import Iterator, Sequence
-from typing import Annotated, Any
+from typing import Annotated, Any, get_args, get_origin
 
 import msgspec
 import numpy as np
@@ -176,6 +176,13 @@ class Source(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     rule: tuple[Rule, ...] = ()
     group: tuple[Group, ...] = ()
     link: tuple[Link, ...] = ()
+    file: str = ""
+    """Where it was read; set when it is."""
+
+    @property
+    def place(self) -> str:
+        """How a sentence about it begins."""
+        return self.file or f"lifeline {self.lifeline.name}"
 
 
 class Device(msgspec.Struct, frozen=True, array_like=True):
@@ -337,11 +344,67 @@ def meter(device: str, local: str) -> str:
 
 
 def parse_source(file: str, tree: dict[str, Any]) -> Source:
-    """One lifeline from its parsed TOML; raises CatalogError naming the file and the entry."""
+    """One lifeline from its parsed TOML; raises CatalogError with every wrong entry of the file."""
     try:
-        return msgspec.convert(tree, Source)
+        return msgspec.structs.replace(msgspec.convert(tree, Source), file=file)
     except msgspec.ValidationError as error:
-        raise CatalogError([f"{file}: {error}"]) from error
+        raise CatalogError(list(_wrongs(file, tree, Source)) or [f"{file}: {error}"]) from error
+
+
+def sound_part(file: str, tree: dict[str, Any]) -> Source | None:
+    """The entries of a wrong file that can be read; None where not even its lifeline can."""
+    kept: dict[str, Any] = {}
+    for field in msgspec.structs.fields(Source):
+        value = tree.get(field.name)
+        if isinstance(value, list) and _entry_of(field.type) is not None:
+            kept[field.name] = [
+                one for one in value if not any(_wrongs("", one, _entry_of(field.type)))
+            ]
+        elif value is not None and not any(_wrongs("", value, field.type)):
+            kept[field.name] = value
+    return msgspec.convert(kept | {"file": file}, Source) if "lifeline" in kept else None
+
+
+def _wrongs(place: str, value: Any, kind: Any) -> Iterator[str]:
+    """A sentence for everything that msgspec would refuse, where it would say only the first."""
+    entry = _entry_of(kind)
+    if entry is not None and isinstance(value, list):
+        for number, one in enumerate(value, 1):
+            name = (
+                (one.get("name") or one.get("id") or one.get("local") or number)
+                if isinstance(one, dict)
+                else number
+            )
+            yield from _wrongs(f"{place} {name}", one, entry)
+        return
+    found = False
+    if isinstance(value, dict) and isinstance(kind, type) and issubclass(kind, msgspec.Struct):
+        fields = {field.name: field for field in msgspec.structs.fields(kind)}
+        texts = [f"{place}: unknown field `{key}`" for key in value if key not in fields]
+        for name, field in fields.items():
+            if name in value:
+                texts += _wrongs(f"{place}: {name}", value[name], field.type)
+            elif field.required:
+                texts.append(f"{place}: required field `{name}` is missing")
+        found = bool(texts)
+        yield from texts
+    if not found:
+        try:
+            msgspec.convert(value, kind)
+        except msgspec.ValidationError as error:
+            yield f"{place}: {error}"
+
+
+def _entry_of(kind: Any) -> type[msgspec.Struct] | None:
+    """The struct of which a field holds any number."""
+    args = get_args(kind)
+    if (
+        get_origin(kind) is tuple
+        and isinstance(args[0], type)
+        and issubclass(args[0], msgspec.Struct)
+    ):
+        return args[0]
+    return None
 
 
 def hash_of(name: str) -> int:

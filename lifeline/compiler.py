@@ -1,8 +1,8 @@
 """Checks the catalog as written, as a whole, and packs it for ``lifeline.catalog`` to read."""
 
 import hashlib
-from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
 import msgspec
 import numpy as np
@@ -16,7 +16,6 @@ from lifeline.catalog import (
     Device,
     Head,
     Model,
-    Rule,
     Source,
     hash_of,
 )
@@ -27,8 +26,10 @@ _pack = msgspec.msgpack.Encoder().encode
 
 def compile_catalog(sources: Sequence[Source]) -> bytes:
     """The packed catalog of these lifelines; raises CatalogError with every problem found."""
+    problems = problems_of(sources)
+    if problems:
+        raise CatalogError(problems)
     devices = [device for source in sources for device in _devices(source)]
-    _check(sources, devices)
     assets = [
         msgspec.structs.replace(asset, lifeline=source.lifeline.name)
         for source in sources
@@ -110,84 +111,110 @@ def _table(
     sections[f"{table}.records"] = b"".join(records)
 
 
-def _check(sources: Sequence[Source], devices: Sequence[Device]) -> None:
+def problems_of(sources: Sequence[Source], *, is_all: bool = True) -> list[str]:
+    """A sentence with its place for everything that does not hold together.
+
+    Where not ``is_all`` could be read, what is named may stand in the rest: only what is wrong in
+    itself is told then.
+    """
+    devices = [device for source in sources for device in _devices(source)]
+    known = _Known(
+        {zone.name for source in sources for zone in source.zone},
+        {asset.name for source in sources for asset in source.asset},
+        {limit.id for source in sources for limit in source.limit},
+        {c.name: device.zone for device in devices for c in device.channels},
+        {c.quantity for device in devices for c in device.channels},
+    )
     problems: list[str] = []
-    zones = {zone.name for source in sources for zone in source.zone}
-    assets = {asset.name for source in sources for asset in source.asset}
-    limits = {limit.id for source in sources for limit in source.limit}
-    channels = {c.name: device.zone for device in devices for c in device.channels}
-    levels = {grade.level for grade in GRADES}
-    for kind, names in _names(sources, devices):
+    for kind, names in _names(sources):
         problems += [
-            f"{kind} {name} is declared {n} times" for name, n in Counter(names).items() if n > 1
+            f"{', '.join(dict.fromkeys(places))}: {kind} {name} is declared {len(places)} times"
+            for name, places in names.items()
+            if len(places) > 1
         ]
     for source in sources:
-        models = {model.name for model in source.model}
-        where = f"lifeline {source.lifeline.name}"
-        problems += [
-            f"{where}: name {name!r} does not fit {NAME.pattern}"
-            for name in (*(z.name for z in source.zone), *(a.name for a in source.asset))
-            if not NAME.fullmatch(name)
-        ]
-        problems += [
-            f"{where}: asset {a.name} names the unknown zone {a.zone}"
-            for a in source.asset
-            if a.zone not in zones
-        ]
-        for entry in source.device:
-            if not DEVICE.fullmatch(entry.name):
-                problems.append(
-                    f"{where}: device name {entry.name!r} does not fit {wire.DEVICE_NAME}"
-                )
-            if entry.zone not in zones or entry.asset not in assets:
-                problems.append(f"{where}: device {entry.name} names an unknown zone or asset")
-            if entry.model and entry.model not in models:
-                problems.append(
-                    f"{where}: device {entry.name} names the unknown model {entry.model}"
-                )
-        for rule in source.rule:
-            problems += _check_rule(where, rule, limits, set(channels), levels)
-        for group in source.group:
-            wrong = [c for c in group.channels if channels.get(c) != group.zone]
-            if wrong:
-                problems.append(
-                    f"{where}: group {group.name} has channels outside its zone: {wrong[0]}"
-                )
-        measured = {c.quantity for device in devices for c in device.channels}
-        problems += [
-            f"{where}: retention names the quantity {quantity}, which no channel measures"
-            for quantity in source.retention
-            if quantity not in measured and not quantity.startswith("meter.")
-        ]
-        problems += [
-            f"{where}: link {k.a} – {k.b} names an unknown asset"
-            for k in source.link
-            if {k.a, k.b} - assets
-        ]
-    if problems:
-        raise CatalogError(problems)
+        found = [*_forms(source), *(_references(source, known) if is_all else ())]
+        problems += [f"{source.place}: {text}" for text in found]
+    return problems
 
 
-def _check_rule(
-    where: str, rule: Rule, limits: set[str], channels: set[str], levels: set[int]
-) -> Iterable[str]:
-    if rule.limit and rule.limit not in limits:
-        yield f"{where}: rule {rule.id} names the unknown limit {rule.limit}"
-    if rule.grade not in levels:
-        yield f"{where}: rule {rule.id} has grade {rule.grade}, which the grading table lacks"
-    if bool(rule.quantity) + bool(rule.channels) + bool(rule.groups) != 1:
-        yield f"{where}: rule {rule.id} must name exactly one of quantity, channels, groups"
-    unknown = [c for c in rule.channels if c not in channels and not c.startswith("device/")]
-    if unknown:
-        yield f"{where}: rule {rule.id} names the unknown channel {unknown[0]}"
+@dataclass(slots=True, frozen=True)
+class _Known:
+    """What all the files together declare."""
+
+    zones: set[str]
+    assets: set[str]
+    limits: set[str]
+    channels: dict[str, str]
+    """Channel -> zone."""
+    quantities: set[str]
 
 
-def _names(sources: Sequence[Source], devices: Sequence[Device]) -> Iterator[tuple[str, list[str]]]:
-    yield "lifeline", [source.lifeline.name for source in sources]
-    yield "zone", [zone.name for source in sources for zone in source.zone]
-    yield "asset", [asset.name for source in sources for asset in source.asset]
-    yield "device", [device.name for device in devices]
-    yield "channel", [c.name for device in devices for c in device.channels]
-    yield "limit", [limit.id for source in sources for limit in source.limit]
-    yield "rule", [rule.id for source in sources for rule in source.rule]
-    yield "group", [group.name for source in sources for group in source.group]
+def _forms(source: Source) -> Iterator[str]:
+    """What is wrong in itself, whatever the other files say."""
+    for kind, names in (
+        ("zone", [zone.name for zone in source.zone]),
+        ("asset", [asset.name for asset in source.asset]),
+    ):
+        for name in names:
+            if not NAME.fullmatch(name):
+                yield f"{kind} name {name!r} does not fit {NAME.pattern}"
+    for entry in source.device:
+        if not DEVICE.fullmatch(entry.name):
+            yield f"device name {entry.name!r} does not fit {wire.DEVICE_NAME}"
+    levels = {grade.level for grade in GRADES}
+    for rule in source.rule:
+        if rule.grade not in levels:
+            yield f"rule {rule.id} has grade {rule.grade}, which the grading table lacks"
+        if bool(rule.quantity) + bool(rule.channels) + bool(rule.groups) != 1:
+            yield f"rule {rule.id} must name exactly one of quantity, channels, groups"
+
+
+def _references(source: Source, known: _Known) -> Iterator[str]:
+    """What is named and declared nowhere."""
+    models = {model.name for model in source.model}
+    for asset in source.asset:
+        if asset.zone not in known.zones:
+            yield f"asset {asset.name} names the unknown zone {asset.zone}"
+    for entry in source.device:
+        if entry.zone not in known.zones:
+            yield f"device {entry.name} names the unknown zone {entry.zone}"
+        if entry.asset not in known.assets:
+            yield f"device {entry.name} names the unknown asset {entry.asset}"
+        if entry.model and entry.model not in models:
+            yield f"device {entry.name} names the unknown model {entry.model}"
+    for rule in source.rule:
+        if rule.limit and rule.limit not in known.limits:
+            yield f"rule {rule.id} names the unknown limit {rule.limit}"
+        for name in rule.channels:
+            if name not in known.channels and not name.startswith("device/"):
+                yield f"rule {rule.id} names the unknown channel {name}"
+    for group in source.group:
+        for name in group.channels:
+            if known.channels.get(name) != group.zone:
+                yield f"group {group.name} has channels outside its zone: {name}"
+    for quantity in source.retention:
+        if quantity not in known.quantities and not quantity.startswith("meter."):
+            yield f"retention names the quantity {quantity}, which no channel measures"
+    for link in source.link:
+        for name in sorted({link.a, link.b} - known.assets):
+            yield f"link {link.a} – {link.b} names the unknown asset {name}"
+
+
+def _names(sources: Sequence[Source]) -> Iterator[tuple[str, dict[str, list[str]]]]:
+    """Every kind of name, and for each name the places where it is declared."""
+    for kind, named in (
+        ("lifeline", lambda source: [source.lifeline.name]),
+        ("zone", lambda source: [zone.name for zone in source.zone]),
+        ("asset", lambda source: [asset.name for asset in source.asset]),
+        ("device", lambda source: [device.name for device in source.device]),
+        ("channel", lambda source: [c.name for d in _devices(source) for c in d.channels]),
+        ("limit", lambda source: [limit.id for limit in source.limit]),
+        ("rule", lambda source: [rule.id for rule in source.rule]),
+        ("group", lambda source: [group.name for group in source.group]),
+    ):
+        places: dict[str, list[str]] = {}
+        for source in sources:
+            for name in named(source):
+                places.setdefault(name, []).append(source.place)
+        yield kind, places

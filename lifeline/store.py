@@ -49,21 +49,36 @@ def read_secret(path: str) -> str:
 
 def read_sources(paths: tuple[str, ...]) -> list[catalog.Source]:
     """Every lifeline under these files and folders (``*.toml``, by name); raises CatalogError."""
+    sources, problems = survey_sources(paths)
+    if problems:
+        raise catalog.CatalogError(problems)
+    return sources
+
+
+def survey_sources(paths: tuple[str, ...]) -> tuple[list[catalog.Source], list[str]]:
+    """What of these files can be read, and a sentence for each entry that cannot."""
     files: list[Path] = []
+    problems: list[str] = []
     for path in map(_here_or_shipped, paths):
         if not path.exists():
-            raise catalog.CatalogError([f"{path} does not exist: set catalog.sources"])
-        files += sorted(path.glob("*.toml")) if path.is_dir() else [path]
-    if not files:
-        raise catalog.CatalogError([f"no *.toml under {', '.join(paths)}: set catalog.sources"])
-    sources = []
+            problems.append(f"{path} does not exist: set catalog.sources")
+        files += sorted(path.glob("*.toml")) if path.is_dir() else [path] * path.exists()
+    if not files and not problems:
+        problems.append(f"no *.toml under {', '.join(paths)}: set catalog.sources")
+    sources: list[catalog.Source] = []
     for file in files:
         try:
             tree = tomllib.loads(file.read_text(encoding="utf-8"))
         except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-            raise catalog.CatalogError([f"{file}: {error}"]) from error
-        sources.append(catalog.parse_source(str(file), tree))
-    return sources
+            problems.append(f"{file}: {error}")
+            continue
+        try:
+            sources.append(catalog.parse_source(str(file), tree))
+        except catalog.CatalogError as error:
+            problems += error.problems
+            part = catalog.sound_part(str(file), tree)
+            sources += [part] if part is not None else []
+    return sources, problems
 
 
 def _here_or_shipped(path: str) -> Path:

@@ -2,19 +2,30 @@
 
 import csv
 import io
+from collections.abc import Iterator, Mapping
 from typing import Annotated
 
 import typer
 
 from detectors import plan
 from lifeline import store
-from lifeline.catalog import METERS, Catalog, CatalogError
+from lifeline.catalog import METERS, SEEN, Catalog, CatalogError, Limit, Rule, meter
 from lifeline.commands.migrate import build_catalog
-from lifeline.commands.outcome import FILE_HELP, JSON_HELP, print_json, settings_from, spoken
-from lifeline.compiler import compile_catalog
+from lifeline.commands.outcome import (
+    FILE_HELP,
+    JSON_HELP,
+    fail,
+    print_json,
+    settings_from,
+    spoken,
+)
+from lifeline.compiler import compile_catalog, problems_of
+from lifeline.config import ROUTINE, Settings
 
 app = typer.Typer(
-    no_args_is_help=True, help="What stands where in the city: check, build, data dictionary."
+    no_args_is_help=True,
+    help="What stands where in the city: check, build, data dictionary."
+    "  Example:  lifeline catalog check",
 )
 ConfigOption = Annotated[str | None, typer.Option("--config", help=FILE_HELP)]
 SourcesArgument = Annotated[
@@ -22,7 +33,7 @@ SourcesArgument = Annotated[
 ]
 DICTIONARY = (
     "channel", "lifeline", "zone", "asset", "device", "local", "quantity", "unit",
-    "low", "high", "interval_s", "longitude", "latitude",
+    "low", "high", "interval_s", "retention", "longitude", "latitude",
 )  # fmt: skip
 
 
@@ -33,11 +44,53 @@ def _compiled(sources: list[str] | None, config: str | None) -> Catalog:
 
 
 def rules_of(catalog: Catalog) -> plan.Plan:
-    """The catalog's rules with their detectors; raises CatalogError naming the rule that is wrong."""
+    """The catalog's rules with their detectors; raises CatalogError naming each that is wrong."""
+    head = catalog.head
+    problems = [text for rule in head.rules for text in _rule_problems(rule, head.limits)]
+    if problems:
+        raise CatalogError(problems)
+    return plan.compile_plan(head.rules, head.limits)
+
+
+def _rule_problems(rule: Rule, limits: Mapping[str, Limit]) -> Iterator[str]:
     try:
-        return plan.compile_plan(catalog.head.rules, catalog.head.limits)
+        plan.compile_plan([rule], limits)
     except plan.PlanError as error:
-        raise CatalogError([str(error)]) from error
+        yield str(error)
+
+
+def class_problems(catalog: Catalog, settings: Settings, places: Mapping[str, str]) -> list[str]:
+    """A sentence for each retention class that the settings lack: its readings stay longest.
+
+    ``places`` says where each lifeline was read.
+    """
+    days = settings.archive.retention_days
+    return [
+        f"{places.get(lifeline, f'lifeline {lifeline}')}: retention class {name} is none of archive.retention_days:"
+        f" {', '.join(days)}"
+        for lifeline, classes in catalog.head.retention.items()
+        for name in sorted(set(classes.values()) - {"", *days})
+    ]
+
+
+def survey(paths: tuple[str, ...], settings: Settings) -> tuple[Catalog | None, list[str]]:
+    """The compiled catalog of these files, or every problem of every file."""
+    sources, problems = store.survey_sources(paths)
+    problems += problems_of(sources, is_all=not problems)
+    limits = {limit.id: limit for source in sources for limit in source.limit}
+    problems += [
+        f"{source.place}: {text}"
+        for source in sources
+        for rule in source.rule
+        # An unknown limit has been told already, or stands in a part that could not be read.
+        if not rule.limit or rule.limit in limits
+        for text in _rule_problems(rule, limits)
+    ]
+    if problems:
+        return None, problems
+    catalog = Catalog(compile_catalog(sources))
+    places = {source.lifeline.name: source.place for source in sources}
+    return catalog, class_problems(catalog, settings, places)
 
 
 @app.command()
@@ -46,13 +99,25 @@ def check(
     config: ConfigOption = None,
     as_json: Annotated[bool, typer.Option("--json", help=JSON_HELP)] = False,
 ) -> None:
-    """Say whether the catalog holds together, rules and detectors included; every problem, not the first.
+    """Say whether the catalog holds together, rules and detectors included.
+
+    Every problem of every file is told with its place; exit status 2 when there is one.
 
     Example:  lifeline catalog check deploy/lifelines
     """
+    settings = settings_from(config)
     with spoken():
-        catalog = _compiled(sources, config)
-        rules = rules_of(catalog)
+        catalog, problems = survey(
+            tuple(sources) if sources else settings.catalog.sources, settings
+        )
+    if catalog is None or problems:
+        if as_json:
+            places = [text.partition(": ") for text in problems]
+            told = [{"place": place, "problem": rest or place} for place, _, rest in places]
+            print_json({"ok": False, "problems": told})
+            raise typer.Exit(2)
+        many = "1 problem" if len(problems) == 1 else f"{len(problems)} problems"
+        raise fail("\n".join([*problems, f"{many}: mend them and check again."]))
     head = catalog.head
     counts = {
         "lifelines": len(head.lifelines),
@@ -61,11 +126,11 @@ def check(
         "channels": head.n_channels,
         "limits": len(head.limits),
         "limits_unverified": sum(not limit.verified for limit in head.limits.values()),
-        "rules": len(rules.rules),
+        "rules": len(rules_of(catalog).rules),
         "digest": catalog.digest,
     }
     if as_json:
-        print_json(counts)
+        print_json({"ok": True, "problems": [], **counts})
         return
     for name, value in counts.items():
         typer.echo(f"{name:18} {value}")
@@ -73,7 +138,10 @@ def check(
 
 
 @app.command()
-def build(config: ConfigOption = None) -> None:
+def build(
+    config: ConfigOption = None,
+    as_json: Annotated[bool, typer.Option("--json", help=JSON_HELP)] = False,
+) -> None:
     """Compile the sources into the file that the services map; running services take it over.
 
     Example:  lifeline catalog build
@@ -81,7 +149,11 @@ def build(config: ConfigOption = None) -> None:
     settings = settings_from(config)
     with spoken():
         catalog = build_catalog(settings)
-    typer.echo(f"{settings.catalog.compiled}: {catalog.head.n_channels} channels, {catalog.digest}")
+    compiled, channels = settings.catalog.compiled, catalog.head.n_channels
+    if as_json:
+        print_json({"compiled": compiled, "channels": channels, "digest": catalog.digest})
+        return
+    typer.echo(f"{compiled}: {channels} channels, {catalog.digest}")
 
 
 @app.command()
@@ -100,6 +172,7 @@ def dictionary(
         (
             channel.name, device.lifeline, device.zone, device.asset, device.name, channel.local,
             channel.quantity, channel.unit, channel.low, channel.high, channel.interval_s,
+            catalog.retention_of(device.lifeline, channel.quantity) or ROUTINE,
             *(channel.position or device.position or (None, None)),
         )
         for device in catalog.devices()
@@ -114,10 +187,16 @@ def dictionary(
 
 
 @app.command()
-def meters() -> None:
+def meters(
+    as_json: Annotated[bool, typer.Option("--json", help=JSON_HELP)] = False,
+) -> None:
     """Print what is measured of every device itself.
 
-    Example:  lifeline catalog meters
+    Example:  lifeline catalog meters --json
     """
-    for local, unit in METERS.items():
-        typer.echo(f"device/<device>/{local}  [{unit}]")
+    rows = [(meter("<device>", local), unit) for local, unit in {**METERS, SEEN: "s"}.items()]
+    if as_json:
+        print_json([{"channel": channel, "unit": unit} for channel, unit in rows])
+        return
+    for channel, unit in rows:
+        typer.echo(f"{channel}  [{unit}]")

@@ -7,9 +7,12 @@ import typer
 
 from lifeline import config as settings_of
 from lifeline import store
-from lifeline.commands.outcome import FILE_HELP, JSON_HELP, print_json, spoken
+from lifeline.commands.outcome import FILE_HELP, JSON_HELP, fail, print_json, spoken
 
-app = typer.Typer(no_args_is_help=True, help="What is set, where it came from, what could be.")
+app = typer.Typer(
+    no_args_is_help=True,
+    help="What is set, where it came from, what could be.  Example:  lifeline config check",
+)
 
 
 @app.command()
@@ -34,25 +37,32 @@ def check(
 @app.command()
 def explain(
     key: Annotated[str, typer.Argument(help="section or section.key; all without it")] = "",
+    as_json: Annotated[bool, typer.Option("--json", help=JSON_HELP)] = False,
 ) -> None:
     """Print what a setting is: type, default, and the environment variable that overrides it.
 
     Example:  lifeline config explain ingest.batch_ms
     """
-    found = False
-    for section in msgspec.structs.fields(settings_of.Settings):
-        for field in msgspec.structs.fields(section.type):
-            name = f"{section.name}.{field.name}"
-            if key not in ("", section.name, name):
-                continue
-            found = True
-            variable = f"{settings_of.PREFIX}{section.name}_{field.name}".upper()
-            typer.echo(f"{name:32} {_word(field.type):10} default {field.default!r:40} {variable}")
-    if not found:
-        typer.secho(
-            f"There is no setting {key}: see `lifeline config explain`.", err=True, fg="red"
+    rows = [
+        {
+            "key": f"{section.name}.{field.name}",
+            "type": _word(field.type),
+            "default": _default(field),
+            "variable": f"{settings_of.PREFIX}{section.name}_{field.name}".upper(),
+        }
+        for section in msgspec.structs.fields(settings_of.Settings)
+        for field in msgspec.structs.fields(section.type)
+        if key in ("", section.name, f"{section.name}.{field.name}")
+    ]
+    if not rows:
+        raise fail(f"There is no setting {key}: see `lifeline config explain`.", 1)
+    if as_json:
+        print_json(rows)
+        return
+    for row in rows:
+        typer.echo(
+            f"{row['key']:32} {row['type']:10} default {row['default']!r:40} {row['variable']}"
         )
-        raise typer.Exit(1)
 
 
 @app.command()
@@ -62,6 +72,10 @@ def schema() -> None:
     Example:  lifeline config schema > lifeline.schema.json
     """
     print_json(msgspec.json.schema(settings_of.Settings))
+
+
+def _default(field: msgspec.structs.FieldInfo) -> Any:
+    return field.default if field.default is not msgspec.NODEFAULT else field.default_factory()
 
 
 def _word(kind: Any) -> str:

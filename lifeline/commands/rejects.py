@@ -22,7 +22,10 @@ from lifeline.commands.outcome import FILE_HELP, JSON_HELP, fail, print_json, se
 from lifeline.config import Kafka, Settings
 from lifeline.log.service import Publisher, Reader, Send, check_topics
 
-app = typer.Typer(no_args_is_help=True, help="What could not be used, and a second look at it.")
+app = typer.Typer(
+    no_args_is_help=True,
+    help="What could not be used, and a second look at it.  Example:  lifeline rejects list",
+)
 
 ConfigOption = Annotated[str | None, typer.Option("--config", help=FILE_HELP)]
 ReasonOption = Annotated[str, typer.Option(help="Only this reason, such as unknown-channel.")]

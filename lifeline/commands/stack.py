@@ -10,7 +10,8 @@ from lifeline.stack import FETCHED, Stack, StackError, fetch, is_fetched
 
 app = typer.Typer(
     no_args_is_help=True,
-    help="Start and stop mosquitto, Kafka and PostgreSQL on this machine, in one data folder.",
+    help="Start and stop mosquitto, Kafka and PostgreSQL on this machine, in one data folder."
+    "  Example:  lifeline stack up",
 )
 
 Folder = Annotated[Path, typer.Option(help="Where the servers keep their data.")]

@@ -20,7 +20,8 @@ from lifeline.store import read_secret
 
 app = typer.Typer(
     no_args_is_help=True,
-    help="Add, list and disable the console's users, and their second factors.",
+    help="Add, list and disable the console's users, and their second factors."
+    "  Example:  lifeline user list",
 )
 
 Config = Annotated[str | None, typer.Option("--config", help=FILE_HELP)]

@@ -18,8 +18,9 @@ from lifeline.catalog import (
     Source,
     Zone,
     parse_source,
+    sound_part,
 )
-from lifeline.compiler import compile_catalog
+from lifeline.compiler import compile_catalog, problems_of
 from lifeline.model import Text
 
 METHANE = Channel("ch4", "methane", "%LEL", 0.0, 100.0, 60.0)
@@ -142,3 +143,45 @@ def test_a_range_upside_down_is_refused() -> None:
 def test_other_bytes_are_not_a_catalog() -> None:
     with pytest.raises(CatalogError, match="catalog build"):
         Catalog(b"something else entirely")
+
+
+def test_every_wrong_entry_of_a_file_is_told_and_the_sound_ones_are_kept() -> None:
+    tree = {
+        "lifeline": {"name": "gas", "titel": {}},
+        "zone": [{"name": "gas/a"}, {"nmae": "gas/b"}, "gas/c"],
+        "limit": [{"id": "x", "value": "high", "unit": 3}],
+        "colour": "blue",
+    }
+
+    with pytest.raises(CatalogError) as caught:
+        parse_source("gas.toml", tree)
+
+    assert caught.value.problems == (
+        "gas.toml: unknown field `colour`",
+        "gas.toml: lifeline: unknown field `titel`",
+        "gas.toml: zone 2: unknown field `nmae`",
+        "gas.toml: zone 2: required field `name` is missing",
+        "gas.toml: zone 3: Expected `object`, got `str`",
+        "gas.toml: limit x: value: Expected `float`, got `str`",
+        "gas.toml: limit x: unit: Expected `str`, got `int`",
+    )
+    assert sound_part("gas.toml", tree) is None
+    part = sound_part("gas.toml", tree | {"lifeline": {"name": "gas"}})
+    assert part == Source(Lifeline("gas"), zone=(Zone("gas/a"),), file="gas.toml")
+
+
+def test_a_name_declared_in_two_files_is_told_with_both() -> None:
+    other = Source(Lifeline("water"), zone=(Zone("gas/heping"),), file="water.toml")
+
+    problems = problems_of([msgspec.structs.replace(GAS, file="gas.toml"), other])
+
+    assert problems == ["gas.toml, water.toml: zone gas/heping is declared 2 times"]
+
+
+def test_while_a_file_cannot_be_read_nothing_is_called_unknown() -> None:
+    wrong = msgspec.structs.replace(GAS, asset=(), zone=(Zone("Gas"),))
+
+    problems = problems_of([wrong], is_all=False)
+
+    assert [problem.split(" does")[0] for problem in problems] == ["lifeline gas: zone name 'Gas'"]
+    assert len(problems_of([wrong])) > 5
