@@ -63,6 +63,8 @@ class IncidentList(msgspec.Struct, frozen=True):
 
     now_ms: int
     incidents: list[IncidentView]
+    after: str | None
+    """What to ask for next, when there may be more."""
 
 
 class Reason(msgspec.Struct, frozen=True):
@@ -172,6 +174,7 @@ class ListQuery(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Phases with commas between; without, all but closed."""
     lifeline: Annotated[str, Meta(max_length=128)] = ""
     limit: Annotated[int, Meta(ge=1, le=500)] = 100
+    after: Annotated[str, Meta(max_length=128)] = ""
     lang: str = ""
 
 
@@ -197,8 +200,9 @@ def incidents(records: Records, visit: Visit) -> Answer:
     phases = tuple(asked.phase.split(",")) if asked.phase else PHASES[:3]
     if set(phases) - set(PHASES):
         raise Problem(422, detail=f"phase: {', '.join(PHASES)}")
-    rows = records.incidents(phases, asked.lifeline, asked.limit)
-    return as_json(IncidentList(visit.pulse.now_ms, [view(visit, one) for one in rows]))
+    rows = records.incidents(phases, asked.lifeline, asked.limit, after=asked.after)
+    after = rows[-1].id if len(rows) == asked.limit else None
+    return as_json(IncidentList(visit.pulse.now_ms, [view(visit, one) for one in rows], after))
 
 
 def incident(records: Records, visit: Visit) -> Answer:

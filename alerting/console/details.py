@@ -9,11 +9,12 @@ from markupsafe import Markup
 from alerting.console import evidence, views
 from alerting.console.evidence import LimitLine, Point, Trace, clock, moment, number_text
 from alerting.console.visit import Visit
-from alerting.console.words import Language, age, text
+from alerting.console.words import age, text
 from alerting.desk.rows import Detail, FindingRow, Summary
 from lifeline import words
 from lifeline.catalog import Catalog
 from lifeline.model import STATE_BITS, UNTITLED, Finding, Quality
+from lifeline.words import Language
 
 TABLE_ROWS = 60
 PICTURES_MAX = 6

@@ -12,8 +12,9 @@ from itertools import pairwise
 
 from markupsafe import Markup
 
-from alerting.console.words import Language, text
+from alerting.console.words import text
 from lifeline.model import UNUSABLE, Quality
+from lifeline.words import Language
 
 WIDTH, HEIGHT = 760, 300
 LEFT, RIGHT, TOP, BOTTOM = 64, 16, 54, 34

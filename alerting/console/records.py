@@ -50,9 +50,14 @@ class Records(Protocol):
         """What happens inside is kept whole, or with an exception not at all."""
 
     def incidents(
-        self, phases: Sequence[str], lifeline: str, limit: int, closed_since_ms: int = 0
+        self,
+        phases: Sequence[str],
+        lifeline: str,
+        limit: int,
+        closed_since_ms: int = 0,
+        after: str = "",
     ) -> Sequence[Summary]:
-        """The queue, as the desk orders it."""
+        """The queue, as the desk orders it; ``after`` goes on behind that incident."""
 
     def incident(self, name: str) -> Detail | None:
         """One incident with everything that belongs to it."""

@@ -132,6 +132,7 @@ LIST = (
     _parameter(
         "query", "limit", "How many at most.", type="integer", minimum=1, maximum=500, default=100
     ),
+    _parameter("query", "after", "`after` of the answer before: goes on behind it.", maxLength=128),
 )
 
 ROUTES: tuple[Route, ...] = (

@@ -145,7 +145,12 @@ class Connected:
             yield
 
     def incidents(
-        self, phases: Sequence[str], lifeline: str, limit: int, closed_since_ms: int = 0
+        self,
+        phases: Sequence[str],
+        lifeline: str,
+        limit: int,
+        closed_since_ms: int = 0,
+        after: str = "",
     ) -> Sequence[Summary]:
         """See ``alerting.desk.store``."""
         return desk_store.list_incidents(
@@ -154,6 +159,7 @@ class Connected:
             lifeline=lifeline,
             closed_since_ms=closed_since_ms,
             limit=limit,
+            after=after,
         )
 
     def incident(self, name: str) -> Detail | None:

@@ -8,11 +8,12 @@ from alerting.console.evidence import moment
 from alerting.console.records import Feed
 from alerting.console.sessions import safe_next
 from alerting.console.visit import Visit
-from alerting.console.words import Language, age
+from alerting.console.words import age
 from alerting.desk.rows import Summary
 from lifeline import words
 from lifeline.catalog import Catalog
 from lifeline.model import CANARY, GRADE_FAULT, GRADES, Grade, Text
+from lifeline.words import Language
 
 WARNING_S = 120.0
 """How long before the end of an idle session the page says so."""

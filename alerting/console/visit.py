@@ -11,10 +11,11 @@ from jinja2 import Environment
 from alerting.console import sessions
 from alerting.console.records import Pulse
 from alerting.console.sessions import Sender, Session
-from alerting.console.words import Language, text
+from alerting.console.words import text
 from alerting.notices import Wording
 from lifeline.catalog import Catalog
 from lifeline.config import Settings
+from lifeline.words import Language
 
 HTML, JSON, PROBLEM = "text/html; charset=utf-8", "application/json", "application/problem+json"
 

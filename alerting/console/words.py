@@ -3,10 +3,7 @@
 Sentences about findings and incidents come from ``lifeline.words``; here stand the labels around them.
 """
 
-from typing import Literal
-
-Language = Literal["zh", "en"]
-LANGUAGES: tuple[Language, ...] = ("zh", "en")
+from lifeline.words import LANGUAGES, Language
 
 WORDS: dict[str, tuple[str, str]] = {
     "name": ("城市生命线值守台", "Urban Lifeline Console"),

@@ -46,13 +46,23 @@ _SUMMARY = (
     " i.calm_ms, i.closed_by, i.closed_ms, i.overridden, i.is_active,"
     " (select count(*) from membership m where m.incident = i.id), i.lead::text from incident i"
 )
-_LISTED = (
-    _SUMMARY
-    + " where i.phase = any(%(phases)s) and case when %(lifeline)s = '' then i.lifeline <> %(canary)s"
-    " else i.lifeline = %(lifeline)s end and coalesce(i.closed_ms, %(since)s) >= %(since)s"
-    " order by array_position(array['open', 'acknowledged', 'watching', 'closed'], i.phase),"
+_RANK = (
+    "array_position(array['open', 'acknowledged', 'watching', 'closed'], {0}.phase),"
     # Of one grade, what nobody was told (back-filled readings alone speak of it) comes last.
-    " i.closed_ms desc nulls first, i.grade, i.told is null, i.onset_ms, i.id limit %(limit)s"
+    " -coalesce({0}.closed_ms, 9e15::int8), {0}.grade, {0}.told is null, {0}.onset_ms, {0}.id"
+)
+"""The order of the queue, smallest first."""
+_LISTED = (
+    _SUMMARY  # noqa: S608 (constants alone)
+    + " where i.phase = any(%(phases)s) and case when %(lifeline)s = ''"
+    + " then i.lifeline <> %(canary)s else i.lifeline = %(lifeline)s end"
+    + " and coalesce(i.closed_ms, %(since)s) >= %(since)s and (%(after)s = '' or ("
+    + _RANK.format("i")
+    + ") > (select "
+    + _RANK.format("a")
+    + " from incident a where a.id = %(after)s)) order by "
+    + _RANK.format("i")
+    + " limit %(limit)s"
 )
 _NOTICE = (
     "select o.id, o.incident, o.target, o.reason, o.kind, case"
@@ -75,11 +85,12 @@ def list_incidents(
     lifeline: str = "",
     closed_since_ms: int = 0,
     limit: int = 200,
+    after: str = "",
 ) -> list[Summary]:
     """The queue: open before acknowledged before watching, the gravest and then the oldest first.
 
     Closed ones, where asked for, the newest first.  The canary's are left out unless they are asked for
-    by name.
+    by name.  ``after`` goes on behind that incident, where it stands in the queue by now.
     """
     rows = connection.execute(
         _LISTED,
@@ -89,6 +100,7 @@ def list_incidents(
             "canary": CANARY,
             "since": closed_since_ms,
             "limit": limit,
+            "after": after,
         },
     ).fetchall()
     return [_summary(row) for row in rows]

@@ -111,15 +111,20 @@ def demo(
 
 def close_leftovers(connection: Connection, wording: Wording) -> int:
     """Closes what an earlier demo left open, as itself and with a note, so that its story begins anew."""
-    left = list_incidents(connection)
-    for summary in left:
-        steps: tuple[Action, ...] = ("acknowledge", "close")
-        for action in steps:
-            act(
-                connection, wording, summary.id, action, actor=USER, now_ms=now_ms(),
-                note="earlier demonstration ended", override=True, channel="demo",
-            )  # fmt: skip
-    return len(left)
+    steps: tuple[Action, ...] = ("acknowledge", "close")
+    closed = 0
+    while left := list_incidents(connection):
+        before = closed
+        for summary in left:
+            for action in steps:
+                done = act(
+                    connection, wording, summary.id, action, actor=USER, now_ms=now_ms(),
+                    note="earlier demonstration ended", override=True, channel="demo",
+                )  # fmt: skip
+            closed += done.is_done
+        if closed == before:
+            break  # What cannot be closed now would be listed for ever.
+    return closed
 
 
 def _to_stderr(text: str) -> None:

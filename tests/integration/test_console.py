@@ -12,6 +12,7 @@ from alerting.console import app
 from alerting.console.routes import ROUTES
 from alerting.console.sessions import session_cookie
 from lifeline.catalog import Lifeline, Source
+from lifeline.commands.demo import close_leftovers
 from lifeline.compiler import compile_catalog
 from lifeline.errors import Unavailable
 from lifeline.model import Text
@@ -338,3 +339,40 @@ async def test_it_serves_on_a_socket_until_told_to_stop(
     assert answer.status_code == 303
     assert "server" not in answer.headers
     assert session_cookie(is_secure=True) == "__Host-lifeline"
+
+
+# Many
+
+
+async def test_the_queue_can_be_read_page_by_page(city: City) -> None:
+    boss = await city.signed_in("boss")
+    gone = city.leak()
+    await act(boss, gone, "acknowledge")
+    city.calm(gone)
+    await act(boss, gone, "close", "checked")
+    for grade in (1, 2, 3):
+        city.leak(grade=grade)
+    asked = "/api/v1/incidents?phase=open,acknowledged,watching,closed"
+    whole = (await boss.get(f"{asked}&limit=500")).json()
+    assert whole["after"] is None
+
+    paged: list[str] = []
+    after: str | None = ""
+    while after is not None:
+        page = (await boss.get(f"{asked}&limit=3&after={after}")).json()
+        paged += [one["id"] for one in page["incidents"]]
+        after = page["after"]
+
+    assert paged == [one["id"] for one in whole["incidents"]]
+    assert gone in paged
+    assert (await boss.get(f"{asked}&after=unknown")).json()["incidents"] == []
+
+
+async def test_a_demo_closes_all_that_an_earlier_one_left_however_many(city: City) -> None:
+    for _ in range(205):
+        city.leak()
+
+    closed = city.database.run_now(lambda c: close_leftovers(c, city.site.wording))
+
+    assert closed >= 205
+    assert city.rows("select count(*) from incident where phase <> 'closed'") == [(0,)]
