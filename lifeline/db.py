@@ -224,6 +224,13 @@ def migrate(settings: config.Postgres, say: Callable[[str], None]) -> list[str]:
     return applied
 
 
+def missing_migrations(connection: Connection) -> list[str]:
+    """The files that this version has and the database lacks; raises UndefinedTable unmigrated."""
+    done = {row[0] for row in connection.execute("select name from migration").fetchall()}
+    is_timescale = any(".timescale." in name for name in done)
+    return [name for name, _ in _migrations(is_timescale=is_timescale) if name not in done]
+
+
 def _decide_timescale(connection: Connection, done: set[str]) -> bool:
     if any(".plain." in name for name in done):
         return False

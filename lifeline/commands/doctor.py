@@ -1,24 +1,35 @@
-"""``lifeline doctor``: is everything there that the services need, and what to do where it is not."""
+"""``lifeline doctor``: is all there that the services need, and what to do where it is not."""
 
 import asyncio
-import socket
+import shutil
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Annotated
 
 import msgspec
 import psycopg
 import typer
+from aiokafka import TopicPartition
 
-from lifeline import db, store, wire
-from lifeline.catalog import CatalogError
-from lifeline.commands.catalog import rules_of
+from lifeline import db, store, telemetry, wire
+from lifeline.catalog import Catalog, CatalogError
+from lifeline.commands.broker import greet
+from lifeline.commands.catalog import class_problems, rules_of
 from lifeline.commands.migrate import missing_topics
 from lifeline.commands.outcome import FILE_HELP, JSON_HELP, print_json, settings_from
-from lifeline.config import ConfigError, Settings
+from lifeline.compiler import compile_catalog
+from lifeline.config import ConfigError, Kafka, Settings
 from lifeline.errors import Refused, Unavailable
+from lifeline.log.service import make_consumer, running, within
+from watchdog import canary
 
 CLOCK_S_MAX = 2.0
+KAFKA_S = 10.0
+TIMESCALE_FLOOR = (2, 28)
+"""Older ones let late duplicates into compressed chunks, or stop at the first."""
+DISK_BYTES_MIN = 1 << 30
+DISK_SHARE_MIN = 0.1
 
 
 class Verdict(msgspec.Struct, frozen=True):
@@ -27,6 +38,8 @@ class Verdict(msgspec.Struct, frozen=True):
     check: str
     ok: bool
     text: str
+    remedy: str = ""
+    """The next command or setting; empty where there is nothing to do."""
     warning: bool = False
 
 
@@ -34,91 +47,125 @@ def doctor(
     config: Annotated[str | None, typer.Option("--config", help=FILE_HELP)] = None,
     as_json: Annotated[bool, typer.Option("--json", help=JSON_HELP)] = False,
 ) -> None:
-    """Check broker, Kafka, PostgreSQL, catalog, clocks and secrets; exit status 1 if one is wrong.
+    """Check broker, Kafka, PostgreSQL, catalog, clocks, disk and secrets.
+
+    Exit status 1 if one is wrong; a note is worth reading and wrong it is not.
 
     Example:  lifeline doctor
     """
     settings = settings_from(config)
-    checks: tuple[Callable[[Settings], list[Verdict]], ...] = (
-        _mqtt, _kafka, _postgres, _catalog, _targets,
-    )  # fmt: skip
-    findings = [finding for check in checks for finding in check(settings)]
+    findings = examine(settings)
     if as_json:
         print_json(findings)
     else:
         for finding in findings:
-            mark = (
-                "ok  " if finding.ok and not finding.warning else "note" if finding.ok else "BAD "
-            )
-            typer.echo(f"{mark} {finding.check:12} {finding.text}")
+            mark = "BAD " if not finding.ok else "note" if finding.warning else "ok  "
+            remedy = f"  -> {finding.remedy}" if finding.remedy else ""
+            typer.echo(f"{mark} {finding.check:12} {finding.text}{remedy}")
     if not all(finding.ok for finding in findings):
         raise typer.Exit(1)
+
+
+def examine(settings: Settings) -> list[Verdict]:
+    """Every check, in the order in which the readings travel."""
+    checks: tuple[Callable[[Settings], list[Verdict]], ...] = (
+        _mqtt, _kafka, _postgres, _catalog, _disk, _targets,
+    )  # fmt: skip
+    return [finding for check in checks for finding in check(settings)]
 
 
 def _mqtt(settings: Settings) -> list[Verdict]:
     where = f"{settings.mqtt.host}:{settings.mqtt.port}"
     try:
-        with socket.create_connection((settings.mqtt.host, settings.mqtt.port), timeout=3.0):
-            return [Verdict("mqtt", ok=True, text=f"the broker listens on {where}")]
-    except OSError as error:
-        return [
-            Verdict(
-                "mqtt", ok=False, text=f"{where}: {error}. `lifeline stack up`, or set mqtt.host"
-            )
-        ]
+        said = greet(settings.mqtt)
+    except Refused as error:
+        remedy = "set mqtt.username, password_file, ca_file, cert_file as the broker wants them"
+        return [Verdict("mqtt", ok=False, text=str(error), remedy=remedy)]
+    except (Unavailable, ConfigError) as error:
+        remedy = "`lifeline stack up`, or set mqtt.host, mqtt.port"
+        return [Verdict("mqtt", ok=False, text=str(error), remedy=remedy)]
+    return [Verdict("mqtt", ok=True, text=f"the broker at {where} lets us in{said}")]
 
 
 def _kafka(settings: Settings) -> list[Verdict]:
     try:
         missing = asyncio.run(missing_topics(settings.kafka))
+        if missing:
+            text = f"{', '.join(missing)} missing"
+            return [Verdict("kafka", ok=False, text=text, remedy="`lifeline migrate`")]
+        is_ahead = asyncio.run(_is_stamped_ahead(settings.kafka))
     except (Unavailable, Refused) as error:
         return [Verdict("kafka", ok=False, text=str(error))]
-    if missing:
-        text = f"{', '.join(missing)} missing: run `lifeline migrate`"
-        return [Verdict("kafka", ok=False, text=text)]
     text = f"{len(wire.TOPICS)} topics with {settings.kafka.partitions} partitions"
-    return [Verdict("kafka", ok=True, text=text)]
+    found = [Verdict("kafka", ok=True, text=text)]
+    if is_ahead:
+        text = f"records on {wire.READINGS} are stamped more than {CLOCK_S_MAX:g} s ahead of us"
+        remedy = "synchronise the clocks of ingest's machine and of this one"
+        found.append(Verdict("clock", ok=False, text=text, remedy=remedy))
+    return found
+
+
+async def _is_stamped_ahead(kafka: Kafka) -> bool:
+    """Whether a writer's clock runs ahead of ours: Kafka finds records by their time."""
+    later_ms = telemetry.now_ms() + int(CLOCK_S_MAX * 1000)
+    wanted = {TopicPartition(wire.READINGS, n): later_ms for n in range(kafka.partitions)}
+    async with running(make_consumer(kafka, "lifeline-doctor"), kafka) as consumer:
+        found = await within(consumer.offsets_for_times(wanted), KAFKA_S)
+    return any(one is not None for one in found.values())
 
 
 def _postgres(settings: Settings) -> list[Verdict]:
     try:
         with db.connect(settings.postgres) as connection:
-            return [*_database(connection), _clock(connection)]
+            return [*_database(connection), *_migrations(connection), _clock(connection)]
     except (Unavailable, ConfigError) as error:
-        return [
-            Verdict("postgres", ok=False, text=f"{error}. `lifeline stack up`, or set postgres.dsn")
-        ]
-    except psycopg.errors.UndefinedTable:
-        return [Verdict("postgres", ok=False, text="no tables yet: run `lifeline migrate`")]
+        remedy = "`lifeline stack up`, or set postgres.dsn"
+        return [Verdict("postgres", ok=False, text=str(error), remedy=remedy)]
 
 
 def _database(connection: psycopg.Connection) -> list[Verdict]:
     row = connection.execute("select current_setting('server_version')").fetchone()
     assert row is not None
-    found = [Verdict("postgres", ok=True, text=f"PostgreSQL {row[0]}")]
-    extension = connection.execute(
-        "select extversion from pg_extension where extname = 'timescaledb'"
-    ).fetchone()
-    found.append(
-        Verdict("timescaledb", ok=True, text=f"TimescaleDB {extension[0]}")
-        if extension
-        else Verdict(
-            "timescaledb",
-            ok=True,
-            warning=True,
-            text="not installed: plain PostgreSQL with range partitions serves, readings stay uncompressed",
-        )
-    )
-    names = connection.execute("select count(*) from migration").fetchone()
-    assert names is not None
-    found.append(Verdict("migrations", ok=True, text=f"{names[0]} applied"))
-    for name, value in (("synchronous_commit", "on"), ("fsync", "on"), ("full_page_writes", "on")):
+    found = [Verdict("postgres", ok=True, text=f"PostgreSQL {row[0]}"), _timescale(connection)]
+    for name in ("synchronous_commit", "fsync", "full_page_writes"):
         setting = connection.execute("select current_setting(%s)", (name,)).fetchone()
         assert setting is not None
-        if setting[0] != value:
-            text = f"{name} is {setting[0]}: an acknowledged reading may be lost; set it to {value}"
-            found.append(Verdict("postgres", ok=False, text=text))
+        if setting[0] != "on":
+            text = f"{name} is {setting[0]}: an acknowledged reading may be lost"
+            remedy = f"`alter system set {name} = on`, then restart PostgreSQL"
+            found.append(Verdict("postgres", ok=False, text=text, remedy=remedy))
     return found
+
+
+def _timescale(connection: psycopg.Connection) -> Verdict:
+    row = connection.execute(
+        "select extversion from pg_extension where extname = 'timescaledb'"
+    ).fetchone()
+    if row is None:
+        text = (
+            "not installed: plain PostgreSQL with range partitions serves,"
+            " readings stay uncompressed"
+        )
+        return Verdict("timescaledb", ok=True, warning=True, text=text)
+    version = tuple(int(part) for part in row[0].split("-")[0].split(".")[:2])
+    if version < TIMESCALE_FLOOR:
+        text = f"TimescaleDB {row[0]} mishandles late readings in compressed chunks"
+        remedy = "`alter extension timescaledb update` to 2.28 or newer"
+        return Verdict("timescaledb", ok=False, text=text, remedy=remedy)
+    return Verdict("timescaledb", ok=True, text=f"TimescaleDB {row[0]}")
+
+
+def _migrations(connection: psycopg.Connection) -> list[Verdict]:
+    remedy = "`lifeline migrate`"
+    try:
+        missing = db.missing_migrations(connection)
+    except psycopg.errors.UndefinedTable:
+        connection.rollback()
+        return [Verdict("migrations", ok=False, text="no tables yet", remedy=remedy)]
+    if missing:
+        text = f"{', '.join(missing)} not applied"
+        return [Verdict("migrations", ok=False, text=text, remedy=remedy)]
+    return [Verdict("migrations", ok=True, text="the tables are those of this version")]
 
 
 def _clock(connection: psycopg.Connection) -> Verdict:
@@ -127,9 +174,8 @@ def _clock(connection: psycopg.Connection) -> Verdict:
     apart_s = abs(float(row[0]) - time.time())
     text = f"PostgreSQL's clock and ours are {apart_s:.2f} s apart"
     if apart_s > CLOCK_S_MAX:
-        return Verdict(
-            "clock", ok=False, text=f"{text}: deadlines would be wrong; synchronise both"
-        )
+        remedy = "synchronise both: people's deadlines go by PostgreSQL's"
+        return Verdict("clock", ok=False, text=text, remedy=remedy)
     return Verdict("clock", ok=True, text=text)
 
 
@@ -138,20 +184,58 @@ def _catalog(settings: Settings) -> list[Verdict]:
         catalog = store.open_catalog(settings.catalog.compiled)
         rules = rules_of(catalog)
     except CatalogError as error:
-        return [Verdict("catalog", ok=False, text=problem) for problem in error.problems]
+        return [
+            Verdict("catalog", ok=False, text=problem, remedy="`lifeline catalog build`")
+            for problem in error.problems
+        ]
     head = catalog.head
-    found = [
-        Verdict(
-            "catalog",
-            ok=True,
-            text=f"{head.n_channels} channels, {len(rules.rules)} rules, {head.digest}",
-        )
+    text = f"{head.n_channels} channels, {len(rules.rules)} rules, {head.digest}"
+    found = [Verdict("catalog", ok=True, text=text), *_sources(settings, catalog)]
+    found += [
+        Verdict("retention", ok=False, text=problem, remedy="set archive.retention_days")
+        for problem in class_problems(catalog, settings, {})
     ]
     unverified = sorted(limit.id for limit in head.limits.values() if not limit.verified)
     if unverified:
-        text = f"{len(unverified)} limits are not verified against their clause: {', '.join(unverified[:3])} …"
+        some = ", ".join(unverified[:3])
+        text = f"{len(unverified)} limits are not verified against their clause: {some} …"
         found.append(Verdict("limits", ok=True, warning=True, text=text))
     return found
+
+
+def _sources(settings: Settings, catalog: Catalog) -> list[Verdict]:
+    """Whether the compiled catalog says what its sources say now."""
+    sources, problems = store.survey_sources(settings.catalog.sources)
+    if not problems:
+        try:
+            extra = canary.source(settings.kafka.partitions)
+            wanted = Catalog(compile_catalog([*sources, extra]))
+        except CatalogError as error:
+            problems = list(error.problems)
+    if problems:
+        text = f"the sources do not hold together: {problems[0]}"
+        remedy = "`lifeline catalog check`"
+        return [Verdict("catalog", ok=False, text=text, remedy=remedy)]
+    if wanted.digest != catalog.digest:
+        text = f"the sources have changed since: they make {wanted.digest}"
+        return [Verdict("catalog", ok=False, text=text, remedy="`lifeline catalog build`")]
+    return [Verdict("catalog", ok=True, text="compiled from the sources as they are now")]
+
+
+def _disk(settings: Settings) -> list[Verdict]:
+    """Free space where our files lie; servers elsewhere are for their own monitoring."""
+    folder = Path(settings.catalog.compiled).absolute().parent
+    while not folder.exists():
+        folder = folder.parent
+    disk = shutil.disk_usage(folder)
+    share = disk.free / disk.total
+    text = f"{disk.free / (1 << 30):.1f} GB ({share:.0%}) free under {folder}"
+    remedy = "make room: a full disk stops Kafka and PostgreSQL"
+    if disk.free < DISK_BYTES_MIN:
+        return [Verdict("disk", ok=False, text=text, remedy=remedy)]
+    if share < DISK_SHARE_MIN:
+        return [Verdict("disk", ok=True, warning=True, text=text, remedy=remedy)]
+    return [Verdict("disk", ok=True, text=text)]
 
 
 def _targets(settings: Settings) -> list[Verdict]:
