@@ -23,7 +23,8 @@ from simulators.base import (
 
 G = 9.81
 RATE_HZ = 50.0
-"""The sampling rate of a Chinese lifeline centre's bridge toolkit (lifeline_bridge_project_docs); f1 is 1.4 to 3.7 Hz, so it is ample."""
+"""The rate of a Chinese lifeline centre's bridge toolkit (lifeline_bridge_project_docs): ample, for
+f1 is 1.4 to 3.7 Hz."""
 STEP_S = 1.0 / RATE_HZ
 SPAN_M = 30.0
 MASS_KG_M = 12_000.0
@@ -37,7 +38,8 @@ FIBRE_M = 1.0
 HEADWAY_S = 3.5
 """Longer than a crossing: one vehicle is on the span at a time."""
 TEMPERATURE_EFFECT_K = 1e-3
-"""Relative loss of frequency per kelvin above 10 °C; the slope below zero differs (bilinear model, research.unipd.it 11577/3597598)."""
+"""Relative loss of frequency per kelvin above 10 °C; the slope below zero differs (bilinear model,
+research.unipd.it 11577/3597598)."""
 AMBIENT_N = 1500.0
 """Modal force of wind and distant traffic, standard deviation per sample."""
 COUNTS_MS2 = 1e-4
@@ -83,7 +85,7 @@ def modal_coefficients(f1_hz: float) -> list[tuple[Floats, Floats]]:
 
 @dataclass(slots=True)
 class Span:
-    """The moving state of the span: modal filters, vehicles on it, what the instruments last said."""
+    """The moving span: modal filters, vehicles on it, what the instruments last said."""
 
     rng: np.random.Generator
     filter_state: Floats = field(default_factory=lambda: np.zeros((2, 2)))
@@ -97,7 +99,7 @@ class Span:
     weighed: list[float] = field(default_factory=list)
 
     def run(self, n: int, f1_hz: float) -> tuple[Floats, Floats]:
-        """Modal displacements (m) and accelerations (m/s²) of the next ``n`` samples, modes in rows."""
+        """Modal displacements (m) and accelerations (m/s²) of ``n`` more samples, modes in rows."""
         force = self._traffic(n) + AMBIENT_N * self.rng.normal(size=(2, n))
         moved = np.empty((2, n))
         for k, (b, a) in enumerate(modal_coefficients(f1_hz)):
@@ -133,7 +135,7 @@ class Span:
 
 @dataclass(slots=True)
 class Bridge:
-    """One instrumented span.  Vibration lives in real time, temperature in the city's physics time."""
+    """One instrumented span: vibration in real time, temperature in the city's physics time."""
 
     daus: Sequence[Device]
     scales: Sequence[Device]
@@ -182,7 +184,6 @@ class Bridge:
         if len(due):
             self._vibrate(at_ms, celsius)
             sent += [self._dau(i, at_ms, celsius) for i in due]
-            self.extreme = np.zeros(2)
             sent += self._waves()
         return sent + self._weigh(at_ms)
 
@@ -195,11 +196,11 @@ class Bridge:
         self.made_ms += round(n * 1000.0 / RATE_HZ)
         moved, acceleration = self.span.run(n, frequency_hz(celsius, self.lost))
         lowest = int(np.argmax(mode_shape(np.array([0.5])) @ moved))
-        if moved[0, lowest] > self.extreme[0]:
-            self.extreme = moved[:, lowest]
-        at = mode_shape(self._stations()) @ acceleration
-        filtered, self.band_state = signal.sosfilt(self.band, at, axis=1, zi=self.band_state)
-        self.block.append(filtered)
+        self.extreme = moved[:, lowest]
+        if self.accelerometers:
+            at = mode_shape(self._stations()) @ acceleration
+            filtered, self.band_state = signal.sosfilt(self.band, at, axis=1, zi=self.band_state)
+            self.block.append(filtered)
 
     def _stations(self) -> Floats:
         # At mid-span the second mode is still: its neighbours hear a little of it.
@@ -237,7 +238,8 @@ class Bridge:
         # One message a vehicle; two vehicles of one instant would share channel and time, so the
         # heavier of them is told: headway makes this a matter of a coarse grid alone.
         for device in self.scales if weighed else ():
-            # Dynamic weighing errs by 10 to 20 % (Hangzhou city news, 2019-10-19); this strip is a good one, 4 %.
+            # Dynamic weighing errs by 10 to 20 % (Hangzhou city news, 2019-10-19); this strip is a
+            # good one, 4 %.
             error = float(np.clip(self.rng.normal(0, 0.04), -0.1, 0.1))
             gross = max(weighed) * (1.0 + error)
             values = np.array([gross, 0.32 * gross]).round(2)
@@ -246,7 +248,6 @@ class Bridge:
 
     def _waves(self) -> list[Uplink]:
         if not self.accelerometers:
-            self.block = []
             return []
         have = sum(part.shape[1] for part in self.block)
         # Every accelerometer of a span samples together: the first one's interval is the block's.
@@ -273,16 +274,8 @@ def bridge(
 ) -> Bridge:  # fmt: skip
     """The span behind these devices; its accelerometers pass 0.16 to 10 Hz."""
     band = signal.butter(2, [0.16, 10.0], btype="bandpass", fs=RATE_HZ, output="sos")
-    state = np.zeros((band.shape[0], max(len(accelerometers), 1), 2))
+    state = np.zeros((band.shape[0], len(accelerometers), 2))
     span = Span(rng)
     clock = cadence(daus, start_ms, pace)
     clock.next_ms = np.full_like(clock.next_ms, start_ms + int(clock.interval_ms.min()))
     return Bridge(daus, scales, accelerometers, span, rng, clock, start_ms, band, state)
-
-
-def decoded(uplink: Uplink) -> Floats:
-    """The samples of a waveform block in its unit, as ingest's reader will see them."""
-    assert uplink.wave is not None, "not a waveform block"
-    wave = uplink.wave
-    samples: Floats = np.frombuffer(wave.samples, SAMPLE_KIND).astype(np.float64)
-    return wave.offset + wave.scale * samples

@@ -8,6 +8,8 @@ import msgspec
 
 from simulators.base import Truth, Uplink, WaveBlock
 
+_object = msgspec.json.Decoder(dict[str, Any])
+
 
 @dataclass(slots=True)
 class Trace:
@@ -56,7 +58,7 @@ def _uplinks(topic: str, payload: bytes) -> list[Uplink]:
             body = msgspec.msgpack.decode(payload)
             block = WaveBlock(*(body[k] for k in WaveBlock.__struct_fields__))
             return [Uplink(device, int(body["at_ms"]), (body["channel"],), wave=block)]
-        return _readings(device, msgspec.json.decode(payload)) if suffix == "up" else []
+        return _readings(device, _object.decode(payload)) if suffix == "up" else []
     except (msgspec.MsgspecError, KeyError, TypeError, ValueError, RecursionError):
         return []
 

@@ -1,5 +1,6 @@
 """The demo city: the same from its seed, silent when healthy, telling each story in time."""
 
+import msgspec
 import numpy as np
 import pytest
 
@@ -165,3 +166,31 @@ def test_a_well_that_reads_every_half_hour_wakes_itself_when_gas_comes(catalog: 
     loud = [u for u in sent if u.values[0] >= 9.0]
     assert len(sent) - len(loud) <= 1
     assert len(loud) > 3, "a minute's cadence once awake"
+
+
+def test_a_bridge_without_accelerometers_sends_its_strains_alone(catalog: Catalog) -> None:
+    daus = [d for d in catalog.devices() if d.model == "bridge-dau"]
+
+    city = build_city(daus, np.random.default_rng(1), START_MS, scenarios=())
+    sent = city.step(START_MS + 30_000)
+
+    assert {uplink.device for uplink in sent} == {device.name for device in daus}
+    assert {uplink.wave for uplink in sent} == {None}
+
+
+def test_an_instrument_that_asks_between_two_samples_hears_the_last_one(catalog: Catalog) -> None:
+    (one,) = (d for d in catalog.devices() if d.model == "bridge-dau")
+    slower = tuple(msgspec.structs.replace(c, interval_s=1.25) for c in one.channels)
+    two = msgspec.structs.replace(one, name="second", channels=slower)
+
+    city = build_city(
+        [one, two], np.random.default_rng(1), START_MS, grid_ms=5, pace=0.02, scenarios=()
+    )
+    *_, before, between = city.step(START_MS + 50)
+
+    assert [(u.device, u.at_ms - START_MS) for u in (before, between)] == [
+        (one.name, 40),
+        ("second", 45),
+    ]
+    sag = before.channels.index("deflection-01")
+    assert between.values[sag] == pytest.approx(before.values[sag], abs=0.5)

@@ -59,3 +59,11 @@ def test_reordering_loses_nothing_and_malformed_bytes_differ() -> None:
     assert shuffled != ENTRIES
     assert sorted(shuffled, key=lambda e: e.seq) == ENTRIES
     assert sum(b.payload != e.payload for b, e in zip(broken, ENTRIES, strict=True)) > 190
+
+
+def test_a_message_without_readings_has_nothing_to_spoil() -> None:
+    empty = Uplink("a", 5, ())
+
+    spoiled = Mischief([Fault("spike", 1.0)], np.random.default_rng(1)).spoil([empty])
+
+    assert spoiled == [empty]

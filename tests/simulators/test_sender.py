@@ -1,5 +1,6 @@
 """The no-loss sender on a real broker: births, resends, restarts."""
 
+import base64
 import json
 import shutil
 import signal
@@ -178,8 +179,8 @@ def test_the_demo_city_flows_through_the_sender(broker: int, tmp_path: Path) -> 
     catalog = Catalog(compile_catalog(store.read_sources(("deploy/lifelines",))))
     city = build_city(catalog.devices(), np.random.default_rng(1), time.time_ns() // 1_000_000)
     sending = Sending(
-        Mqtt(port=broker), spool=str(tmp_path / "s.db"), truth=str(tmp_path / "truth.jsonl"), seconds=5,
-        drain_s=2, gateway="gw-city-01",
+        Mqtt(port=broker), spool=str(tmp_path / "s.db"), truth=str(tmp_path / "truth.jsonl"),
+        seconds=5, drain_s=2, gateway="gw-city-01",
     )  # fmt: skip
 
     report = run_devices(sending, city, city.devices)
@@ -190,3 +191,47 @@ def test_the_demo_city_flows_through_the_sender(broker: int, tmp_path: Path) -> 
     assert report.messages > 80
     assert report.owed == 0, "waves come after 20 s: everything else was acknowledged"
     assert {device for device, _, _ in ingest.states} == set(city.devices)
+
+
+def simulated(port: int, tmp_path: Path) -> "subprocess.CompletedProcess[str]":
+    """``lifeline simulate`` with one message to send and half a second to wait for its word."""
+    payload = base64.b64encode(b'{"channel":"x","at_ms":1,"value":1}').decode()
+    line = {"ms": 1, "topic": "lifeline/v1/a/up", "payload": payload}
+    trace = tmp_path / "trace.jsonl"
+    trace.write_text(json.dumps(line) + "\n")
+    words = f"simulate -h 127.0.0.1 -p {port} --trace {trace} --limit 1 --drain 0.5"
+    command = [sys.executable, "-m", "lifeline", *words.split()]
+    return subprocess.run(command, capture_output=True, text=True, timeout=30, check=False)
+
+
+def test_simulate_ends_with_0_once_ingest_has_acknowledged_everything(
+    broker: int, tmp_path: Path
+) -> None:
+    ingest = Ingest(broker)
+
+    ended = simulated(broker, tmp_path)
+    ingest.close()
+
+    assert (ended.returncode, ended.stderr) == (0, "")
+    assert ended.stdout.startswith("Published total: 1,")
+
+
+def test_simulate_ends_with_1_while_ingest_owes_an_acknowledgement(
+    broker: int, tmp_path: Path
+) -> None:
+    ended = simulated(broker, tmp_path)
+
+    assert ended.returncode == 1
+    assert "Ingest has not acknowledged 1 messages: they are lost." in ended.stderr
+    assert "lifeline ingest" in ended.stderr
+
+
+def test_simulate_ends_with_2_where_no_broker_is(tmp_path: Path) -> None:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+
+        ended = simulated(free.getsockname()[1], tmp_path)
+
+    assert ended.returncode == 2
+    assert "took no connection: 1 messages are lost. `lifeline stack up`" in ended.stderr
+    assert "Traceback" not in ended.stderr
