@@ -2,8 +2,8 @@
 
     python benchmarks/malformed.py --rate 500 --share 0.1 --seconds 60 --repeat 3 --json out.json
 
-The spoiled run sends the same number of messages, of which ``share`` cannot be used; every good reading
-must be stored, and the p99 of the good ones is held against the clean run's.
+The spoiled run sends the same number of messages, of which ``share`` cannot be used; every good
+reading must be stored, and the p99 of the good ones is held against the clean run's.
 """
 
 import argparse

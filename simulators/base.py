@@ -14,7 +14,7 @@ DAY_S = 86_400.0
 
 
 class WaveBlock(msgspec.Struct, frozen=True):
-    """Raw samples of one channel, ``value = offset + scale * sample``; ``at_ms`` is the first one's."""
+    """Raw samples of one channel, ``value = offset + scale * sample``, the first at ``at_ms``."""
 
     rate_hz: float
     n: int
@@ -59,8 +59,8 @@ class Truth(msgspec.Struct, frozen=True):
 class Scenario(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Something that the simulator does to the city between two moments after its start.
 
-    ``asset`` '' leaves the choice to the lifeline's simulator.  ``size`` is the scenario's own: hole in
-    mm, gross weight in t, fraction of the bending stiffness lost; 0 takes its default.
+    ``asset`` '' leaves the choice to the lifeline's simulator.  ``size`` is the scenario's own:
+    hole in mm, gross weight in t, fraction of the bending stiffness lost; 0 takes its default.
     """
 
     what: Literal["gas-leak", "burst", "make-up-loss", "overload", "stiffness-loss"]
@@ -83,7 +83,7 @@ class Part(Protocol):
         ...
 
     def advance(self, at_ms: int, dt_s: float, day_s: float) -> list[Uplink]:
-        """What the devices send at this instant, ``dt_s`` of physics after the last, ``day_s`` into day 0."""
+        """What is sent now, ``dt_s`` of physics after the last time, ``day_s`` into day 0."""
         ...
 
 
@@ -134,7 +134,7 @@ def _number(value: float) -> bytes:
 
 @dataclass(slots=True)
 class Cadence:
-    """When each of ``n`` devices sends next; phases are spread so that they do not all speak at once."""
+    """When each of ``n`` devices sends next; phases are spread, so that not all speak at once."""
 
     interval_ms: Ints
     next_ms: Ints
@@ -172,7 +172,7 @@ def daily(day_s: float, peaks: Sequence[tuple[float, float, float]], base: float
 
 
 def locals_of(device: Device, made: Sequence[str]) -> tuple[tuple[str, ...], tuple[int, ...]]:
-    """Of the quantities that a simulator makes, those that the device has: names and their indices."""
+    """Of the quantities that a simulator makes, those that the device has: names and indices."""
     has = {channel.local for channel in device.channels}
     kept = [(name, i) for i, name in enumerate(made) if name in has]
     return tuple(name for name, _ in kept), tuple(i for _, i in kept)

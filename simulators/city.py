@@ -28,7 +28,7 @@ DEMO = (
 
 @dataclass(slots=True)
 class City:
-    """All parts on one grid: what comes out depends on seed, start and grid, never on who asks when."""
+    """All parts on one grid: what comes out depends on seed, start and grid alone."""
 
     parts: Sequence[Part]
     devices: Sequence[str]
@@ -79,10 +79,11 @@ def build_city(
     scenarios: Sequence[Scenario] = DEMO,
     grid_ms: int = 100,
 ) -> City:
-    """A city whose devices are these, told apart by their model; models it does not know stay silent.
+    """A city of these devices, told apart by their model; models it does not know stay silent.
 
-    ``speed`` makes slow physics (days, wells, networks) run faster than the clock; ``pace`` scales the
-    intervals at which devices send.  Vibration is never sped up: its frequency is what is measured.
+    ``speed`` makes slow physics (days, wells, networks) run faster than the clock; ``pace`` scales
+    the intervals at which devices send.  Vibration is never sped up: its frequency is what is
+    measured.
     """
     models: dict[str, list[Device]] = {}
     for device in devices:

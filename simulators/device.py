@@ -27,7 +27,7 @@ class Entry(msgspec.Struct, frozen=True):
 
 
 class Ack(msgspec.Struct, frozen=True):
-    """What ingest says on ``…/ack``: ranges durable on Kafka, or payloads that it could not decode."""
+    """What ingest says on ``…/ack``: ranges durable on Kafka, or payloads it could not decode."""
 
     boot: int = -1
     seq: tuple[tuple[int, int], ...] = ()
@@ -49,9 +49,9 @@ def read_ack(payload: bytes) -> Ack | None:
 class Outbox:
     """The sender's state machine.  A message leaves it by ingest's own word alone.
 
-    ``unsent`` and ``flying`` together are exactly ``owed``: unsent in the order of their making, flying
-    in the order of their last sending.  PUBACKs of the broker mean nothing here: a broker can lose what
-    it acknowledged; Kafka behind ``acks=all`` does not.
+    ``unsent`` and ``flying`` together are exactly ``owed``: unsent in the order of their making,
+    flying in the order of their last sending.  PUBACKs of the broker mean nothing here: a broker
+    can lose what it acknowledged; Kafka behind ``acks=all`` does not.
     """
 
     in_flight_max: int
@@ -74,7 +74,7 @@ class Outbox:
             self.count += 1
 
     def due(self, now_ms: int) -> list[Entry]:
-        """What to publish now: first what waited ``resend_ms`` in vain, then new ones up to the bound."""
+        """What to publish now: first what waited ``resend_ms`` in vain, then new ones."""
         chosen: list[Entry] = []
         late = []
         for key, sent_ms in self.flying.items():

@@ -1,4 +1,4 @@
-"""Gas into valve wells: outflow from a hole, the well's box model, and the detector that wakes itself."""
+"""Gas into valve wells: outflow from a hole, the well's box, a detector that wakes itself."""
 
 import math
 from collections.abc import Sequence
@@ -31,7 +31,8 @@ def outflow_kg_h(
 ) -> float:
     """Methane out of a round hole, kg/h: choked above 85 kPa(g), else subsonic.
 
-    Isentropic nozzle flow with γ 1.31 and R 518.3 J/kgK (codingace.net, gas orifice; Cd by edge, industrialmonitordirect.com).
+    Isentropic nozzle flow with γ 1.31 and R 518.3 J/kgK (codingace.net, gas orifice; Cd by edge,
+    industrialmonitordirect.com).
 
     >>> round(outflow_kg_h(2, 100), 1)
     2.9
@@ -54,7 +55,8 @@ def well_step(
 ) -> Floats:
     """Methane fraction (0-1) of each well after ``dt_s``: V dC/dt = q(1-C) - nVC, solved exactly.
 
-    Well-mixed box model, V dC/dt = q(1-C) - n V C (textbook, not verified against a measured well).  A linear equation needs no small steps: any ``dt_s`` is exact.
+    Well-mixed box model, V dC/dt = q(1-C) - n V C (textbook, not verified against a measured well).
+    A linear equation needs no small steps: any ``dt_s`` is exact.
 
     >>> c = well_step(*(np.array([x]) for x in (0.0, 0.05 * 0.75, 2.0, 1.0)), 46 * 60)
     >>> round(float(c[0]), 3)

@@ -1,4 +1,4 @@
-"""The radio gateway: nothing but its own supply, so that its silence can be told from the city's calm."""
+"""The radio gateway: its own supply alone, so that its silence is told from the city's calm."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""A heating network: supply by the outdoor curve, water that shrinks as it cools, make-up and its loss."""
+"""A heating network: supply by the outdoor curve, water that shrinks as it cools, make-up."""
 
 import math
 from collections.abc import Sequence
@@ -60,7 +60,8 @@ class HeatNetwork:
     rng: np.random.Generator
     clocks: tuple[Cadence, Cadence]
     delay_s: Floats
-    """Heat front from plant to substation: never compare two ends at the same instant: 5 km at 1 m/s are 83 min."""
+    """Heat front from plant to substation: 5 km at 1 m/s are 83 min, so the two ends are never to
+    be compared at one instant."""
     pressure_kpa: float = SET_KPA
     make_up_m3_h: float = MAKE_UP_BASE_M3_H
     hole_mm: float = 0.0
@@ -116,7 +117,7 @@ class HeatNetwork:
         sent = []
         for i in self.clocks[1].due(at_ms):
             noise = self.rng.normal(size=4)
-            # A DN150 branch at 0.5 m/s loses about 0.78 K/km (heat loss through 50 mm PUR, computed).
+            # A DN150 branch at 0.5 m/s loses about 0.78 K/km (through 50 mm PUR, computed).
             arriving = supply_celsius(day_s - float(self.delay_s[i])) - 0.78 * (0.3 + 0.3 * i)
             exact = np.array([arriving, arriving - 25.0, 0.5 * arriving + 8.0,
                               max(0.0, self.pressure_kpa - 40.0 - 12.0 * i)])  # fmt: skip

@@ -1,4 +1,4 @@
-"""Seeded, composable faults over what devices send: values first, then the messages on their way."""
+"""Seeded faults over what devices send: values first, then the messages on their way."""
 
 import fnmatch
 from collections.abc import Sequence
@@ -20,8 +20,9 @@ VALUE_FAULTS = ("nan", "stuck", "spike", "bias", "clock-jump")
 class Fault(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """One kind of trouble for the devices that fit ``target``.
 
-    ``rate`` is its chance for each message.  ``amount``: for spike and bias in the channel's unit, for
-    clock-jump and late in seconds (late messages stay in order among themselves), for stuck unused.
+    ``rate`` is its chance for each message.  ``amount``: for spike and bias in the channel's unit,
+    for clock-jump and late in seconds (late messages stay in order among themselves), for stuck
+    unused.
     """
 
     kind: ValueFault | WayFault

@@ -1,4 +1,4 @@
-"""A stand-in for the emergency platform: an HTTP server of its own that trusts nothing it is sent."""
+"""A stand-in for the emergency platform: an HTTP server that trusts nothing it is sent."""
 
 import asyncio
 import contextlib
@@ -17,8 +17,10 @@ from simulators.verdict import BODY_BYTES_MAX, Verdict, judge, key_of
 Mode = Literal["ok", "500", "slow", "refuse", "hang"]
 REQUEST_S_MAX = 10.0
 HANG_S = 60.0
-REASONS = {200: "OK", 401: "Unauthorized", 404: "Not Found", 409: "Conflict", 413: "Content Too Large",
-           422: "Unprocessable Content", 500: "Internal Server Error", 400: "Bad Request"}  # fmt: skip
+REASONS = {
+    200: "OK", 400: "Bad Request", 401: "Unauthorized", 404: "Not Found", 409: "Conflict",
+    413: "Content Too Large", 422: "Unprocessable Content", 500: "Internal Server Error",
+}  # fmt: skip
 
 
 class Control(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -31,7 +33,7 @@ class Control(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 @dataclass(slots=True)
 class Platform:
-    """The receiver's memory: what was accepted under which key.  A restart reads it from the record."""
+    """What was accepted under which key; a restart reads it again from the record."""
 
     secret: str
     record: Journal
@@ -51,8 +53,8 @@ async def serve(
 ) -> tuple[asyncio.Server, Platform]:
     """Starts listening; returns the server (its port: ``server.sockets[0].getsockname()[1]``).
 
-    Every request to /incidents and /silence is on the disk, with its verdict, before it is answered.
-    ``heard`` gets each recorded line.  Raises OSError when the port is taken.
+    Every request to /incidents and /silence is on the disk, with its verdict, before it is
+    answered.  ``heard`` gets each recorded line.  Raises OSError when the port is taken.
     """
     seen = {}
     journal = Journal(record)  # Opened first: the file exists from here on.
@@ -71,7 +73,7 @@ async def serve(
             asyncio.IncompleteReadError,
             asyncio.LimitOverrunError,
         ):
-            pass  # A sender that breaks off mid-request is one of the things this server is there for.
+            pass  # A sender that breaks off mid-request is one of the things it is there for.
         finally:
             writer.close()
             with contextlib.suppress(OSError):
@@ -152,9 +154,14 @@ def _remember(
 ) -> None:
     key, digest = key_of(headers), hashlib.sha256(body).hexdigest()
     line: dict[str, object] = {
-        "received_ms": time.time_ns() // 1_000_000, "path": path, "key": key, "sha256": digest,
-        "status": verdict.status, "verdict": verdict.reason, "body": body.decode("utf-8", "replace"),
-    }  # fmt: skip
+        "received_ms": time.time_ns() // 1_000_000,
+        "path": path,
+        "key": key,
+        "sha256": digest,
+        "status": verdict.status,
+        "verdict": verdict.reason,
+        "body": body.decode("utf-8", "replace"),
+    }
     platform.record.append([line])
     if verdict.is_new:
         platform.seen[key] = digest

@@ -1,4 +1,4 @@
-"""The device side that loses nothing: physics → synced spool → MQTT → forgotten on ingest's word. A shell."""
+"""The device side that loses nothing: synced spool, MQTT, forgotten on ingest's word.  A shell."""
 
 import threading
 import time
@@ -75,10 +75,10 @@ class Source(Protocol):
 
 
 class Link:
-    """One MQTT connection, driven by ``turn`` in the caller's own thread; a new client each connection.
+    """One MQTT connection, driven by ``turn`` in the caller's own thread; each is a new client.
 
-    paho's own queues live in memory and are never trusted: what is in flight when a connection ends is
-    sent again by the outbox.
+    paho's own queues live in memory and are never trusted: what is in flight when a connection ends
+    is sent again by the outbox.
     """
 
     def __init__(self, sending: Sending, devices: Sequence[str], boot: int) -> None:
@@ -233,7 +233,7 @@ class Sender:
         self.mischief = mischief
 
     def take(self, uplinks: Sequence[Uplink], now_ms: int) -> None:
-        """Makes new messages durable, ledger first: what is in the spool is in the ledger, always."""
+        """Makes new messages durable, ledger first: what is in the spool is in the ledger."""
         if self.outbox.count >= self.sending.spool_max:
             self.report.overflowed += len(uplinks)
             return
@@ -311,10 +311,11 @@ def run_devices(
 ) -> Report:
     """Sends what the source makes until stopped, then waits for the last acknowledgements.
 
-    ``devices`` are all that this connection speaks for; ``names`` maps (device, local) to a channel's
-    permanent name, for the ledger; ``say`` hears each truth as it begins.  Nothing that was taken on is
-    lost by a kill between any two lines when ``sending.spool`` is a file.  Raises OSError or
-    sqlite3.Error when the spool's disk refuses: a gateway that cannot keep must not pretend.
+    ``devices`` are all that this connection speaks for; ``names`` maps (device, local) to a
+    channel's permanent name, for the ledger; ``say`` hears each truth as it begins.  Nothing that
+    was taken on is lost by a kill between any two lines when ``sending.spool`` is a file.  Raises
+    OSError or sqlite3.Error when the spool's disk refuses: a gateway that cannot keep must not
+    pretend.
     """
     began = time.monotonic()
     sender = Sender(sending, devices, names or {}, mischief)

@@ -1,4 +1,4 @@
-"""The device side's files: the spool that survives a power cut, the ledger and the truth.  A shell."""
+"""The device side's files: a spool that survives a power cut, ledger and truth.  A shell."""
 
 import json
 import os
@@ -26,9 +26,9 @@ insert or ignore into life values (1, 0);
 class Spool:
     """Messages that must not be lost, in SQLite with a synced write-ahead log.
 
-    Opening counts one more ``boot``, durably, before any message can carry it; ``seq`` goes on from where
-    the last committed one stood.  A number lost with an uncommitted message belongs to the old boot, so
-    (boot, seq) never names two messages.  Raises sqlite3.Error when the disk refuses.
+    Opening counts one more ``boot``, durably, before any message can carry it; ``seq`` goes on from
+    where the last committed one stood.  A number lost with an uncommitted message belongs to the
+    old boot, so (boot, seq) never names two messages.  Raises sqlite3.Error when the disk refuses.
     """
 
     def __init__(self, path: str) -> None:
@@ -60,7 +60,8 @@ class Spool:
         with self._transaction():
             self._db.executemany("insert into spool values (?, ?, ?, ?, ?)", rows)
             self._db.executemany(
-                "insert into device values (?, ?) on conflict (name) do update set seq = excluded.seq",
+                "insert into device values (?, ?)"
+                " on conflict (name) do update set seq = excluded.seq",
                 list(highest.items()),
             )
 

@@ -1,4 +1,4 @@
-"""What the emergency platform's stand-in thinks of one request: signature, time, schema, repetition."""
+"""What the platform's stand-in thinks of one request: signature, time, schema, repetition."""
 
 import hashlib
 from collections.abc import Mapping

@@ -1,4 +1,4 @@
-"""A district metered area: daily demand, heads by square-law losses, a burst by the square root of head."""
+"""A district metered area: daily demand, square-law losses, a burst by the root of its head."""
 
 import math
 from collections.abc import Sequence
@@ -38,8 +38,8 @@ def burst_heads(
     """Pressure heads (m) at the nodes and the burst's flow (m³/h) that agree with each other.
 
     Head at a node is source minus ground minus ``loss * Q|Q|`` of its path, where a burst loads the
-    shared part of every path and the burst node's path whole.  The flow falls as its own head does, so
-    the pair is found by bisection, which cannot diverge.
+    shared part of every path and the burst node's path whole.  The flow falls as its own head does,
+    so the pair is found by bisection, which cannot diverge.
     """
     shared = np.minimum(loss, loss[node]) / max(float(loss[node]), 1e-12)
 
@@ -140,7 +140,7 @@ def water_zone(
     inlets: Sequence[Device], loggers: Sequence[Device], tanks: Sequence[Device],
     rng: np.random.Generator, start_ms: int, pace: float,
 ) -> WaterZone:  # fmt: skip
-    """The area behind these devices: paths lose 2 to 9 m at the evening peak, ground rises up to 6 m."""
+    """The area behind these devices: paths lose 2 to 9 m in the evening, ground rises to 6 m."""
     n = max(len(loggers), 1)
     loss = np.linspace(2.0, 9.0, n) / PEAK_M3_H**2
     clocks = tuple(cadence(group, start_ms, pace) for group in (inlets, loggers, tanks))

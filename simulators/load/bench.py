@@ -35,8 +35,8 @@ def channel_name(index: int, column: int) -> str:
 def bench_sources(n_channels: int, channels_per_device: int = 100) -> list[Source]:
     """A city of ``n_channels`` on devices of one model, with five rules on each channel.
 
-    A value from 80 makes a finding (``bench.step``) that never pages; from 95 also one of the top grade
-    with no delay (``bench.leak``) that does, each device being an asset of its own.
+    A value from 80 makes a finding (``bench.step``) that never pages; from 95 also one of the top
+    grade with no delay (``bench.leak``) that does, each device being an asset of its own.
     """
     assert n_channels % channels_per_device == 0, "devices must be full"
     n = n_channels // channels_per_device

@@ -1,4 +1,4 @@
-"""The bytes of the load: MQTT 3.1.1 packets built ahead, with the few fields that change put in late."""
+"""The bytes of the load: MQTT 3.1.1 packets built ahead, the few fields that change put in late."""
 
 from dataclasses import dataclass, field
 
@@ -44,9 +44,9 @@ DISCONNECT = b"\xe0\x00"
 
 @dataclass(slots=True)
 class Packets:
-    """Messages of a benchmark city, ``per_message`` different channels each, round robin over devices.
+    """Messages of a benchmark city, ``per_message`` different channels each, device by device.
 
-    Message ``i`` of a run belongs to slot ``i mod slots``; a slot is a device and a part of its channels.
+    Message ``i`` of a run belongs to slot ``i mod slots``: a device and a part of its channels.
     Only packet id, seq, time and one of a few sets of values are put in when it is sent.
     """
 
@@ -104,7 +104,8 @@ class Packets:
         device, part = divmod(slot, self.parts)
         topic = f"{self.root}/{bench.device_name(device)}/up".encode()
         middle = b',"channels":[' + self._columns[part] + b'],"at_ms":'
-        # {"boot":B,"seq":10 digits + middle + 13 digits + ,"values":[ + six characters and a comma each + ]}
+        # {"boot":B,"seq":10 digits + middle + 13 digits + ,"values":[ + six characters and a comma
+        # each + ]}
         body = 8 + len(str(self.boot)) + 7 + 10 + len(middle) + 13 + 11 + 7 * self.per_message + 1
         length = 2 + len(topic) + 2 + body
         return b"\x32" + remaining_length(length) + len(topic).to_bytes(2, "big") + topic, middle

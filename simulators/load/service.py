@@ -1,4 +1,4 @@
-"""The raw-socket load generator: thousands of messages a second on a fraction of one core.  A shell."""
+"""The raw-socket load generator: thousands of messages a second, a fraction of a core.  A shell."""
 
 import contextlib
 import socket
@@ -22,7 +22,7 @@ SEND_S_MAX = 30.0
 
 
 class Plan(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """One bounded run.  The catalog is that of ``bench_sources(n_channels, channels_per_device)``."""
+    """One bounded run over the catalog of ``bench_sources(n_channels, channels_per_device)``."""
 
     rate: Annotated[float, Meta(gt=0)]
     """Readings a second."""
@@ -84,7 +84,7 @@ class Wire:
             raise Unavailable(f"MQTT broker {host}:{port} cannot be reached: {error}.") from error
         if answer[:2] != b"\x20\x02" or answer[3]:
             raise Unavailable(f"MQTT broker {host}:{port} refused the connection ({answer.hex()}).")
-        # A Python time-out would make recv wait although told not to: the kernel bounds the sending.
+        # A Python time-out would make recv wait although told not to: the kernel bounds sending.
         self.socket.settimeout(None)
         limit = struct.pack("ll", int(SEND_S_MAX), 0)
         self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, limit)
@@ -161,7 +161,8 @@ def generate(plan: Plan) -> Report:
 
     Time stamps are the publish time: read just before a burst of packets is built and handed to the
     kernel.  A burst never holds one channel twice, and no two bursts share a millisecond, so every
-    (channel, at_ms) is a row of its own.  Raises Unavailable when the broker is not there or goes away.
+    (channel, at_ms) is a row of its own.  Raises Unavailable when the broker is not there or goes
+    away.
     """
     made = Packets(
         plan.n_channels // plan.channels_per_device, plan.channels_per_device, plan.per_message,

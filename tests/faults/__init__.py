@@ -1,1 +1,1 @@
-"""The fault programme: real servers and services, killed on purpose, and a ledger that knows better."""
+"""The fault programme: real servers and services killed on purpose, a ledger that knows better."""

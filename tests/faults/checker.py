@@ -1,8 +1,9 @@
 """Holds a ledger against what the chain kept and told: rows in, violations out.  Pure.
 
-The checks are numbered as in the programme: C1 nothing acknowledged is lost, C2 nothing stands twice,
-C3 every planted leak is one incident, C4 every incident was told, with one body under one key, C5 in
-time, C6 nothing was invented, C8 nothing ended by itself, R every service was back in time.
+The checks are numbered as in the programme: C1 nothing acknowledged is lost, C2 nothing stands
+twice, C3 every planted leak is one incident, C4 every incident was told, with one body under one
+key, C5 in time, C6 nothing was invented, C8 nothing ended by itself, R every service was back in
+time.
 """
 
 from collections import Counter, defaultdict
@@ -63,7 +64,7 @@ class Exit:
 
 @dataclass(frozen=True, slots=True)
 class Recovery:
-    """How long after a fault its target did its work again; None: not within the limit of waiting."""
+    """How long after a fault its target worked again; None: not within the limit of waiting."""
 
     target: str
     fault: str
@@ -152,7 +153,7 @@ def missed(leaks: Sequence[Leak], incidents: Sequence[Incident]) -> list[Violati
 def untold(
     leaks: Sequence[Leak], incidents: Sequence[Incident], pushes: Sequence[Push]
 ) -> list[Violation]:
-    """C4: every planted incident was accepted by the receiver; one key has one body; none is unknown."""
+    """C4: every planted incident was accepted; one key has one body; none is unknown."""
     planted = {(leak.asset, leak.hazard) for leak in leaks}
     told = {push.incident for push in pushes if push.kind == "alert"}
     silent = [i.asset for i in incidents if (i.asset, i.hazard) in planted and i.id not in told]

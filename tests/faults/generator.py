@@ -1,4 +1,4 @@
-"""The sender of the fault programme, a process of its own: seeded readings, planted leaks, a ledger.
+"""The sender of the fault programme, a process: seeded readings, planted leaks, a ledger.
 
 It trusts nobody: what it makes is on the disk before it is published, and only ingest's own word
 (``…/ack``) lets it forget.  ``python -m tests.faults.generator PLAN``; a line ``calm`` on standard

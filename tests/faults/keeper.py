@@ -1,4 +1,4 @@
-"""Keeps services and servers running as an operator's machine would, and remembers every end it saw."""
+"""Keeps services and servers running as an operator's machine would, and notes every end."""
 
 import os
 import signal

@@ -1,8 +1,8 @@
 """Starts a service as ``lifeline`` does, with a hand on its crash points and, if asked, sabotaged.
 
-``python -m tests.faults.launch FOLDER NAME SABOTAGE WORDS…``.  While it runs, a file FOLDER/NAME.json
-(``{"point": …, "after": k}``) arms that crash point: the process dies at its k-th reach, and the file
-with it, so that the next one lives.
+``python -m tests.faults.launch FOLDER NAME SABOTAGE WORDS…``.  While it runs, a file
+FOLDER/NAME.json (``{"point": …, "after": k}``) arms that crash point: the process dies at its k-th
+reach, and the file with it, so that the next one lives.
 """
 
 import json

@@ -1,4 +1,4 @@
-"""What was really sent, durably: one JSON line an event, on the disk before anything depends on it."""
+"""What was really sent: one JSON line an event, on the disk before anything depends on it."""
 
 import json
 import os

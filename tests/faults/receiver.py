@@ -1,4 +1,4 @@
-"""The receiver of pushes, a process of its own: checks the signature, records durably, then accepts.
+"""The receiver of pushes, a process: checks the signature, records durably, then accepts.
 
 ``python -m tests.faults.receiver PORT SECRET_FILE RECORD``.  It is written from the contract alone
 and shares no code with the sender.

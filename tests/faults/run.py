@@ -231,7 +231,7 @@ class Run:
         return self.recovered(service, point, at_ms, strain)
 
     def kill_while_kafka_stands_still(self, target: str) -> Recovery:
-        """``kill -9`` at a moment when Kafka answers nothing: what is in memory is all that is lost."""
+        """``kill -9`` when Kafka answers nothing: what is in memory is all that is lost."""
         strain = strain_now()
         pid = self.world.keeper.pid("kafka")
         assert pid is not None
@@ -245,7 +245,7 @@ class Run:
         return self.recovered(target, "kill -9 while kafka stands still", at_ms, strain)
 
     def settle(self, within_s: float = 40.0) -> None:
-        """Ends the making of readings; returns when nothing has arrived any more for some seconds."""
+        """Ends the making of readings; returns when nothing has arrived for some seconds."""
         self._tell("calm")
         seen: tuple[int, ...] = ()
         since_s = time.monotonic()

@@ -1,4 +1,4 @@
-"""Builds that break one promise each, by patching at start: what the checker does not catch, it is not worth.
+"""Builds that break one promise each, by patching at start: each must be caught by the checker.
 
 Each keeps working while nothing fails; only the fault that belongs to it reveals what is missing.
 """

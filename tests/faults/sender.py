@@ -1,4 +1,4 @@
-"""A hand on the broker for tests of single messages: sends bytes, and knows what ingest has called durable."""
+"""A hand on the broker for tests of single messages: sends bytes, knows what became durable."""
 
 import hashlib
 import json

@@ -1,4 +1,4 @@
-"""Nothing is lost, doubled, missed or invented while processes and servers are killed under load."""
+"""Nothing is lost, doubled, missed or invented while processes are killed under load."""
 
 import os
 import signal
@@ -30,7 +30,7 @@ used = 0
 def load(
     world: World, reports: list[dict[str, Any]], name: str, seed: int, **more: Any
 ) -> Iterator[Run]:
-    """Load while the block runs; then calm, quiescence, and every promise held against the ledger."""
+    """Load while the block runs; then calm, and every promise held against the ledger."""
     global used
     first, used = used, used + 200
     with Run(world, f"{name}-{seed}", seed, first, more=more) as run:

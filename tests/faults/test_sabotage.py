@@ -1,4 +1,4 @@
-"""The checker is worth something: builds that break one promise each are caught by the check that is theirs."""
+"""A build that breaks one promise is caught by the check that is this promise's."""
 
 import time
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""The city of the fault programme: many sensors, each an asset of its own, under one hard limit.  Pure."""
+"""The city of the fault programme: many sensors, each an asset of its own, under one hard limit."""
 
 import json
 

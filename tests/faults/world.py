@@ -1,4 +1,4 @@
-"""The whole chain on this machine's own servers: every stage a real process, addressed by settings alone."""
+"""The whole chain on real servers: every stage a process, addressed by settings alone."""
 
 import json
 import os
@@ -40,7 +40,7 @@ def wait_for(fact: Callable[[], bool], within_s: float) -> bool:
 
 @dataclass(slots=True)
 class World:
-    """Servers, topics, tables, catalog, receiver and services; used as a context it ends all of them."""
+    """Servers, topics, tables, catalog, receiver and services; leaving it ends all of them."""
 
     sources: Sequence[Source]
     stack: Stack = field(default_factory=new_stack)

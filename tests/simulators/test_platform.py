@@ -19,13 +19,14 @@ NOW_S = 1_700_000_000
 TEXT = Text("中", "en")
 BODY = wire.encode_notice(
     wire.Notice(
-        incident="i1", kind="alert", reason="opened", status="Actual", sender="city", lifeline="gas",
+        incident="i1", kind="alert", reason="opened", status="Actual", sender="city",
+        lifeline="gas",
         lifeline_title=TEXT, zone="gas/heping", asset=wire.NoticeAsset("gas/well-0001", TEXT, None),
         hazard="gas-leak", hazard_title=TEXT, grade=wire.NoticeGrade(1, "一级", "Critical"),
         onset_ms=1, detected_ms=2, at_ms=2, revision=0, headline=TEXT,
         explanation=wire.Explanation(
-            "f", "threshold", 1, "r", "above-limit", "gas/well-0001/ch4", 51.0, "%LEL", 50.0, "l", "c",
-            False, 1.0, 0.9, 1, "", TEXT, (),
+            "f", "threshold", 1, "r", "above-limit", "gas/well-0001/ch4", 51.0, "%LEL", 50.0, "l",
+            "c", False, 1.0, 0.9, 1, "", TEXT, (),
         ),
         link="http://127.0.0.1/incidents/i1",
     )

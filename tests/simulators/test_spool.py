@@ -29,7 +29,7 @@ def work(folder: str, told: int) -> None:
 
 
 def killed_after(folder: str, lines: int) -> tuple[bool, set, set]:
-    """Runs ``work`` in a child that dies as by kill -9 at its n-th line; what it had said by then."""
+    """Runs ``work`` in a child that dies as by kill -9 at its n-th line; what it had said."""
     reader, writer = os.pipe()
     child = os.fork()
     if child == 0:
