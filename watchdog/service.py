@@ -228,7 +228,11 @@ def _receiver(dog: Dog) -> Starlette:
                 body += part
                 if len(body) > BODY_BYTES_MAX:
                     return JSONResponse({"error": "too large"}, 413)
-        problem = signing.problem(dog.secret, request.headers, body, int(time.time()))
+        problem = (
+            signing.problem(dog.secret, request.headers, body, int(time.time()))
+            if dog.secret
+            else "watchdog.secret_file is not set: nothing can be believed"
+        )
         if problem:
             telemetry.security_events.labels("canary-signature").inc()
             return JSONResponse({"error": problem}, 401)

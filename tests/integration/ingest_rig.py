@@ -40,8 +40,12 @@ async def settings(addresses: Addresses, tmp_path: Path) -> AsyncIterator[Settin
         catalog=CatalogFiles(compiled=compiled),
         ingest=Ingest(instance=INSTANCE),
     )
-    # The broker deals shared messages to members that are away, too: take them off its list.
-    for instance in (INSTANCE, INSTANCE + 1):
+    await forget(addresses, INSTANCE, INSTANCE + 1)
+
+
+async def forget(addresses: Addresses, *instances: int) -> None:
+    """Takes members off the broker's list: it deals shared messages to those away, too."""
+    for instance in instances:
         name = f"lifeline-ingest-{instance}"
         client = paho.Client(CallbackAPIVersion.VERSION2, client_id=name, clean_session=True)
         client.connect(addresses.mqtt_host, addresses.mqtt_port)

@@ -1,4 +1,4 @@
-"""A detect or archive worker as a process of its own, for tests that kill it.
+"""A service as a process of its own, for tests that kill it.
 
 ``python -m tests.integration.worker detect [CRASH-POINT [NTH]]``; settings come from the environment.
 """
@@ -26,7 +26,7 @@ def main() -> None:
 
         crashpoints.armed[rest[0]] = crash
     try:
-        {"detect": serve.detect, "archive": serve.archive}[name](None)
+        getattr(serve, name)(None)
     except typer.Exit as end:
         sys.exit(end.exit_code)
 

@@ -1,0 +1,171 @@
+"""The watchdog's own voice: signed, repeated until somebody accepts, and never behind the times."""
+
+import asyncio
+import contextlib
+import threading
+import time
+from collections.abc import AsyncIterator, Callable, Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+import structlog
+
+from lifeline import signing
+from lifeline.config import Settings, Target
+from lifeline.config import Watchdog as Watching
+from watchdog.canary import Verdict, Watch
+from watchdog.service import Dog, Silence, _announce, _judge, _told
+
+SECRET = "s3cret"
+SILENT = Verdict(is_worse=True, silent=(1, 4), since_ms=10_000, at_ms=55_000)
+BACK = Verdict(is_worse=False, silent=(), since_ms=70_000, at_ms=70_000)
+
+
+class Office(ThreadingHTTPServer):
+    """Whoever is told: keeps what came, and answers with ``statuses`` in turn, then with 200."""
+
+    daemon_threads = True
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), _Answer)
+        self.statuses: list[int] = []
+        self.heard: list[tuple[str, Silence]] = []
+        self.problems: list[str] = []
+
+
+class _Answer(BaseHTTPRequestHandler):
+    server: Office
+
+    def do_POST(self) -> None:
+        body = self.rfile.read(int(self.headers["Content-Length"]))
+        self.server.problems.append(
+            signing.problem(SECRET, dict(self.headers), body, int(time.time()))
+        )
+        told = msgspec.json.decode(body, type=Silence)
+        self.server.heard.append((self.headers["Idempotency-Key"], told))
+        statuses = self.server.statuses
+        self.send_response(statuses.pop(0) if statuses else 200)
+        self.end_headers()
+        self.wfile.write(b'{"accepted": true}')
+
+    def log_message(self, *_: Any) -> None:
+        pass
+
+
+@pytest.fixture
+def offices() -> Iterator[list[Office]]:
+    made = [Office(), Office()]
+    threads = [threading.Thread(target=one.serve_forever, args=(0.02,)) for one in made]
+    for thread in threads:
+        thread.start()
+    yield made
+    for one, thread in zip(made, threads, strict=True):
+        one.shutdown()
+        thread.join()
+        one.server_close()
+
+
+@pytest.fixture
+async def dog(offices: list[Office], tmp_path: Path) -> AsyncIterator[Dog]:
+    (tmp_path / "secret").write_text(SECRET)
+    targets = tuple(
+        Target(
+            f"office-{n}",
+            f"http://127.0.0.1:{one.server_port}/silence",
+            str(tmp_path / "secret"),
+            timeout_s=2.0,
+            private_allowed=True,
+        )
+        for n, one in enumerate(offices)
+    )
+    log = structlog.stdlib.get_logger("lifeline.test")
+    settings = Settings(watchdog=Watching(targets=targets))
+    made = Dog(settings, log, Watch(2, 45_000, started_ms=0), SECRET)
+    announcing = asyncio.create_task(_announce(made))
+    yield made
+    announcing.cancel()
+    with contextlib.suppress(asyncio.CancelledError):
+        await announcing
+
+
+async def until(fact: Callable[[], bool]) -> None:
+    async with asyncio.timeout(5.0):
+        while not fact():  # noqa: ASYNC110 - the offices are threads
+            await asyncio.sleep(0.01)
+
+
+async def test_every_target_is_told_with_its_own_key(dog: Dog, offices: list[Office]) -> None:
+    dog.waiting.put_nowait(_told(SILENT))
+    await until(lambda: all(one.heard for one in offices))
+
+    told = [one.heard[0][1] for one in offices]
+    assert told == [_told(SILENT)] * 2
+    assert (told[0].kind, told[0].partitions, told[0].since_ms) == ("silence", (1, 4), 10_000)
+    assert "1, 4" in told[0].zh
+    assert "1, 4" in told[0].en
+    assert len({one.heard[0][0] for one in offices}) == 2
+    assert [one.problems for one in offices] == [[""], [""]]
+
+
+async def test_the_return_is_told_as_such(dog: Dog, offices: list[Office]) -> None:
+    dog.waiting.put_nowait(_told(BACK))
+    await until(lambda: bool(offices[0].heard))
+
+    assert (offices[0].heard[0][1].kind, offices[0].heard[0][1].partitions) == ("return", ())
+
+
+async def test_a_target_that_refuses_is_told_again_under_the_same_key(
+    dog: Dog, offices: list[Office]
+) -> None:
+    offices[0].statuses = [503, 403]
+
+    dog.waiting.put_nowait(_told(SILENT))
+    await until(lambda: len(offices[0].heard) == 3)
+
+    assert len({key for key, _ in offices[0].heard}) == 1
+    assert len(offices[1].heard) == 1
+
+
+async def test_what_happened_since_overtakes_what_nobody_accepted(
+    dog: Dog, offices: list[Office]
+) -> None:
+    offices[0].statuses = [503]
+
+    dog.waiting.put_nowait(_told(SILENT))
+    dog.waiting.put_nowait(_told(BACK))
+    await until(lambda: len(offices[0].heard) == 2)
+
+    assert [told.kind for _, told in offices[0].heard] == ["silence", "return"]
+
+
+async def test_silence_that_lasts_is_put_to_the_voice_once(dog: Dog) -> None:
+    dog.settings = Settings()
+    spoken: list[Silence] = []
+    dog.waiting.put_nowait = spoken.append  # type: ignore[method-assign]
+
+    judging = asyncio.create_task(_judge(dog))
+    await asyncio.sleep(0)
+    judging.cancel()
+    with contextlib.suppress(asyncio.CancelledError):
+        await judging
+
+    assert [(told.kind, told.partitions) for told in spoken] == [("silence", (0, 1))]
+
+
+async def test_of_too_many_verdicts_the_oldest_is_dropped() -> None:
+    log = structlog.stdlib.get_logger("lifeline.test")
+    dog = Dog(Settings(), log, Watch(1, 45_000, started_ms=0), SECRET)
+    while not dog.waiting.full():
+        dog.waiting.put_nowait(_told(BACK))
+
+    judging = asyncio.create_task(_judge(dog))
+    await asyncio.sleep(0)
+    judging.cancel()
+    with contextlib.suppress(asyncio.CancelledError):
+        await judging
+
+    waiting = [dog.waiting.get_nowait().kind for _ in range(dog.waiting.qsize())]
+    assert (waiting[-1], len(waiting)) == ("silence", 100)
