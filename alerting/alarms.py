@@ -18,7 +18,7 @@ Stage = Literal["pending", "active", "leaving", "over", "ignored"]
 """Of an excursion: in its on-delay, counting, in its off-delay, ended, never counted."""
 ACTIVE: frozenset[Stage] = frozenset(("active", "leaving"))
 BACKLOG_MS = 2000
-"""After an outage records come late: a delay that ran out meanwhile still waits so long for a clear."""
+"""After an outage records come late: a delay that ran out meanwhile waits so long for a clear."""
 
 
 class Change(enum.StrEnum):
@@ -26,7 +26,7 @@ class Change(enum.StrEnum):
 
     RAISE = "raise"
     REALARM = "realarm"
-    """A raise that needs a human again, whoever acknowledged before: it opened, re-opened or worsened."""
+    """A raise that needs a human again, whoever acknowledged: it opened, re-opened, worsened."""
     RETURN = "return"
     ACKNOWLEDGE = "acknowledge"
 
@@ -76,7 +76,7 @@ class Alarm(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Excursion(msgspec.Struct, frozen=True, kw_only=True):
-    """One finding id and how far it has come.  Kept for good: it is what makes a re-delivery harmless."""
+    """One finding id and how far it has come.  Kept for good: re-delivery is then harmless."""
 
     id: str
     alarm: str

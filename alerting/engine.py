@@ -1,7 +1,8 @@
 """What a finding, a delay that ran out, or an officer's action does to alarms and incidents.  Pure.
 
-Router, timers, console and replay all come through here: the state that the event concerns goes in as a
-``Slice`` and is brought forward, and what has to be kept, told and remembered comes out as effects.
+Router, timers, console and replay all come through here: the state that the event concerns goes in
+as a ``Slice`` and is brought forward, and what has to be kept, told and remembered comes out as
+effects.
 """
 
 from typing import Literal
@@ -19,7 +20,7 @@ Action = Literal["acknowledge", "close", "note"]
 
 
 class Act(msgspec.Struct, frozen=True, kw_only=True):
-    """Somebody's action on an incident.  ``expected_revision`` is what he saw; None: whatever it is."""
+    """Somebody's action on an incident.  ``expected_revision`` is what he saw; None: any."""
 
     incident: str
     action: Action
@@ -49,7 +50,7 @@ def step(slice_: Slice, finding: Finding, now_ms: int) -> list[Effect]:
 
 
 def _is_news(known: alarms.Excursion, finding: Finding) -> bool:
-    """Whether live readings now say what so far only back-filled ones said, inside a known alarm."""
+    """Whether live readings now say what only back-filled ones said, inside a known alarm."""
     return known.stage == "ignored" and known.cleared_ms is None and finding.lane == "live"
 
 

@@ -1,8 +1,8 @@
 """What is pushed while PostgreSQL is away: the same engine, over what was heard since.  Pure.
 
-It begins blank at every outage: a state remembered from before might be one that an officer has closed
-since, and would hide an alarm.  The price is that an incident which was open before may be told anew;
-its page finds the true one by the finding.
+It begins blank at every outage: a state remembered from before might be one that an officer has
+closed since, and would hide an alarm.  The price is that an incident which was open before may be
+told anew; its page finds the true one by the finding.
 """
 
 from collections.abc import Sequence

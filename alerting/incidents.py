@@ -1,7 +1,8 @@
 """Incidents: one per (asset, hazard) and episode, the thing that one officer works on.  Pure.
 
-A phase follows from the member alarms while the incident lives: ``open`` as long as one of them is not
-acknowledged, ``acknowledged`` while one is active, ``watching`` when all have returned to normal.
+A phase follows from the member alarms while the incident lives: ``open`` as long as one of them is
+not acknowledged, ``acknowledged`` while one is active, ``watching`` when all have returned to
+normal.
 """
 
 import enum
@@ -92,7 +93,7 @@ MINOR = frozenset((Reason.JOINED, Reason.NOTED, Reason.NOTED_LATE))
 
 
 class Incident(msgspec.Struct, frozen=True, kw_only=True):
-    """One incident as it stands at one revision; times in unix ms of our clock but for ``onset_ms``."""
+    """One incident at one revision; times in unix ms of our clock but for ``onset_ms``."""
 
     id: str
     asset: str

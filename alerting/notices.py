@@ -1,8 +1,9 @@
 """Notices: what receivers are told, as bytes under a key.  Pure.
 
-A notice that a finding made is a function of that finding (and of the catalog), whoever makes it and
-when: the push that was sent while PostgreSQL was away and the one in the outbox later are the same
-bytes under the same key.  The body's digest is part of the key, so that one key never has two bodies.
+A notice that a finding made is a function of that finding (and of the catalog), whoever makes it
+and when: the push that was sent while PostgreSQL was away and the one in the outbox later are the
+same bytes under the same key.  The body's digest is part of the key, so that one key never has two
+bodies.
 """
 
 import hashlib
@@ -56,7 +57,7 @@ class Push(msgspec.Struct, frozen=True):
 
 @dataclass(slots=True)
 class Wording:
-    """How a ``Tell`` is put to receivers: the settings and the catalog's facts about places and limits."""
+    """How a ``Tell`` is put to receivers: the settings and the catalog's places and limits."""
 
     catalog: Catalog | None
     settings: Router

@@ -6,7 +6,7 @@ from lifeline.config import Target
 from lifeline.model import CANARY
 
 WATCHDOG = "watchdog"
-"""The target of this name is told of the canary, and of nothing else unless its lifelines say so."""
+"""This target is told of the canary, and of nothing else unless its lifelines say so."""
 
 
 def wants(target: Target, lifeline: str, grade: int) -> bool:

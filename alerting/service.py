@@ -1,8 +1,9 @@
-"""The router: findings from Kafka into incidents and notices, exactly where PostgreSQL says.  A shell.
+"""The router: findings from Kafka into incidents and notices, as PostgreSQL has it.  A shell.
 
-Every router reads every partition, without a consumer group: PostgreSQL's fenced next offset decides who
-has folded a batch, whoever comes second reads on from there, and a router that dies is not waited for.
-While PostgreSQL is away the gravest findings are pushed past it, and all are read again when it is back.
+Every router reads every partition, without a consumer group: PostgreSQL's fenced next offset
+decides who has folded a batch, whoever comes second reads on from there, and a router that dies is
+not waited for.  While PostgreSQL is away the gravest findings are pushed past it, and all are read
+again when it is back.
 """
 
 import asyncio
@@ -193,7 +194,7 @@ class Router:
         records: Sequence[ConsumerRecord],
         verdict: str = "",
     ) -> None:
-        """Folds records and moves on, in one transaction; with a ``verdict`` they go to quarantine."""
+        """Folds records and moves on, in one transaction; with a ``verdict``: to quarantine."""
         findings: list[Finding] = []
         poison: list[tuple[ConsumerRecord, str]] = [(r, verdict) for r in records if verdict]
         for record in () if verdict else records:
@@ -275,7 +276,7 @@ class Router:
                     await self.database.run(lambda c: outbox.sweep(c, CANARY_KEPT_S))
 
     async def watch_catalog(self) -> None:
-        """Takes over another compiled catalog, for ever: what is told next has its titles and places."""
+        """Takes over another compiled catalog, for ever: what is told next has its titles."""
         file = CatalogFile(self.settings.catalog.compiled)
         while True:
             await asyncio.sleep(CATALOG_S)

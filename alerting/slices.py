@@ -41,7 +41,7 @@ class Join(msgspec.Struct, frozen=True, tag=True):
 
 
 class Tell(msgspec.Struct, frozen=True, tag=True):
-    """Send a notice.  ``revision`` 0: a finding made it, and it is a function of the finding alone."""
+    """Send a notice.  ``revision`` 0: it is a function of the finding that made it, alone."""
 
     incident: str
     finding: Finding

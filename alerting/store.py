@@ -1,8 +1,8 @@
-"""The router's state in PostgreSQL: loaded as a slice, brought forward, kept in one transaction.  A shell.
+"""The router's state in PostgreSQL: loaded as a slice, brought forward, kept whole.  A shell.
 
-Whoever changes something of a zone (router, timer, officer) first takes the zone's lock, in one order,
-so that none waits for another in a ring; the compare-and-set on revisions then proves that nobody came
-between.  The clock is PostgreSQL's: a router whose own clock jumps loses no deadline.
+Whoever changes something of a zone (router, timer, officer) first takes the zone's lock, in one
+order, so that none waits for another in a ring; the compare-and-set on revisions then proves that
+nobody came between.  The clock is PostgreSQL's: a router whose own clock jumps loses no deadline.
 """
 
 import zlib
@@ -49,7 +49,8 @@ def keep_grades(connection: Connection) -> None:
     """Brings the grading table up to date."""
     with connection.cursor() as cursor:
         cursor.executemany(
-            "insert into grade values (%s, %s, %s, %s, %s, %s, %s) on conflict (level) do update set"
+            "insert into grade values (%s, %s, %s, %s, %s, %s, %s) on conflict (level)"
+            " do update set"
             " zh = excluded.zh, en = excluded.en, colour = excluded.colour, shape = excluded.shape,"
             " cap_severity = excluded.cap_severity, cap_urgency = excluded.cap_urgency",
             [msgspec.structs.astuple(grade) for grade in GRADES],
@@ -121,7 +122,7 @@ def load(connection: Connection, findings: Sequence[Finding]) -> Slice:
     keys = sorted({alarms.key_of(f) for f in findings})
     places = sorted({(f.asset, f.hazard, f.drill) for f in findings})
     mine = _alarms(connection, "key", keys)
-    # An asset may have been renamed in the catalog while its alarm lasts: the alarm's incident counts.
+    # An asset may have been renamed in the catalog while its alarm lasts: its incident counts.
     places = sorted({*places, *((a.asset, a.hazard, a.drill) for a in mine)})
     rows = connection.execute(
         _CONCERNED,
@@ -157,10 +158,10 @@ def load_incident(connection: Connection, name: str) -> Slice:
 
 
 _INCIDENT = (
-    "select i.id, i.asset, i.hazard, i.drill, i.episode, i.phase, i.zone, i.lifeline, i.grade, i.told,"
-    " i.lane, i.lead::text, i.onset_ms, i.opened_ms, i.updated_ms, i.is_active, i.revision,"
-    " i.changed_revision, i.acknowledged_by, i.acknowledged_ms, i.calm_ms, i.closed_by, i.closed_ms,"
-    " i.overridden, i.last_actor from incident i"
+    "select i.id, i.asset, i.hazard, i.drill, i.episode, i.phase, i.zone, i.lifeline, i.grade,"
+    " i.told, i.lane, i.lead::text, i.onset_ms, i.opened_ms, i.updated_ms, i.is_active, i.revision,"
+    " i.changed_revision, i.acknowledged_by, i.acknowledged_ms, i.calm_ms, i.closed_by,"
+    " i.closed_ms, i.overridden, i.last_actor from incident i"
 )
 _CONCERNED = (
     _INCIDENT + " where i.id = any(%s) or (i.phase <> 'closed' and (i.asset, i.hazard, i.drill) in"  # noqa: S608

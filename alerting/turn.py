@@ -39,7 +39,7 @@ class Turn:
     # Excursions: the delays.
 
     def settle(self, alarm: str, record: Finding) -> None:
-        """Ends the delays that event time has outrun: what the records say goes before any timer."""
+        """Ends the delays that event time has outrun: records go before any timer."""
         own = alarms.excursion_id(record)
         reached_ms = record.onset_ms if record.phase == "raised" else record.at_ms
         for excursion in self.slice.excursions_of(alarm):
@@ -52,7 +52,7 @@ class Turn:
                 self.end(excursion)
 
     def begin(self, finding: Finding) -> None:
-        """An excursion not heard of before.  ``held`` without ``raised`` counts: it lasts all the same."""
+        """An excursion not heard of before.  ``held`` without ``raised`` counts: it lasts."""
         key = alarms.key_of(finding)
         excursion = Excursion(
             id=alarms.excursion_id(finding),
@@ -123,7 +123,7 @@ class Turn:
         cleared_ms: int | None = None,
         incident: str | None = None,
     ) -> Excursion:
-        """The excursion with these changes; whenever its stage changes, its old delay is forgotten."""
+        """The excursion with these changes; with its stage its old delay is forgotten."""
         if stage is not None and excursion.due_ms is not None:
             self.effects.append(Forget(excursion.id))
         kept = msgspec.structs.replace(

@@ -1,7 +1,7 @@
 """The console's web server: reads requests, asks the database, writes answers.  A shell.
 
-Everything that decides stands in ``gate``, ``pages`` and ``api``; here are sockets, clocks, randomness
-and limits on every wait.
+Everything that decides stands in ``gate``, ``pages`` and ``api``; here are sockets, clocks,
+randomness and limits on every wait.
 """
 
 import asyncio
@@ -66,7 +66,8 @@ def make_site(settings: Settings, catalog: Catalog) -> Site:
         zone = ZoneInfo(settings.console.timezone)
     except (ZoneInfoNotFoundError, ValueError) as error:
         raise ConfigError(
-            f"console.timezone {settings.console.timezone!r} is not known: write one like Asia/Shanghai."
+            f"console.timezone {settings.console.timezone!r} is not known:"
+            " write one like Asia/Shanghai."
         ) from error
     return Site(settings, catalog, templates, zone, Wording(catalog, settings.router))
 
@@ -144,7 +145,7 @@ class _Console:
         self._door = Door(site.settings.console, database, log)
 
     def renew(self, catalog: Catalog) -> None:
-        """Goes on with another catalog; requests that are under way end with the one they began with."""
+        """Goes on with another catalog; requests under way end with the one they began with."""
         wording = Wording(catalog, self._site.settings.router)
         self._site = replace(self._site, catalog=catalog, wording=wording)
         self._log.info("catalog taken over", catalog=catalog.digest)
@@ -212,7 +213,7 @@ class _Console:
 
 
 async def read_call(request: Request) -> Call:
-    """The request as facts; raises Problem when it is too large, too slow or holds what no text holds."""
+    """The request as facts; raises Problem when it is too large, too slow or no text."""
     body = b""
     try:
         async with asyncio.timeout(BODY_S):
@@ -292,7 +293,7 @@ def listen(host: str, port: int) -> socket.socket:
 async def run(
     settings: Settings, catalog: Catalog, health: Health, log: Log, stop: asyncio.Event
 ) -> None:
-    """Serves until ``stop``; raises Unavailable when PostgreSQL is not there at start, ConfigError."""
+    """Serves until ``stop``; raises ConfigError, and Unavailable without PostgreSQL at start."""
     site = make_site(settings, catalog)
     database = Database(settings.postgres)
     listener: socket.socket | None = None

@@ -74,7 +74,7 @@ def detail(visit: Visit, row: Detail) -> Mapping[str, Any]:
 
 
 def told(row: Detail) -> Sequence[Finding]:
-    """The findings that explain: the leading one first, then the newest of each other channel and rule."""
+    """The findings that explain: the leading one, then the newest of each channel and rule."""
     seen = {(row.summary.lead.channel, row.summary.lead.rule)}
     told = [row.summary.lead]
     for one in sorted(row.findings, key=lambda f: -f.last_ms):
@@ -89,7 +89,8 @@ def _facts(visit: Visit, one: Summary) -> Sequence[tuple[str, str]]:
     catalog, language, zone = visit.site.catalog, visit.language, visit.site.zone
     asset = catalog.asset(one.asset)
     zone_title = views.title(catalog.head.zone_titles.get(one.zone, UNTITLED), one.zone, language)
-    where = f"{views.lifeline_title(catalog, one.lifeline, language)} · {views.asset_title(catalog, one.asset, language)}"
+    lifeline = views.lifeline_title(catalog, one.lifeline, language)
+    where = f"{lifeline} · {views.asset_title(catalog, one.asset, language)}"
     old = age((visit.pulse.now_ms - one.onset_ms) / 1000.0, language)
     facts = [
         (visit.say("detail.what"), words.hazard(one.hazard, language)),
@@ -199,13 +200,13 @@ def _timeline(visit: Visit, row: Detail) -> Sequence[Mapping[str, str]]:
 def traces(
     visit: Visit, row: Detail, found: Mapping[str, Sequence[Point]], from_ms: int, until_ms: int
 ) -> Sequence[Trace]:
-    """What is drawn for an incident: one trace a channel, with the limits that were exceeded there."""
+    """What is drawn for an incident: one trace a channel, with the limits exceeded there."""
     made: list[Trace] = []
     for name, causes in channels(visit.site.catalog, row).items():
         known = visit.site.catalog.find(name)
         lead = causes[0].finding
         points = {p[0]: p for cause in causes for p in _own(cause.finding, name)}
-        # What the archive has stored is the record; the finding's own readings fill in while it is behind.
+        # What is archived is the record; the finding's own readings fill in while it is behind.
         points |= {p[0]: p for p in found.get(name, ())}
         unit = known[1].unit if known else lead.unit
         limits = {
@@ -251,7 +252,7 @@ def channels(catalog: Catalog, row: Detail) -> Mapping[str, Sequence[FindingRow]
 
 
 def pictures(visit: Visit, made: Sequence[Trace]) -> Sequence[Picture]:
-    """The traces drawn, with their text alternatives; channels without a single reading are left out."""
+    """The traces drawn, with their text alternatives; channels without a reading are left out."""
     return [_picture(visit, trace, number) for number, trace in enumerate(made) if trace.points]
 
 

@@ -1,7 +1,7 @@
-"""The evidence picture: one channel's readings as an SVG step line with limits, onset and detection.
+"""The evidence picture: a channel's readings as an SVG step line with limits and moments.
 
-Pure.  A value holds until the next reading and no further than three intervals: what was not measured
-is hatched, never interpolated.  Values that cannot be trusted are crosses beside the line.
+Pure.  A value holds until the next reading and no further than three intervals: what was not
+measured is hatched, never interpolated.  Values that cannot be trusted are crosses beside the line.
 """
 
 import math
@@ -95,7 +95,7 @@ def gaps(trace: Trace) -> list[tuple[int, int]]:
 def window(
     onset_ms: int, ended_ms: int | None, now_ms: int, span_s: int | None = None
 ) -> tuple[int, int, int]:
-    """(from, until, span in s) of the picture: the onset with a quarter before it, as near to now as fits."""
+    """(from, until, span in s): the onset with a quarter before it, as near to now as fits."""
     until_ms = now_ms if ended_ms is None else min(now_ms, ended_ms + 120_000)
     for span in (900, 3600, 86_400):
         chosen = span_s or span

@@ -1,4 +1,4 @@
-"""What stands before every page and action: session, role, origin and hidden token; problems as answers.
+"""What stands before every page: session, role, origin, hidden token; problems as answers.
 
 Pure: the database is a protocol.  One request is one transaction; for GET the database itself
 is told to refuse writes once the session's last use has been noted.
@@ -165,7 +165,7 @@ def problem_json(status: int, detail: str) -> Answer:
 
 
 def away(site: Site, call: Call, key: str = "problem.503", status: int = 503) -> Answer:
-    """The answer when there is no database to ask; a page that was looked at tries again by itself."""
+    """The answer when there is no database to ask; a page that is shown tries again by itself."""
     language = language_of(site, call)
     sentence = text(key, language)
     if call.is_api:

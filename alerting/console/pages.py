@@ -1,4 +1,4 @@
-"""The pages: what each shows, and where each form leads.  No clock, no randomness; SQL is in the stores."""
+"""The pages: what each shows, and where each form leads.  Pure; SQL is in the stores."""
 
 from collections.abc import Mapping, Sequence
 from urllib.parse import urlencode
@@ -70,7 +70,7 @@ def _filters(visit: Visit, chosen: str) -> list[Mapping[str, object]]:
 
 
 def incident(records: Records, visit: Visit) -> Answer:
-    """GET /incidents/{id}: one incident with its evidence, its notices, its history and its forms."""
+    """GET /incidents/{id}: one incident with its evidence, notices, history and forms."""
     row = load(records, visit)
     one = row.summary
     from_ms, until_ms, made = evidence_of(records, visit, row)
@@ -95,7 +95,7 @@ def incident(records: Records, visit: Visit) -> Answer:
 def evidence_of(
     records: Records, visit: Visit, row: Detail
 ) -> tuple[int, int, Sequence[evidence.Trace]]:
-    """The window (unix ms) and the traces of an incident's evidence, as ``?window=`` asks in seconds."""
+    """The window (unix ms) and traces of an incident's evidence; ``?window=`` is in seconds."""
     one = row.summary
     asked = visit.call.query.get("window", "")
     span_s = int(asked) if asked in map(str, SPANS_S) else None
@@ -117,7 +117,7 @@ def load(records: Records, visit: Visit) -> Detail:
 
 
 def act(action: Action) -> Handler:
-    """The handler of a form: does it once, on the revision that was seen, and shows the incident again."""
+    """The handler of a form: does it once, on the revision seen, and shows the incident again."""
 
     def handler(records: Records, visit: Visit) -> Answer:
         row = load(records, visit)
@@ -136,7 +136,7 @@ def act(action: Action) -> Handler:
 
 
 def checked_note(action: Action, given: str) -> str:
-    """The note with line ends as people meant them; raises Problem when it is missing or too long."""
+    """The note with line ends as people meant them; raises Problem if missing or too long."""
     note = given.replace("\r\n", "\n").strip()
     if len(note) > NOTE_MAX:
         raise Problem(400, "problem.note-long", note[:NOTE_MAX])

@@ -1,4 +1,4 @@
-"""Every door of the console but sign-in's POST: method, path, who may use it, what answers.  Pure."""
+"""Every door of the console but sign-in's POST: method, path, roles, what answers.  Pure."""
 
 from collections.abc import Mapping
 from typing import Any

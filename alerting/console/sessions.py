@@ -1,7 +1,7 @@
 """Who may come in and what he may do: roles, cookies, origin, waiting times after failures.  Pure.
 
-Failures are counted by seat where the browser has signed in before under that name, and by name and
-address otherwise.  So whoever guesses from elsewhere locks out himself, never the officer at his desk.
+Failures are counted by seat where the browser has signed in before under that name, and by name
+and address otherwise.  So who guesses from elsewhere locks out himself, never an officer at work.
 """
 
 import hashlib
@@ -133,7 +133,7 @@ def safe_next(path: str) -> str:
 
 
 def login_name(given: str) -> str:
-    """The name under which somebody is known: case and composition of letters make no difference."""
+    """The name under which somebody is known, however its letters are typed."""
     return unicodedata.normalize("NFKC", given).casefold().strip()[:64]
 
 
@@ -163,7 +163,7 @@ def attempt_keys(name: str, address: str, *, is_known_seat: bool, seat: str) -> 
 
 
 def wait_ms(failures: int, last_ms: int, now_ms: int, allowed: int) -> int:
-    """How long the next attempt must still wait: 30 s after the last allowed one, doubling to 15 min."""
+    """How long the next attempt must wait: 30 s after the last allowed one, doubling to 15 min."""
     if failures < allowed:
         return 0
     limit_ms: int = min(WAIT_MS_MAX, WAIT_MS_FIRST * 2 ** min(10, failures - allowed))

@@ -1,7 +1,7 @@
-"""What a page asks of PostgreSQL: who is asking, the age of each feed, the readings of a picture.  A shell.
+"""What a page asks of PostgreSQL: who asks, the age of feeds, a picture's readings.  A shell.
 
-Every function works on the connection (and so in the transaction) that it is given.  Times come from
-PostgreSQL's clock, in unix ms.
+Every function works on the connection (and so in the transaction) that it is given.  Times come
+from PostgreSQL's clock, in unix ms.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -28,8 +28,8 @@ POINTS_MAX = 6000
 def pulse(connection: Connection, token: bytes | None) -> Pulse:
     """The clock, the feeds and the session of that token digest, in two short queries."""
     rows = connection.execute(
-        "select (extract(epoch from clock_timestamp()) * 1000)::int8, lifeline, newest_ms, received_ms from (select 1) one left join feed on true"
-        " order by lifeline"
+        "select (extract(epoch from clock_timestamp()) * 1000)::int8, lifeline, newest_ms,"
+        " received_ms from (select 1) one left join feed on true order by lifeline"
     ).fetchall()
     session = None
     if token is not None:
@@ -98,9 +98,10 @@ def _time(at_ms: int) -> datetime:
 
 
 def recall(connection: Connection, name: str, key: str, digest: bytes) -> Kept | None:
-    """The answer kept under this key, or None: then the key is taken, by us, until the transaction ends."""
+    """The answer kept under this key, or None: then the key is ours until the transaction ends."""
     taken = connection.execute(
-        "insert into console_request (name, key, digest) values (%s, %s, %s) on conflict do nothing",
+        "insert into console_request (name, key, digest) values (%s, %s, %s)"
+        " on conflict do nothing",
         (name, key, digest),
     )
     if taken.rowcount == 1:

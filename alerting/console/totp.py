@@ -1,4 +1,4 @@
-"""The second factor: six digits of RFC 6238 (HMAC-SHA-1, 30 s), as every authenticator shows them.  Pure."""
+"""The second factor: six digits of RFC 6238 (SHA-1, 30 s), as authenticators show them.  Pure."""
 
 import base64
 import hashlib
@@ -17,8 +17,8 @@ SEED_BYTES = 20
 def secret_of(seed: bytes, key: str) -> bytes:
     """The secret that telephone and console share.
 
-    The database keeps the seed alone: without the key file nobody makes a code from it.  Where no key
-    file is set ``key`` is empty, and whoever reads the table can.
+    The database keeps the seed alone: without the key file nobody makes a code from it.  Where no
+    key file is set ``key`` is empty, and whoever reads the table can.
     """
     return hmac.digest(key.encode("utf-8", "surrogatepass"), seed, hashlib.sha1)
 
@@ -36,7 +36,7 @@ def code(secret: bytes, step: int) -> str:
 
 
 def fitting_step(secret: bytes, given: str, now_ms: int, used: int) -> int | None:
-    """The step whose code this is, or None.  Steps up to ``used`` are spent: a code is good once."""
+    """The step whose code this is, or None.  Steps up to ``used`` are spent."""
     # A Chinese keyboard may write the digits full width, and people write 123 456.
     typed = "".join(unicodedata.normalize("NFKC", given).split())
     now = now_ms // (STEP_S * 1000)

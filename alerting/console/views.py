@@ -105,7 +105,7 @@ def frame(visit: Visit, refresh: str) -> Frame:
     expiring = ""
     if visit.session is not None:
         left_s = console.idle_s - (pulse.now_ms - visit.session.seen_ms) / 1000.0
-        # Only a page that refreshes itself gets here with little time left: others have just been used.
+        # Only a page that refreshes itself gets here with little time left.
         if left_s < min(WARNING_S, console.idle_s / 3) and "auto" in visit.call.query:
             expiring = age(left_s, visit.language)
     return Frame(

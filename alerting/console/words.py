@@ -1,6 +1,7 @@
 """Every word of the console's own pages, in Chinese and English.  Pure.
 
-Sentences about findings and incidents come from ``lifeline.words``; here stand the labels around them.
+Sentences about findings and incidents come from ``lifeline.words``; here stand the labels around
+them.
 """
 
 from lifeline.words import LANGUAGES, Language
@@ -19,8 +20,8 @@ WORDS: dict[str, tuple[str, str]] = {
     "banner.break-glass": (
         "您正在使用应急账户。每一步操作都会记录并告知所有人；密码已失效，退出后不能再次登录。",
         (
-            "This is the sealed emergency account. What you do is recorded and everybody is told; its"
-            " password is used up, so there is no way back in after signing out."
+            "This is the sealed emergency account. What you do is recorded and everybody is told;"
+            " its password is used up, so there is no way back in after signing out."
         ),
     ),
     "list.break-glass": (
@@ -133,7 +134,10 @@ WORDS: dict[str, tuple[str, str]] = {
     "detail.evidence": ("证据", "Evidence"),
     "detail.evidence.none": (
         "没有可画的读数：归档延迟，或该测点没有存储数据。判断依据见上。",
-        "No readings to draw: the archive is behind, or nothing is stored for this channel. See the reasons above.",
+        (
+            "No readings to draw: the archive is behind, or nothing is stored for this channel."
+            " See the reasons above."
+        ),
     ),
     "detail.window": ("时间窗", "Window"),
     "detail.window.900": ("15 分钟", "15 min"),
@@ -192,7 +196,10 @@ WORDS: dict[str, tuple[str, str]] = {
     "evidence.newest": ("最新读数 {age}前", "newest reading {age} ago"),
     "evidence.legend": (
         "阶梯线为读数，斜线为缺测，× 为不可信数值，虚线为限值。",
-        "Steps are readings, hatching is missing data, × is a value not to be trusted, dashes are limits.",
+        (
+            "Steps are readings, hatching is missing data, × is a value not to be trusted,"
+            " dashes are limits."
+        ),
     ),
     # Quality of a reading
     "quality.fault": ("传感器故障", "sensor fault"),
@@ -234,11 +241,17 @@ WORDS: dict[str, tuple[str, str]] = {
     "problem.405": ("这个地址不支持该操作。", "This address does not take that kind of request."),
     "problem.409.faster": (
         "{name} 已先一步处理（{at}）。您的操作没有执行；请看最新状态。",
-        "{name} was faster ({at}). Your action was not carried out; look at the incident as it is now.",
+        (
+            "{name} was faster ({at}). Your action was not carried out; look at the incident"
+            " as it is now."
+        ),
     ),
     "problem.409.changed": (
         "您查看之后事件已变化。您的操作没有执行；请看最新状态再决定。",
-        "The incident has changed since you looked. Your action was not carried out; look again, then decide.",
+        (
+            "The incident has changed since you looked. Your action was not carried out;"
+            " look again, then decide."
+        ),
     ),
     "problem.409.refused": ("没有执行：{why}", "Not done: {why}"),
     "problem.409.note": ("您写的备注没有保存：", "The note you wrote was not stored:"),
@@ -268,8 +281,9 @@ WORDS: dict[str, tuple[str, str]] = {
     "problem.503": (
         "数据库暂时没有应答。报警仍在检测和推送，但这里暂时看不到，操作也没有确认成功。本页会自动重试。",
         (
-            "The database does not answer. Alarms are still detected and pushed, but cannot be seen here, and"
-            " an action sent just now may not have been carried out. This page tries again by itself."
+            "The database does not answer. Alarms are still detected and pushed, but cannot be"
+            " seen here, and an action sent just now may not have been carried out. This page"
+            " tries again by itself."
         ),
     ),
     "problem.busy": (
@@ -277,7 +291,7 @@ WORDS: dict[str, tuple[str, str]] = {
         "Too many people are signing in. Try again in a moment.",
     ),
 }
-"""Key -> (zh, en).  A key that a template or the code asks for and that is not here fails a test."""
+"""Key -> (zh, en).  A key that is asked for anywhere and is not here fails a test."""
 
 
 def text(key: str, language: Language, **values: object) -> str:

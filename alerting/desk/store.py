@@ -41,9 +41,9 @@ ROWS_MAX = 500
 _finding = msgspec.json.Decoder(Finding)
 
 _SUMMARY = (
-    "select i.id, i.asset, i.zone, i.lifeline, i.hazard, i.drill, i.episode, i.phase, i.grade, i.lane,"
-    " i.revision, i.onset_ms, i.opened_ms, i.updated_ms, i.acknowledged_by, i.acknowledged_ms,"
-    " i.calm_ms, i.closed_by, i.closed_ms, i.overridden, i.is_active,"
+    "select i.id, i.asset, i.zone, i.lifeline, i.hazard, i.drill, i.episode, i.phase, i.grade,"
+    " i.lane, i.revision, i.onset_ms, i.opened_ms, i.updated_ms, i.acknowledged_by,"
+    " i.acknowledged_ms, i.calm_ms, i.closed_by, i.closed_ms, i.overridden, i.is_active,"
     " (select count(*) from membership m where m.incident = i.id), i.lead::text from incident i"
 )
 _RANK = (
@@ -67,8 +67,9 @@ _LISTED = (
 _NOTICE = (
     "select o.id, o.incident, o.target, o.reason, o.kind, case"
     " when o.delivered_at is not null then 'delivered' when o.dead_at is not null then 'dead'"
-    " when o.leased_until > clock_timestamp() then 'leased' else 'waiting' end, o.attempts, o.last_code,"
-    " (extract(epoch from o.last_at) * 1000)::int8, (extract(epoch from o.delivered_at) * 1000)::int8,"
+    " when o.leased_until > clock_timestamp() then 'leased' else 'waiting' end, o.attempts,"
+    " o.last_code, (extract(epoch from o.last_at) * 1000)::int8,"
+    " (extract(epoch from o.delivered_at) * 1000)::int8,"
     " o.key, o.body from outbox o"
 )
 
@@ -89,8 +90,8 @@ def list_incidents(
 ) -> list[Summary]:
     """The queue: open before acknowledged before watching, the gravest and then the oldest first.
 
-    Closed ones, where asked for, the newest first.  The canary's are left out unless they are asked for
-    by name.  ``after`` goes on behind that incident, where it stands in the queue by now.
+    Closed ones, where asked for, the newest first.  The canary's are left out unless they are asked
+    for by name.  ``after`` goes on behind that incident, where it stands in the queue by now.
     """
     rows = connection.execute(
         _LISTED,
@@ -107,7 +108,7 @@ def list_incidents(
 
 
 def incident_detail(connection: Connection, incident_id: str) -> Detail | None:
-    """One incident, also by the name that a push gave it which was sent while PostgreSQL was away."""
+    """One incident, also by the name that a push gave it while PostgreSQL was away."""
     summary = _find(connection, incident_id)
     if summary is None:
         row = connection.execute(
@@ -119,7 +120,8 @@ def incident_detail(connection: Connection, incident_id: str) -> Detail | None:
         return None
     name = summary.id
     alarms = connection.execute(
-        "select a.key, a.channel, a.detector, a.hazard, a.state, a.grade, a.since_ms from membership m"
+        "select a.key, a.channel, a.detector, a.hazard, a.state, a.grade, a.since_ms"
+        " from membership m"
         " join alarm a on a.key = m.alarm where m.incident = %s order by m.at_ms, a.key",
         (name,),
     ).fetchall()
@@ -174,8 +176,8 @@ def act(
 ) -> Outcome:
     """Does it, with its audit row and notices in the same transaction, or says why not.
 
-    ``expected_revision`` is the revision that the actor saw; ``now_ms`` is PostgreSQL's clock.  Raises
-    Contended when the router was changing the same rows: roll back and ask again.
+    ``expected_revision`` is the revision that the actor saw; ``now_ms`` is PostgreSQL's clock.
+    Raises Contended when the router was changing the same rows: roll back and ask again.
     """
     wanted = Act(
         incident=incident_id,
@@ -206,7 +208,8 @@ def dead_letters(connection: Connection, limit: int = 200) -> list[NoticeRow]:
 def resend(connection: Connection, outbox_id: int) -> bool:
     """Puts a dead letter back in line, under its old key; False when it is none."""
     moved = connection.execute(
-        "update outbox set dead_at = null, refusals = 0, due_at = clock_timestamp(), leased_until = null"
+        "update outbox set dead_at = null, refusals = 0, due_at = clock_timestamp(),"
+        " leased_until = null"
         " where id = %s and dead_at is not null",
         (outbox_id,),
     )

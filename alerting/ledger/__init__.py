@@ -1,1 +1,1 @@
-"""What a step decided, written down: incidents, alarms, findings, outbox and audit in one transaction."""
+"""What a step decided, written down: incidents, alarms, outbox and audit in one transaction."""

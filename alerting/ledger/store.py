@@ -96,29 +96,28 @@ def keep(
 
 
 _KEEP_INCIDENT = (
-    "insert into incident (id, asset, hazard, drill, episode, phase, zone, lifeline, grade, told, lane,"
-    " lead, onset_ms, opened_ms, updated_ms, is_active, revision, changed_revision, acknowledged_by,"
-    " acknowledged_ms, calm_ms, closed_by, closed_ms, overridden, last_actor) values"
-    " (%(id)s, %(asset)s, %(hazard)s, %(drill)s, %(episode)s, %(phase)s, %(zone)s, %(lifeline)s,"
-    " %(grade)s, %(told)s, %(lane)s, %(lead)s, %(onset_ms)s, %(opened_ms)s, %(updated_ms)s,"
-    " %(is_active)s, %(revision)s, %(changed_revision)s, %(acknowledged_by)s, %(acknowledged_ms)s,"
-    " %(calm_ms)s, %(closed_by)s, %(closed_ms)s, %(overridden)s, %(last_actor)s)"
-    " on conflict (id) do update set phase = excluded.phase, grade = excluded.grade,"
-    " told = excluded.told, lead = excluded.lead, updated_ms = excluded.updated_ms,"
-    " is_active = excluded.is_active, revision = excluded.revision,"
+    "insert into incident (id, asset, hazard, drill, episode, phase, zone, lifeline, grade, told,"
+    " lane, lead, onset_ms, opened_ms, updated_ms, is_active, revision, changed_revision,"
+    " acknowledged_by, acknowledged_ms, calm_ms, closed_by, closed_ms, overridden, last_actor)"
+    " values (%(id)s, %(asset)s, %(hazard)s, %(drill)s, %(episode)s, %(phase)s, %(zone)s,"
+    " %(lifeline)s, %(grade)s, %(told)s, %(lane)s, %(lead)s, %(onset_ms)s, %(opened_ms)s,"
+    " %(updated_ms)s, %(is_active)s, %(revision)s, %(changed_revision)s, %(acknowledged_by)s,"
+    " %(acknowledged_ms)s, %(calm_ms)s, %(closed_by)s, %(closed_ms)s, %(overridden)s,"
+    " %(last_actor)s) on conflict (id) do update set phase = excluded.phase, grade ="
+    " excluded.grade, told = excluded.told, lead = excluded.lead, updated_ms ="
+    " excluded.updated_ms, is_active = excluded.is_active, revision = excluded.revision,"
     " changed_revision = excluded.changed_revision, acknowledged_by = excluded.acknowledged_by,"
-    " acknowledged_ms = excluded.acknowledged_ms, calm_ms = excluded.calm_ms,"
-    " closed_by = excluded.closed_by, closed_ms = excluded.closed_ms,"
-    " overridden = excluded.overridden, last_actor = excluded.last_actor"
-    " where incident.revision = %(before)s"
+    " acknowledged_ms = excluded.acknowledged_ms, calm_ms = excluded.calm_ms, closed_by ="
+    " excluded.closed_by, closed_ms = excluded.closed_ms, overridden = excluded.overridden,"
+    " last_actor = excluded.last_actor where incident.revision = %(before)s"
 )
 _KEEP_ALARM = (
-    "insert into alarm (key, channel, detector, hazard, zone, asset, lifeline, drill, state, grade,"
-    " since_ms, incident, revision) values (%(key)s, %(channel)s, %(detector)s, %(hazard)s, %(zone)s,"
-    " %(asset)s, %(lifeline)s, %(drill)s, %(state)s, %(grade)s, %(since_ms)s, %(incident)s,"
-    " %(revision)s) on conflict (key) do update set state = excluded.state, grade = excluded.grade,"
-    " since_ms = excluded.since_ms, incident = excluded.incident, revision = excluded.revision"
-    " where alarm.revision = %(before)s"
+    "insert into alarm (key, channel, detector, hazard, zone, asset, lifeline, drill, state,"
+    " grade, since_ms, incident, revision) values (%(key)s, %(channel)s, %(detector)s, %(hazard)s,"
+    " %(zone)s, %(asset)s, %(lifeline)s, %(drill)s, %(state)s, %(grade)s, %(since_ms)s,"
+    " %(incident)s, %(revision)s) on conflict (key) do update set state = excluded.state, grade ="
+    " excluded.grade, since_ms = excluded.since_ms, incident = excluded.incident, revision ="
+    " excluded.revision where alarm.revision = %(before)s"
 )
 _KEEP_EXCURSION = (
     "insert into excursion (id, alarm, stage, lane, grade, onset_ms, last_ms, cleared_ms, due_ms,"
@@ -207,7 +206,8 @@ def _keep_rest(cursor: Cursor[Any], effects: Iterable[Effect]) -> None:
     ]
     if waits:
         cursor.executemany(
-            "insert into deadline (subject, kind, zone, due_at) values (%s, %s, %s, to_timestamp(%s))"
+            "insert into deadline (subject, kind, zone, due_at)"
+            " values (%s, %s, %s, to_timestamp(%s))"
             " on conflict (subject, kind) do update set due_at = excluded.due_at",
             waits,
         )
@@ -242,6 +242,7 @@ def _keep_pushes(cursor: Cursor[Any], pushes: Sequence[Push], slice_: Slice) -> 
     if rows:
         cursor.executemany(
             "insert into outbox (key, incident, target, kind, reason, revision, grade, body,"
-            " received_ms) values (%s, %s, %s, %s, %s, %s, %s, %s, %s) on conflict (key) do nothing",
+            " received_ms) values (%s, %s, %s, %s, %s, %s, %s, %s, %s)"
+            " on conflict (key) do nothing",
             rows,
         )

@@ -1,4 +1,4 @@
-"""When to leave a receiver in peace: a circuit breaker as a value, and the wait between tries.  Pure.
+"""When to leave a receiver in peace: a circuit breaker, and the wait between tries.  Pure.
 
 A breaker only delays: what was to be sent stays in the outbox until the receiver has accepted it.
 """
@@ -40,7 +40,7 @@ def failed(breaker: Breaker, now_ms: int, failures_max: int, open_s: float) -> B
 
 
 def wait_s(attempts: int, longest_s: float, chance: float) -> float:
-    """Seconds until the next try: doubling, with up to half of it by chance, never more than the longest.
+    """Seconds until the next try: doubling, up to half of it by chance, at most the longest.
 
     >>> wait_s(0, 30.0, 0.0), wait_s(3, 30.0, 1.0), wait_s(50, 30.0, 0.5)
     (0.25, 4.0, 22.5)

@@ -1,7 +1,7 @@
 """Sends what the outbox holds, several at a time, until each receiver has accepted it.  A shell.
 
-A notice is leased, sent, and marked, each in its own short transaction: a crash between any two of them
-sends it again under the same key.
+A notice is leased, sent, and marked, each in its own short transaction: a crash between any two of
+them sends it again under the same key.
 """
 
 import asyncio
@@ -49,7 +49,7 @@ class Mailbox:
 
 
 class Courier:
-    """Takes notices from the outbox to their targets; raises ConfigError for an unreadable secret."""
+    """Takes notices from the outbox to their targets; raises ConfigError without its secrets."""
 
     def __init__(self, settings: Router, database: Database, log: Log) -> None:
         self.settings = settings
@@ -83,7 +83,7 @@ class Courier:
             try:
                 taken = await self._lease(box)
             except Unavailable:
-                # What waits is safe in the outbox, and PostgreSQL's return is somebody else's worry.
+                # What waits is safe in the outbox; PostgreSQL's return is somebody else's worry.
                 taken = []
                 await asyncio.sleep(_jitter(1.0))
             for notice in taken:
@@ -147,7 +147,7 @@ class Courier:
         return "delivered", code
 
     async def _mark(self, sent: Sent) -> None:
-        """Writes the outcome down; given up after a few tries: the lease runs out and it is sent again."""
+        """Writes the outcome down; after a few tries the lease runs out and it is sent again."""
         for attempt in range(3):
             try:
                 await self.database.run(lambda c: store.mark(c, sent), MARK_S)
@@ -157,7 +157,7 @@ class Courier:
         self.log.warning("outcome not written", notice=sent.id, outcome=sent.outcome)
 
     async def push_now(self, push: Push, until: asyncio.Event) -> None:
-        """Sends a notice past the outbox, again and again until it is accepted, refused, or ``until``."""
+        """Sends a notice past the outbox until it is accepted, refused, or ``until``."""
         box = self.boxes[push.target]
         attempts = 0
         while True:

@@ -1,4 +1,4 @@
-"""Notices and feed records on their way out: leased, marked, and the canary's swept away.  A shell."""
+"""Notices and feed records on their way out: leased, marked, the canary's swept.  A shell."""
 
 import msgspec
 from psycopg import Connection
@@ -32,7 +32,8 @@ class Sent(msgspec.Struct, frozen=True):
 
 
 _LEASE = """
-update outbox set leased_until = clock_timestamp() + make_interval(secs => %(lease_s)s), lease = %(owner)s
+update outbox set lease = %(owner)s,
+    leased_until = clock_timestamp() + make_interval(secs => %(lease_s)s)
 where id in (
     select o.id from outbox o
     where o.target = %(target)s and o.delivered_at is null and o.dead_at is null
@@ -67,9 +68,9 @@ def lease(
 ) -> list[Leased]:
     """Takes up to ``limit`` notices for a target, the gravest first, one an incident at a time.
 
-    The order within an incident holds: an update waits until what came before it is delivered or dead.
-    The connection bears its owner's name, so that the leases of a router that was killed end with its
-    connections and are not waited for.
+    The order within an incident holds: an update waits until what came before it is delivered or
+    dead.  The connection bears its owner's name, so that the leases of a router that was killed end
+    with its connections and are not waited for.
     """
     connection.execute("select set_config('application_name', %s, false)", (owner,))
     rows = connection.execute(
@@ -81,7 +82,8 @@ def lease(
 def mark(connection: Connection, sent: Sent) -> None:
     """Writes down what became of a try.  Delivered stays delivered, whoever else tried."""
     connection.execute(
-        "insert into attempt (outbox, code, latency_ms) select id, %s, %s from outbox where id = %s",
+        "insert into attempt (outbox, code, latency_ms) select id, %s, %s from outbox"
+        " where id = %s",
         (f"{sent.outcome} {sent.code}".strip(), sent.latency_ms, sent.id),
     )
     connection.execute(_MARK, msgspec.structs.asdict(sent))
@@ -90,7 +92,8 @@ def mark(connection: Connection, sent: Sent) -> None:
 def waiting(connection: Connection) -> dict[str, int]:
     """How many notices each target has not accepted yet."""
     rows = connection.execute(
-        "select target, count(*) from outbox where delivered_at is null and dead_at is null group by 1"
+        "select target, count(*) from outbox where delivered_at is null and dead_at is null"
+        " group by 1"
     ).fetchall()
     return {target: int(n) for target, n in rows}
 

@@ -35,7 +35,7 @@ STORED_S = 30.0
 Until = Literal["push", "calm", "stopped"]
 Ended = Literal["happened", "late", "interrupted"]
 
-SETTINGS = """# Made by `lifeline demo`: every address of this demo, for any `lifeline` command with --config.
+SETTINGS = """# Made by `lifeline demo`: its addresses, for any `lifeline` command with --config.
 [mqtt]
 host = "{mqtt_host}"
 port = {mqtt_port}
@@ -110,7 +110,7 @@ def demo(
 
 
 def close_leftovers(connection: Connection, wording: Wording) -> int:
-    """Closes what an earlier demo left open, as itself and with a note, so that its story begins anew."""
+    """Closes what an earlier demo left open, as itself, so that its story begins anew."""
     steps: tuple[Action, ...] = ("acknowledge", "close")
     closed = 0
     while left := list_incidents(connection):
@@ -180,7 +180,7 @@ class _Demo:
             lock.close()
 
     def _alone(self) -> IO[bytes]:
-        """Holds the folder for as long as the file is open; a demo that runs in it already is refused."""
+        """Holds the folder while the file is open; a demo that runs in it already is refused."""
         lock = (self.folder / "demo.lock").open("ab")
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -206,7 +206,8 @@ class _Demo:
         file.write_text(
             SETTINGS.format(
                 mqtt_host=addresses.mqtt_host, mqtt_port=addresses.mqtt_port,
-                kafka=addresses.kafka_bootstrap, dsn=addresses.postgres_dsn, folder=self.folder, **ports,
+                kafka=addresses.kafka_bootstrap, dsn=addresses.postgres_dsn,
+                folder=self.folder, **ports,
             ),
             encoding="utf-8",
         )  # fmt: skip
@@ -246,7 +247,8 @@ class _Demo:
         for old in ("truth.jsonl", "spool.db", "spool.db-wal", "spool.db-shm", "log/sensors.log"):
             (self.folder / old).unlink(missing_ok=True)
         sensors = lifeline_command(
-            "simulate", "--config", file, "--seed", str(self.seed), "--spool", str(self.folder / "spool.db"),
+            "simulate", "--config", file, "--seed", str(self.seed),
+            "--spool", str(self.folder / "spool.db"),
             "--truth", str(self.folder / "truth.jsonl"), "--drain", "6", "--json",
         )  # fmt: skip
         self.supervisor.add("sensors", sensors, logs / "sensors.log", environment({}))
@@ -265,7 +267,7 @@ class _Demo:
     async def _follow(
         self, story: Story, until: Until, limit_s: float, is_stopped: Callable[[], bool]
     ) -> Ended:
-        """Tells what happens until the end that was asked for, or time runs out, or somebody stops it."""
+        """Tells what happens until the end asked for, or time runs out, or somebody stops it."""
         deadline_s = time.monotonic() + limit_s
         following = asyncio.create_task(story.follow_findings())
         try:

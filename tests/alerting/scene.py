@@ -17,7 +17,7 @@ T0 = 1_700_000_000_000
 def finding(
     second: float = 0, *, name: str = "", onset_s: float | None = None, **changes: Any
 ) -> Finding:
-    """A gas leak's finding at a second of the scene; ``name`` is its id, by default made of its onset."""
+    """A gas leak's finding at a second; ``name`` is its id, by default made of its onset."""
     onset = second if onset_s is None else onset_s
     at_ms = T0 + round(second * 1000)
     base = Finding(
@@ -67,7 +67,7 @@ def close(incident: str = "", **changes: Any) -> Act:
 
 
 def words(effects: Sequence[Effect]) -> list[str]:
-    """What came out: each step of an incident as ``episode:reason>phase``, each notice as ``tell …``."""
+    """What came out: an incident's steps as ``episode:reason>phase``, notices as ``tell …``."""
     said: list[str] = []
     for effect in effects:
         match effect:
@@ -80,7 +80,7 @@ def words(effects: Sequence[Effect]) -> list[str]:
 
 
 class Scene:
-    """A city of one slice, played in virtual time; every tick that falls due between events is made."""
+    """A city of one slice, played in virtual time with every tick that falls due."""
 
     def __init__(self) -> None:
         self.slice = Slice()

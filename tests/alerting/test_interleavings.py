@@ -1,4 +1,4 @@
-"""Any order of raise, hold, clear, rise, acknowledge, close, back-fill and re-delivery keeps the promises."""
+"""Any order of findings, back-fills, re-deliveries and actions keeps the promises."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""What the console's tests share: a city with a hostile title, a database of their own, browsers."""
+"""What the console's tests share: a city with a hostile title, its database, browsers."""
 
 import asyncio
 import copy

@@ -74,11 +74,13 @@ async def test_an_incident_travels_from_alarm_to_closed_with_its_history(city: C
 async def test_the_page_shows_the_evidence_with_its_limit(city: City) -> None:
     incident = city.leak()
     city.rows(
-        "insert into channel (name, lifeline, unit) values (%s, 'gas', '%%LEL') on conflict do nothing",
+        "insert into channel (name, lifeline, unit) values (%s, 'gas', '%%LEL') "
+        " on conflict do nothing",
         f"{WELL}/ch4",
     )
     city.rows(
-        "insert into reading select id, to_timestamp(%s / 1000.0) + make_interval(secs => 5 * n), n, 0"
+        "insert into reading select id, to_timestamp(%s / 1000.0) + make_interval(secs => 5 * n),"
+        " n, 0"
         " from channel, generate_series(1, 10) n where name = %s on conflict do nothing",
         city.now_ms - 60_000,
         f"{WELL}/ch4",

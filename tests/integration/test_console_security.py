@@ -95,7 +95,10 @@ async def test_every_door_opens_for_its_roles_alone(city: City, role: str) -> No
 async def test_looking_changes_nothing(city: City) -> None:
     incident = city.leak()
     browser = await city.signed_in("li")
-    watched = "select (select count(*) from audit), (select max(revision) from incident), (select count(*) from outbox), (select count(*) from console_session)"
+    watched = (
+        "select (select count(*) from audit), (select max(revision) from incident),"
+        " (select count(*) from outbox), (select count(*) from console_session)"
+    )
     before = city.rows(watched)
 
     for route in ROUTES:
@@ -232,7 +235,10 @@ async def test_injected_sql_reaches_no_table(city: City, evil: str) -> None:
     incident = city.leak()
     browser = await city.signed_in("li")
     csrf = await form_of(browser)
-    watched = "select (select count(*) from console_user), (select count(*) from incident), (select count(*) from feed)"
+    watched = (
+        "select (select count(*) from console_user), (select count(*) from incident),"
+        " (select count(*) from feed)"
+    )
     before = city.rows(watched)
     text = evil.encode("utf-8", "surrogatepass")
     part = quote(text, safe="")

@@ -178,7 +178,8 @@ async def test_guessing_locks_the_guesser_out_and_not_the_officer(city: City) ->
 async def test_a_flood_from_an_address_spares_the_seats_that_are_known(city: City) -> None:
     desk = await city.signed_in("li", "10.0.0.1")
     city.rows(
-        "insert into console_attempt values ('address:10.0.0.1', 500) on conflict (key) do update set failures = 500, last = clock_timestamp()"
+        "insert into console_attempt values ('address:10.0.0.1', 500) on conflict (key) "
+        " do update set failures = 500, last = clock_timestamp()"
     )
 
     stranger = await sign_in(city.browser("10.0.0.1"), "boss")

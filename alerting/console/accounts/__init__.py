@@ -1,1 +1,1 @@
-"""Accounts of the console: who has one, how he proves that it is his, and what a sign-in leaves behind."""
+"""Accounts of the console: who has one, how he proves it, and what a sign-in leaves behind."""

@@ -86,7 +86,7 @@ class Door:
         return pages.signed_in(site, call, *begun)
 
     def _second_factor(self, challenge: Challenge, name: str, given: str) -> tuple[int | None, str]:
-        """The step whose code was given, if one is needed, and what is wrong; '' when nothing is."""
+        """The step whose code was given, if one is needed, and what is wrong ('': nothing)."""
         if name == BREAK_GLASS:
             return None, ""
         if challenge.seed is None:

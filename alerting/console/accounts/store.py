@@ -1,7 +1,8 @@
 """People, their second factors, their sessions and failed sign-ins, in PostgreSQL.  A shell.
 
-What a sign-in needs works on the connection (and so in the transaction) that it is given; ``create_user``
-and its neighbours, for commands, take the database.  Times come from PostgreSQL's clock, in unix ms.
+What a sign-in needs works on the connection (and so in the transaction) that it is given;
+``create_user`` and its neighbours, for commands, take the database.  Times come from PostgreSQL's
+clock, in unix ms.
 """
 
 import secrets
@@ -38,10 +39,10 @@ class User(msgspec.Struct, frozen=True):
 def begin_session(
     connection: Connection, name: str, old: str, seat: str
 ) -> tuple[str, str, Session]:
-    """A new session for somebody who has proved who he is: (its token, the seat's token, the session).
+    """A new session for who has proved himself: (its token, the seat's token, the session).
 
-    The session that the browser had before, whoever's it was, ends: a token planted earlier is worth
-    nothing.  The seat is remembered, so that strangers' failures do not lock it out.
+    The session that the browser had before, whoever's it was, ends: a token planted earlier is
+    worth nothing.  The seat is remembered, so that strangers' failures do not lock it out.
     """
     if old:
         end_session(connection, sessions.digest(old))
@@ -91,7 +92,8 @@ def challenge(connection: Connection, name: str, address: str, seat: str) -> Cha
     longest_ms = 0
     for key, allowed in sorted(keys.items()):
         row = connection.execute(
-            "insert into console_attempt (key, failures, last) values (%(key)s, 0, clock_timestamp())"
+            "insert into console_attempt (key, failures, last) values"
+            " (%(key)s, 0, clock_timestamp())"
             " on conflict (key) do update set failures ="
             " case when console_attempt.last < clock_timestamp() - make_interval(secs => %(old)s)"
             " then 0 else console_attempt.failures end returning failures,"
@@ -122,7 +124,8 @@ def challenge(connection: Connection, name: str, address: str, seat: str) -> Cha
 def spend_code(connection: Connection, name: str, step: int) -> bool:
     """Marks a step's code, and all before it, as used; False when somebody was faster with it."""
     spent = connection.execute(
-        "update console_second_factor set step = %(step)s where name = %(name)s and step < %(step)s",
+        "update console_second_factor set step = %(step)s where name = %(name)s"
+        " and step < %(step)s",
         {"name": name, "step": step},
     )
     return spent.rowcount == 1
@@ -156,7 +159,7 @@ def last_break_glass(connection: Connection) -> int | None:
 
 
 def forgive(connection: Connection, keys: Sequence[str]) -> None:
-    """After a success: the person's own failures are forgotten, an address's by the one just counted."""
+    """After a success: a person's failures are forgotten, of an address's the one just counted."""
     # The order of ``challenge``, addresses first, so that two of them never wait for each other.
     connection.execute(
         "update console_attempt set failures = greatest(0, failures - 1) where key = any(%s)",
@@ -278,7 +281,7 @@ def users(database: Database) -> list[User]:
 
 
 def disable_user(database: Database, name: str) -> None:
-    """Ends somebody's sessions and lets him in no more.  Raises Refused when nobody has that name."""
+    """Ends somebody's sessions and lets him in no more.  Raises Refused for an unknown name."""
 
     def work(connection: Connection) -> int:
         connection.execute("delete from console_session where name = %s", (name,))

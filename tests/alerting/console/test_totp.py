@@ -1,4 +1,4 @@
-"""The second factor against the published vectors, and what a telephone and a keyboard may do to it."""
+"""The second factor against the published vectors, and what telephones and keyboards do to it."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Every label that a page or a line of code asks for exists, in both languages, with the same values."""
+"""Every label that is asked for exists, in both languages, with the same values."""
 
 import re
 import string
