@@ -9,7 +9,7 @@ import hashlib
 import mmap
 import re
 from collections.abc import Iterator, Sequence
-from typing import Annotated, Any, get_args, get_origin
+from typing import Annotated, Any
 
 import msgspec
 import numpy as np
@@ -17,6 +17,7 @@ from msgspec import Meta
 from numpy.typing import NDArray
 
 from lifeline import wire
+from lifeline.entries import entry_of, wrongs
 from lifeline.model import UNTITLED, Text
 
 MAGIC = b"LLCAT001"
@@ -348,7 +349,7 @@ def parse_source(file: str, tree: dict[str, Any]) -> Source:
     try:
         return msgspec.structs.replace(msgspec.convert(tree, Source), file=file)
     except msgspec.ValidationError as error:
-        raise CatalogError(list(_wrongs(file, tree, Source)) or [f"{file}: {error}"]) from error
+        raise CatalogError(list(wrongs(file, tree, Source)) or [f"{file}: {error}"]) from error
 
 
 def sound_part(file: str, tree: dict[str, Any]) -> Source | None:
@@ -356,55 +357,13 @@ def sound_part(file: str, tree: dict[str, Any]) -> Source | None:
     kept: dict[str, Any] = {}
     for field in msgspec.structs.fields(Source):
         value = tree.get(field.name)
-        if isinstance(value, list) and _entry_of(field.type) is not None:
+        if isinstance(value, list) and entry_of(field.type) is not None:
             kept[field.name] = [
-                one for one in value if not any(_wrongs("", one, _entry_of(field.type)))
+                one for one in value if not any(wrongs("", one, entry_of(field.type)))
             ]
-        elif value is not None and not any(_wrongs("", value, field.type)):
+        elif value is not None and not any(wrongs("", value, field.type)):
             kept[field.name] = value
     return msgspec.convert(kept | {"file": file}, Source) if "lifeline" in kept else None
-
-
-def _wrongs(place: str, value: Any, kind: Any) -> Iterator[str]:
-    """A sentence for everything that msgspec would refuse, where it would say only the first."""
-    entry = _entry_of(kind)
-    if entry is not None and isinstance(value, list):
-        for number, one in enumerate(value, 1):
-            name = (
-                (one.get("name") or one.get("id") or one.get("local") or number)
-                if isinstance(one, dict)
-                else number
-            )
-            yield from _wrongs(f"{place} {name}", one, entry)
-        return
-    found = False
-    if isinstance(value, dict) and isinstance(kind, type) and issubclass(kind, msgspec.Struct):
-        fields = {field.name: field for field in msgspec.structs.fields(kind)}
-        texts = [f"{place}: unknown field `{key}`" for key in value if key not in fields]
-        for name, field in fields.items():
-            if name in value:
-                texts += _wrongs(f"{place}: {name}", value[name], field.type)
-            elif field.required:
-                texts.append(f"{place}: required field `{name}` is missing")
-        found = bool(texts)
-        yield from texts
-    if not found:
-        try:
-            msgspec.convert(value, kind)
-        except msgspec.ValidationError as error:
-            yield f"{place}: {error}"
-
-
-def _entry_of(kind: Any) -> type[msgspec.Struct] | None:
-    """The struct of which a field holds any number."""
-    args = get_args(kind)
-    if (
-        get_origin(kind) is tuple
-        and isinstance(args[0], type)
-        and issubclass(args[0], msgspec.Struct)
-    ):
-        return args[0]
-    return None
 
 
 def hash_of(name: str) -> int:

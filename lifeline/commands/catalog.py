@@ -66,8 +66,8 @@ def class_problems(catalog: Catalog, settings: Settings, places: Mapping[str, st
     """
     days = settings.archive.retention_days
     return [
-        f"{places.get(lifeline, f'lifeline {lifeline}')}: retention class {name} is none of archive.retention_days:"
-        f" {', '.join(days)}"
+        f"{places.get(lifeline, f'lifeline {lifeline}')}: retention class {name} is none of"
+        f" archive.retention_days: {', '.join(days)}"
         for lifeline, classes in catalog.head.retention.items()
         for name in sorted(set(classes.values()) - {"", *days})
     ]

@@ -3,6 +3,7 @@
 import msgspec
 import pytest
 
+from lifeline import catalog, compiler
 from lifeline.catalog import (
     Asset,
     Catalog,
@@ -45,38 +46,38 @@ GAS = Source(
 
 
 def test_what_was_declared_is_found_by_its_name() -> None:
-    catalog = Catalog(compile_catalog([GAS]))
+    city = Catalog(compile_catalog([GAS]))
 
-    device, channel = catalog.find("gas/well-2/ch4") or pytest.fail("not found")
+    device, channel = city.find("gas/well-2/ch4") or pytest.fail("not found")
 
     assert (device.name, device.position, channel.unit) == ("G-2", (123.4, 41.8), "%LEL")
-    assert catalog.device("G-1") == next(catalog.devices())
-    assert catalog.asset("gas/well-1") == Asset("gas/well-1", "gas/heping", lifeline="gas")
-    assert catalog.lifeline_of("gas/heping") == "gas"
-    assert catalog.links() == GAS.link
+    assert city.device("G-1") == next(city.devices())
+    assert city.asset("gas/well-1") == Asset("gas/well-1", "gas/heping", lifeline="gas")
+    assert city.lifeline_of("gas/heping") == "gas"
+    assert city.links() == GAS.link
 
 
 def test_what_was_not_declared_is_not_found() -> None:
-    catalog = Catalog(compile_catalog([GAS]))
+    city = Catalog(compile_catalog([GAS]))
 
-    assert catalog.device("G-3") is None
-    assert catalog.find("gas/well-3/ch4") is None
-    assert catalog.find("device/G-1/colour") is None
-    assert catalog.asset("gas/well-3") is None
+    assert city.device("G-3") is None
+    assert city.find("gas/well-3/ch4") is None
+    assert city.find("device/G-1/colour") is None
+    assert city.asset("gas/well-3") is None
 
 
 def test_a_devices_meters_are_channels_of_its_zone() -> None:
-    catalog = Catalog(compile_catalog([GAS]))
+    city = Catalog(compile_catalog([GAS]))
 
-    device, channel = catalog.find("device/G-1/gaps") or pytest.fail("not found")
+    device, channel = city.find("device/G-1/gaps") or pytest.fail("not found")
 
     assert (device.zone, channel.quantity) == ("gas/heping", "meter.gaps")
 
 
 def test_back_fill_begins_after_three_uploads_and_never_before_a_quarter_of_an_hour() -> None:
-    catalog = Catalog(compile_catalog([GAS]))
+    city = Catalog(compile_catalog([GAS]))
 
-    assert [device.historical_after_s for device in catalog.devices()] == [5400.0, 5400.0]
+    assert [device.historical_after_s for device in city.devices()] == [5400.0, 5400.0]
     model = Model("quick", (METHANE,), upload_interval_s=1.0)
     quick = msgspec.structs.replace(
         GAS,
@@ -185,3 +186,45 @@ def test_while_a_file_cannot_be_read_nothing_is_called_unknown() -> None:
 
     assert [problem.split(" does")[0] for problem in problems] == ["lifeline gas: zone name 'Gas'"]
     assert len(problems_of([wrong])) > 5
+
+
+def test_two_names_that_share_a_hash_are_refused_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(compiler, "hash_of", lambda _name: 7)
+
+    with pytest.raises(CatalogError, match="one 64-bit hash"):
+        compile_catalog([GAS])
+
+
+def test_a_stranger_whose_name_has_a_known_hash_is_not_taken_for_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    city = Catalog(compile_catalog([GAS]))
+    known = catalog.hash_of("G-1")
+    monkeypatch.setattr(catalog, "hash_of", lambda _name: known)
+
+    assert city.device("G-9") is None
+    assert city.device("G-1") is not None
+
+
+def test_what_was_forgotten_or_not_kept_is_found_again() -> None:
+    city = Catalog(compile_catalog([GAS]))
+
+    assert city.device("G-1", keep=False) == city.device("G-1")
+    city.forget()
+    assert city.device("G-1") is not None
+
+
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [
+        ({"asset": (Asset("gas/well-1", "gas/nowhere"),)}, "names the unknown zone gas/nowhere"),
+        (
+            {"rule": (Rule("r", "h", 2, {}, channels=("gas/well-9/ch4", "device/G-1/gaps")),)},
+            "rule r names the unknown channel gas/well-9/ch4",
+        ),
+        ({"device": (DeviceEntry("G-1", "gas/heping", "gas/none", "well"),)}, "unknown asset"),
+    ],
+)
+def test_whatever_is_named_must_be_declared(change: dict, sentence: str) -> None:
+    with pytest.raises(CatalogError, match=sentence):
+        compile_catalog([msgspec.structs.replace(GAS, **change)])

@@ -5,7 +5,7 @@ import struct
 import numpy as np
 
 from lifeline.model import Message
-from streams.archive.names import Names, describe
+from streams.archive.names import Names, describe, merge
 from streams.archive.rows import HEADER, Rows, copy_bytes, days_of, join, minutes_of
 from tests.streams.town import START_MS, batch, catalog
 
@@ -71,3 +71,32 @@ def test_a_waveform_feature_has_its_channels_lifeline() -> None:
     assert describe(catalog(), "gas/well-1/ch4/frequency") == ("gas", "Hz")
     assert describe(catalog(), "gas/well-1/ch4/rms") == ("gas", "%LEL")
     assert describe(catalog(), "nobody/knows") == ("", "")
+
+
+def test_two_hundred_new_names_make_room_and_keep_their_feeds() -> None:
+    city, names = catalog(), Names()
+    many = [f"gas/well-{i % 10}/ch4/f{i}" for i in range(200)]
+
+    names.table_of([*many, "gas/well-1/ch4"])
+    names.learn({name: i + 7 for i, name in enumerate([*many, "gas/well-1/ch4"])}, city)
+
+    assert len(names.ids) >= 201
+    assert names.ids[names.rows[many[150]]] == 157
+    assert names.lifelines == ["gas"]
+    assert not names.unknown
+    assert names.table_of([many[150], "gas/well-2/temp"]).tolist() == [150, 201]
+
+
+def test_of_two_times_of_a_lifeline_the_newer_stands() -> None:
+    feeds = {"gas": (5, 9)}
+
+    merge(feeds, {"gas": (7, 8), "water": (1, 2)})
+
+    assert feeds == {"gas": (7, 9), "water": (1, 2)}
+
+
+def test_one_piece_is_joined_as_it_is_and_no_rows_touch_no_day() -> None:
+    one = rows([1.0])
+
+    assert join([one]) is one
+    assert days_of(join([]), set()) == []
