@@ -1,18 +1,19 @@
 """How long the bank takes for a batch: microseconds a batch and a reading, by batch size and rules.
 
-PYTHONPATH=. python benchmarks/bank.py --json -
+python benchmarks/bank.py --repeats 1200
 """
 
-import argparse
-import json
-import platform
 import statistics
 import sys
 import time
 from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+from benchmarks.report import flags, put
 from detectors.bank import Bank
 from detectors.plan import compile_plan
 from lifeline.catalog import (
@@ -128,33 +129,16 @@ def measure(size: int, kinds: Sequence[str], repeats: int, quantities: int) -> d
 
 
 def main() -> None:
-    """Measure, print a table or JSON."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
-    )
-    parser.add_argument("--repeats", type=int, default=1200)
-    parser.add_argument("--json", metavar="FILE", help="write JSON, - for standard output")
+    """Measures every case, prints a line each, and writes the report."""
+    parser = flags(__doc__)
+    parser.add_argument("--repeats", type=int, default=1200, help="batches of each kind")
     options = parser.parse_args()
-    rows = [
-        {"set": name, **measure(size, kinds, options.repeats, quantities)}
-        for name, kinds in SETS.items()
-        for size, quantities in ((240, 1), (240, 6), (1000, 1), (5000, 1))
-    ]
-    report = {
-        "machine": platform.processor() or platform.machine(),
-        "numpy": np.__version__,
-        "rows": rows,
-    }
-    if options.json:
-        text = json.dumps(report, indent=2)
-        if options.json == "-":
-            sys.stdout.write(text + "\n")
-        else:
-            with open(options.json, "w", encoding="utf-8") as out:  # noqa: PTH123
-                out.write(text)
-        return
-    for row in rows:
-        print("  ".join(f"{name}={value}" for name, value in row.items()))
+    rows = []
+    for name, kinds in SETS.items():
+        for size, quantities in ((240, 1), (240, 6), (1000, 1), (5000, 1)):
+            rows.append({"set": name, **measure(size, kinds, options.repeats, quantities)})
+            print("  ".join(f"{k}={v}" for k, v in rows[-1].items()), file=sys.stderr)
+    put(options.json, {"numpy": np.__version__, "rows": rows})
 
 
 if __name__ == "__main__":

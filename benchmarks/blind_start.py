@@ -1,6 +1,6 @@
 """How fast a detect worker that finds no snapshot works its way through what Kafka has kept.
 
-    python benchmarks/blind_start.py --minutes 3 --rate 116000 --json -
+    python benchmarks/blind_start.py --minutes 3 --rate 116000
 
 Writes readings of the last minutes to a real Kafka, in the records that ingest would make of that
 rate, sets the group's offsets to the end, as after a loss of every snapshot, and starts one worker.
@@ -8,12 +8,10 @@ rate, sets the group's offsets to the end, as after a loss of every snapshot, an
 
 import argparse
 import asyncio
-import json
 import shutil
 import sys
 import tempfile
 import time
-from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
@@ -25,6 +23,7 @@ sys.path.insert(0, str(ROOT))
 
 from benchmarks import processes
 from benchmarks.chain import metric, until_ready
+from benchmarks.report import flags, put
 from ingest.batch import tick as clock
 from lifeline import db, store, wire
 from lifeline.catalog import Catalog
@@ -145,8 +144,6 @@ def measure(arguments: argparse.Namespace, folder: Path) -> dict[str, object]:
             time.sleep(0.1)
         spent_s = time.monotonic() - start_s
         return {
-            "date": datetime.now(UTC).isoformat(timespec="seconds"),
-            "machine": processes.machine(),
             "records": n,
             "readings": readings,
             "seconds": round(spent_s, 1),
@@ -163,23 +160,17 @@ def measure(arguments: argparse.Namespace, folder: Path) -> dict[str, object]:
 
 def main() -> None:
     """Runs once and prints, or writes, the report."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
-    )
+    parser = flags(__doc__)
     parser.add_argument("--minutes", type=float, default=3.0, help="how much past to read again")
     parser.add_argument("--rate", type=float, default=116_000.0, help="readings a second, then")
     parser.add_argument("--channels", type=int, default=10_000, help="channels in the catalog")
-    parser.add_argument("--json", metavar="FILE", default="-", help="the report; - for the screen")
     arguments = parser.parse_args()
     folder = Path(tempfile.mkdtemp(prefix="lifeline-bench-"))
     try:
-        text = json.dumps(measure(arguments, folder), indent=2)
+        figures = measure(arguments, folder)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
-    if arguments.json == "-":
-        print(text)
-    else:
-        Path(arguments.json).write_text(text + "\n", encoding="utf-8")
+    put(arguments.json, figures)
 
 
 if __name__ == "__main__":

@@ -3,9 +3,13 @@
 import argparse
 import asyncio
 import json
+import shutil
 import sys
+import tempfile
 import time
 import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -34,12 +38,31 @@ class Chain:
     pids: dict[str, int] = field(default_factory=dict)
 
 
-def start(arguments: argparse.Namespace, folder: Path) -> Chain:
-    """Servers, catalog, topics, tables, services; returns when every service is ready."""
+@contextmanager
+def running(arguments: argparse.Namespace, *, keep: bool = False) -> Iterator[Chain]:
+    """The chain in a folder of its own, ended and removed with the block, however that ends."""
+    folder = Path(tempfile.mkdtemp(prefix="lifeline-bench-"))
+    folder.chmod(0o755)
     stack = Stack(
         folder / "stack",
         lambda name, s, text: print(f"  {name:12} {s:5.1f} s  {text}", file=sys.stderr),
     )
+    supervisor = Supervisor(lambda name, text: print(f"  {name:12} {text}", file=sys.stderr))
+    try:
+        yield _started(arguments, folder, stack, supervisor)
+    finally:
+        supervisor.stop()
+        stack.stop()
+        if keep:
+            print(f"kept: {folder}", file=sys.stderr)
+        else:
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def _started(
+    arguments: argparse.Namespace, folder: Path, stack: Stack, supervisor: Supervisor
+) -> Chain:
+    """Servers, catalog, topics, tables, services; returns when every service is ready."""
     addresses = stack.start()
     secret, record = folder / "secret", folder / "pushes.jsonl"
     secret.write_text("benchmark")
@@ -62,7 +85,6 @@ def start(arguments: argparse.Namespace, folder: Path) -> Chain:
     store.write_catalog(packed, settings.catalog.compiled)
     asyncio.run(create_topics(settings.kafka))
     db.migrate(settings.postgres, lambda _: None)
-    supervisor = Supervisor(lambda name, text: print(f"  {name:12} {text}", file=sys.stderr))
     platform = lifeline_command(
         "simulate",
         "--platform",
@@ -96,6 +118,7 @@ def start(arguments: argparse.Namespace, folder: Path) -> Chain:
 
 
 def until_ready(label: str, port: int) -> None:
+    """Returns when the service behind that port says that it is ready; ends the program else."""
     until = time.monotonic() + READY_S
     while time.monotonic() < until:
         try:

@@ -1,14 +1,11 @@
 """What ingest costs a message without any server or client: decode, check, batch, acknowledge.
 
-    python benchmarks/intake.py [--json FILE] [--rounds N]
+    python benchmarks/intake.py --rounds 7
 
 Reports microseconds of CPU a message, minimum, median and maximum over the rounds, for messages of
 1 and 100 readings, clean and with flagged readings (every one, and one in ten).
 """
 
-import argparse
-import json
-import platform
 import statistics
 import sys
 import time
@@ -18,44 +15,22 @@ from typing import Any
 
 import msgspec
 
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+from benchmarks.report import flags, put
 from ingest.acks import Acknowledgements, Receipt
 from ingest.batch import Batcher
 from ingest.intake import Intake
 from ingest.quality import Directory, Window
 from lifeline import wire
-from lifeline.catalog import (
-    Asset,
-    Catalog,
-    Channel,
-    DeviceEntry,
-    Lifeline,
-    Model,
-    Source,
-    Zone,
-)
+from lifeline.catalog import Catalog
 from lifeline.compiler import compile_catalog
+from simulators.load.bench import bench_sources, device_name
 
 NOW_MS = 1_700_000_000_000
 WINDOW = Window(120_000, 7 * 86_400_000)
 PARTITIONS = 12
 MESSAGES = 2000
-
-
-def city(devices: int, channels: int) -> Catalog:
-    """A catalog of equal devices, ten a zone."""
-    zones = [f"bench/{n}" for n in range(max(1, devices // 10))]
-    made = tuple(Channel(f"c{n}", "pressure", "kPa", 0.0, 1000.0) for n in range(channels))
-    source = Source(
-        lifeline=Lifeline("bench"),
-        zone=tuple(Zone(zone) for zone in zones),
-        asset=tuple(Asset(f"bench/a{n}", zones[n % len(zones)]) for n in range(devices)),
-        model=(Model("m", made),),
-        device=tuple(
-            DeviceEntry(f"dev-{n}", zones[n % len(zones)], f"bench/a{n}", "m")
-            for n in range(devices)
-        ),
-    )
-    return Catalog(compile_catalog([source]))
 
 
 def stream(devices: int, channels: int, *, dirty: bool) -> list[tuple[bytes, bytes]]:
@@ -65,11 +40,11 @@ def stream(devices: int, channels: int, *, dirty: bool) -> list[tuple[bytes, byt
         values = [5000.0 if dirty and k % 10 == 0 else 100.0 + k for k in range(channels)]
         body: dict[str, Any] = {"boot": 1, "seq": n}
         if channels == 1:
-            body |= {"channel": "c0", "at_ms": NOW_MS - n, "value": values[0]}
+            body |= {"channel": "c000", "at_ms": NOW_MS - n, "value": values[0]}
         else:
-            names = [f"c{k}" for k in range(channels)]
+            names = [f"c{k:03d}" for k in range(channels)]
             body |= {"channels": names, "at_ms": NOW_MS - n, "values": values}
-        topic = f"{wire.MQTT_ROOT}/dev-{n % devices}/up".encode()
+        topic = f"{wire.MQTT_ROOT}/{device_name(n % devices)}/up".encode()
         made.append((topic, msgspec.json.encode(body)))
     return made
 
@@ -118,30 +93,20 @@ def measure(rounds: int, run: Callable[[], float]) -> dict[str, float]:
 
 def main() -> None:
     """Runs every case and prints, or writes, the report."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--json", help="write the report here; - for standard output")
-    parser.add_argument("--rounds", type=int, default=7)
+    parser = flags(__doc__)
+    parser.add_argument("--rounds", type=int, default=7, help="rounds of 2,000 messages a case")
     chosen = parser.parse_args()
-    report: dict[str, Any] = {
-        "machine": platform.processor() or platform.machine(),
-        "python": platform.python_version(),
-        "command": " ".join(sys.argv),
-        "rounds": chosen.rounds,
-        "cases": {},
-    }
+    cases: dict[str, dict[str, float]] = {}
     for channels in (1, 100):
-        intake = Intake(Directory(city(200, channels), PARTITIONS), WINDOW)
+        packed = compile_catalog(bench_sources(200 * channels, channels))
+        intake = Intake(Directory(Catalog(packed), PARTITIONS), WINDOW)
         for dirty in (False, True):
             data = stream(200, channels, dirty=dirty)
             name = f"{channels} a message{', flagged' if dirty else ''}"
             figures = measure(chosen.rounds, lambda intake=intake, data=data: once(intake, data))  # type: ignore[misc]
-            report["cases"][name] = figures
+            cases[name] = figures
             print(f"{name:40} {figures}", file=sys.stderr)
-    text = json.dumps(report, indent=2)
-    if chosen.json == "-":
-        print(text)
-    elif chosen.json:
-        Path(chosen.json).write_text(text + "\n", encoding="utf-8")
+    put(chosen.json, {"rounds": chosen.rounds, "cases": cases})
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """What a tenth of rubbish costs the rest: a clean run and a spoiled one in one report.
 
-    python benchmarks/malformed.py --rate 500 --share 0.1 --seconds 60 --repeat 3 --json out.json
+    python benchmarks/malformed.py --rate 500 --share 0.1 --seconds 60 --repeat 3
 
 The spoiled run sends the same number of messages, of which ``share`` cannot be used; every good
 reading must be stored, and the p99 of the good ones is held against the clean run's.
@@ -8,12 +8,8 @@ reading must be stored, and the p99 of the good ones is held against the clean r
 
 import argparse
 import asyncio
-import json
-import shutil
 import sys
-import tempfile
 import time
-from datetime import UTC, datetime
 from pathlib import Path
 
 import paho.mqtt.client as mqtt
@@ -22,9 +18,9 @@ from paho.mqtt.enums import CallbackAPIVersion
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
-from benchmarks import processes
-from benchmarks.chain import Chain, metric, start
+from benchmarks.chain import Chain, metric, running
 from benchmarks.pipeline import load_run, summary
+from benchmarks.report import flags, put
 from simulators.load.bench import device_name
 
 REJECTS = "lifeline_rejects_total"
@@ -76,39 +72,19 @@ async def pair(chain: Chain, arguments: argparse.Namespace, number: int) -> dict
 
 def main() -> None:
     """Reads the arguments, runs the pairs, writes the report."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = flags(__doc__)
     parser.add_argument(
         "--rate", type=float, default=500, help="messages a second, one reading each"
     )
-    parser.add_argument("--share", type=float, default=0.1, help="of them rubbish")
-    parser.add_argument("--seconds", type=float, default=60)
-    parser.add_argument("--repeat", type=int, default=1)
-    parser.add_argument("--json", default="", metavar="FILE")
+    parser.add_argument("--share", type=float, default=0.1, help="part of them that is rubbish")
+    parser.add_argument("--seconds", type=float, default=60, help="how long a run sends")
+    parser.add_argument("--repeat", type=int, default=1, help="pairs of runs")
     arguments = parser.parse_args()
     arguments.per_message, arguments.ingest, arguments.channels = 1, 1, 1000
     arguments.spread, arguments.steps, arguments.leaks = 0, 1000, 0
-    folder = Path(tempfile.mkdtemp(prefix="lifeline-bench-"))
-    folder.chmod(0o755)
-    chain = start(arguments, folder)
-    try:
+    with running(arguments) as chain:
         pairs = [asyncio.run(pair(chain, arguments, n)) for n in range(arguments.repeat)]
-    finally:
-        chain.supervisor.stop()
-        chain.stack.stop()
-        shutil.rmtree(folder, ignore_errors=True)
-    report = {
-        "command": " ".join(["python", "benchmarks/malformed.py", *sys.argv[1:]]),
-        "date": datetime.now(UTC).date().isoformat(),
-        "machine": processes.machine(),
-        "runs": pairs,
-        "minimum_median_maximum": summary(pairs),
-    }
-    if arguments.json:
-        Path(arguments.json).write_text(json.dumps(report, indent=1) + "\n")
-    else:
-        print(json.dumps(report, indent=1))
+    put(arguments.json, {"runs": pairs, "minimum_median_maximum": summary(pairs)})
 
 
 if __name__ == "__main__":

@@ -1,23 +1,20 @@
 """The whole chain under load, on real servers: how fast, how much stored, what each process costs.
 
-    python benchmarks/pipeline.py --rate 116000 --per-message 100 --seconds 60 --repeat 3 --json out.json
+    python benchmarks/pipeline.py --rate 116000 --per-message 100 --seconds 60 --repeat 3
 
 Publish → finding runs from just before the sender hands its bytes to the kernel to the finding as a
 consumer reads it from Kafka; → push to the receiver's accepted response; → stored to the row being
-visible in PostgreSQL (looked for every 25 ms).  The generator and this program run on the same cores
-and are reported, but not counted in ``cpu_share``.
+visible in PostgreSQL (looked for every 25 ms).  The generator and this program run on the same
+cores and are reported, but not counted in ``cpu_share``.
 """
 
 import argparse
 import asyncio
 import json
 import os
-import shutil
 import statistics
 import sys
-import tempfile
 import time
-from datetime import UTC, datetime
 from pathlib import Path
 
 import msgspec
@@ -30,7 +27,8 @@ sys.path.insert(0, str(ROOT))
 
 from alerting.notices import Wording
 from benchmarks import processes
-from benchmarks.chain import Chain, metric, start
+from benchmarks.chain import Chain, metric, running
+from benchmarks.report import flags, put
 from lifeline import db, store, wire
 from lifeline.commands.demo import close_leftovers
 from lifeline.config import Settings
@@ -80,12 +78,13 @@ async def follow_rows(
     seen: dict[tuple[str, int], int],
     stop: asyncio.Event,
 ) -> None:
-    """Looks for the rows of steps that have a finding already, every 25 ms; notes when each is there."""
+    """Looks for the rows of steps that have a finding; notes when each is there."""
     connection = await psycopg.AsyncConnection.connect(
         db.conninfo(settings.postgres), autocommit=True
     )
     question = (
-        "select w.name, w.at from unnest(%s::text[], %s::int8[]) w(name, at) join channel c on c.name = w.name"
+        "select w.name, w.at from unnest(%s::text[], %s::int8[]) w(name, at)"
+        " join channel c on c.name = w.name"
         " join reading r on r.channel = c.id and r.time = to_timestamp(w.at / 1000.0)"
     )
     while not stop.is_set():
@@ -108,6 +107,7 @@ async def load_run(chain: Chain, arguments: argparse.Namespace, run: int) -> dic
         n_channels=arguments.spread or arguments.channels, channels_per_device=100,
         host=chain.settings.mqtt.host, port=chain.settings.mqtt.port, boot=run + 1, seed=run + 1,
         steps=arguments.steps, leaks=arguments.leaks, client_id=f"lifeline-load-{run}",
+        plant_after_s=min(5.0, arguments.seconds / 4),
     )  # fmt: skip
     clear_the_desk(chain)
     stop = asyncio.Event()
@@ -183,15 +183,15 @@ def count_rows(settings: Settings) -> int:
     with db.connect(settings.postgres) as connection:
         connection.execute("set statement_timeout = 0")
         row = connection.execute(
-            "select count(*) from reading r where r.channel in (select id from channel where lifeline = 'bench')"
-            " and r.quality & 4096 = 0"
+            "select count(*) from reading r where r.quality & 4096 = 0"
+            " and r.channel in (select id from channel where lifeline = 'bench')"
         ).fetchone()
     assert row is not None
     return int(row[0])
 
 
 async def _until_stored(chain: Chain, before: float, sent: int) -> float:
-    """Waits by archive's own counter, which costs the database nothing; returns how long that took."""
+    """How long it took, by archive's own counter, which costs the database nothing."""
     began = time.monotonic()
     while time.monotonic() - began < STORED_S:
         if metric(chain.ports["archive"], STORED) - before >= sent:
@@ -297,53 +297,30 @@ def summary(runs: list[dict]) -> dict:
 
 def main() -> None:
     """Reads the arguments, runs, prints a line a run, and writes the report."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = flags(__doc__)
     parser.add_argument("--rate", type=float, default=116_000, help="readings a second")
     parser.add_argument(
         "--per-message", type=int, default=100, help="channels a message, one reading each"
     )
-    parser.add_argument("--seconds", type=float, default=60)
+    parser.add_argument("--seconds", type=float, default=60, help="how long a run sends")
     parser.add_argument("--ingest", type=int, default=1, help="ingest processes")
     parser.add_argument("--channels", type=int, default=10_000, help="channels in the catalog")
-    parser.add_argument("--spread", type=int, default=0, help="channels that send; all without it")
-    parser.add_argument("--steps", type=int, default=1000)
-    parser.add_argument("--leaks", type=int, default=20)
-    parser.add_argument("--repeat", type=int, default=1)
-    parser.add_argument(
-        "--json", default="", metavar="FILE", help="write the report there; - prints it"
-    )
-    parser.add_argument("--keep", action="store_true", help="keep data and logs")
+    parser.add_argument("--spread", type=int, default=0, help="channels that send; 0: all")
+    parser.add_argument("--steps", type=int, default=1000, help="planted findings in a run")
+    parser.add_argument("--leaks", type=int, default=20, help="planted findings that are pushed")
+    parser.add_argument("--repeat", type=int, default=1, help="runs, one after the other")
+    parser.add_argument("--keep", action="store_true", help="keep data and logs at the end")
     arguments = parser.parse_args()
-    folder = Path(tempfile.mkdtemp(prefix="lifeline-bench-"))
-    folder.chmod(0o755)
-    chain = start(arguments, folder)
-    try:
-        runs = []
+    runs = []
+    with running(arguments, keep=arguments.keep) as chain:
         for run in range(arguments.repeat):
             runs.append(asyncio.run(load_run(chain, arguments, run)))
             print(f"run {run + 1}: {json.dumps(runs[-1])}", file=sys.stderr)
-        report = {
-            "command": " ".join(["python", "benchmarks/pipeline.py", *sys.argv[1:]]),
-            "date": datetime.now(UTC).date().isoformat(),
-            "machine": processes.machine(),
-            "versions": chain.stack.addresses().versions,
-            "runs": runs,
-            "minimum_median_maximum": summary(runs),
-        }
-        text = json.dumps(report, indent=1)
-        if arguments.json == "-" or not arguments.json:
-            print(text)
-        else:
-            Path(arguments.json).write_text(text + "\n")
-    finally:
-        chain.supervisor.stop()
-        chain.stack.stop()
-        if arguments.keep:
-            print(f"kept: {folder}", file=sys.stderr)
-        else:
-            shutil.rmtree(folder, ignore_errors=True)
+        versions = chain.stack.addresses().versions
+    put(
+        arguments.json,
+        {"versions": versions, "runs": runs, "minimum_median_maximum": summary(runs)},
+    )
 
 
 if __name__ == "__main__":
