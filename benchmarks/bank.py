@@ -1,6 +1,8 @@
 """How long the bank takes for a batch: microseconds a batch and a reading, by batch size and rules.
 
-python benchmarks/bank.py --repeats 1200
+    python benchmarks/bank.py --repeats 1200
+
+Nothing else runs: no server, no client, one process.
 """
 
 import statistics

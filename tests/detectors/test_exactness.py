@@ -18,7 +18,7 @@ CHANNELS += ["device/d0/gaps", "device/d1/online"]
 
 
 def day(seed: int, steps: int = 120) -> list[tuple[str, int, float, int, int]]:
-    """(channel, ms, value, quality, lane) as they come: noise, leaks, bad values, back-fill, gaps."""
+    """(channel, ms, value, quality, lane) as they come: noise, leaks, bad, back-fill, gaps."""
     rng = np.random.default_rng(seed)
     rows: list[tuple[str, int, float, int, int]] = []
     for k in range(steps):

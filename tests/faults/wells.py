@@ -84,7 +84,7 @@ def expect(ask: Callable[[], Any], wanted: Any, within_s: float = ARRIVES_S) -> 
 
 
 def pass_through(world: World, sender: Sender) -> None:
-    """Returns when a live alarm that began now has been pushed: what was to come before it has come."""
+    """Returns when a live alarm of now has been pushed: what was to come before it has come."""
     well = Well(world)
     sender.send(well.device, reading(now_ms(), 70.0))
     expect(well.pushed, ["alert"])

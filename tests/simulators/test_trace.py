@@ -1,4 +1,4 @@
-"""A recorded trace sent again: the same messages, shifted and compressed in time, and no rubbish."""
+"""A recorded trace sent again: the same messages, shifted and compressed in time, no rubbish."""
 
 import json
 
