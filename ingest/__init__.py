@@ -1,4 +1,4 @@
-"""MQTT in, readings out: decodes, checks and flags what devices send, writes it to Kafka, then acknowledges.
+"""MQTT in, readings out: decodes, checks, flags, writes to Kafka, and then acknowledges.
 
 Nothing is acknowledged before Kafka has it on ``acks=all``.
 """

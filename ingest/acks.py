@@ -1,4 +1,4 @@
-"""Who may be told what, and when: MQTT acknowledgements in order, and to each device what is durable."""
+"""Who is told what, and when: MQTT acknowledgements in order, to each device what is durable."""
 
 from collections import deque
 from collections.abc import Iterable
@@ -13,7 +13,7 @@ NO_COUNT = -1
 
 @dataclass(slots=True, eq=False)
 class Receipt:
-    """One MQTT message on its way: ``waits`` counts the Kafka records that still carry a part of it."""
+    """One MQTT message on its way: ``waits`` counts the records that still carry some of it."""
 
     epoch: int
     """The connection it came by: its ``mid`` means nothing on any other."""

@@ -1,7 +1,8 @@
 """Payload bytes into uplinks: one table of formats, a format is one function and one entry.
 
-Native JSON in its three shapes is decoded in one strict pass.  A message that the strict pass refuses
-because it holds NaN, Infinity or 1e999 is read again leniently: the good values beside the bad go on.
+Native JSON in its three shapes is decoded in one strict pass.  A message that the
+strict pass refuses because it holds NaN, Infinity or 1e999 is read again leniently: the
+good values beside the bad go on.
 """
 
 import json
@@ -16,7 +17,8 @@ from ingest.topics import Kind
 from lifeline.model import STATE_BITS
 
 READINGS_MAX = 10_000
-"""Readings a message may carry: what one message adds to a batch stays far below a record's limit."""
+"""Readings a message may carry: what one message adds to a batch stays
+far below a record's limit."""
 COUNT_MAX = 2**53 - 1
 """The largest boot or seq: the largest integer that every JSON writer can say exactly."""
 
@@ -235,7 +237,7 @@ def _states(said: Sequence[str | list[Any]], n: int) -> list[int]:
 
 
 def _without_wild_numbers(payload: bytes, error: str) -> bytes | None:
-    """The message with null for every number that is none, or None when that is not what ails it."""
+    """The message with null for every number that is none; None when that is not what ails it."""
     if not (b"NaN" in payload or b"Infinity" in payload or "out of range" in error):
         return None
     try:

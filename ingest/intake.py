@@ -1,4 +1,4 @@
-"""One MQTT message from bytes to what becomes of it: a row of messages, readings, a block, rejects."""
+"""One MQTT message, from bytes to what becomes of it: readings, a block, rejects."""
 
 import hashlib
 import math
@@ -15,19 +15,20 @@ from lifeline.model import STATE_BITS, Message, Quality
 from lifeline.wire import RECORD_BYTES_MAX, Reject, Wave
 
 PAYLOAD_BYTES_MAX = RECORD_BYTES_MAX // 2
-"""Of a refused message's bytes so many are kept; the broker lets no more than half of this through."""
+"""Of a refused message's bytes so many are kept; the broker lets no
+more than half of this through."""
 _TOPICS_MAX = 200_000
 REPEATED = "~retained"
-"""In the place of a device's name: the broker repeats what that device had said before, at each of our
-connections, and that is no sign of its life."""
+"""In the place of a device's name: the broker repeats what that device had said before, at each of
+our connections, and that is no sign of its life."""
 
 
 @dataclass(slots=True)
 class Taken:
     """What becomes of a message.
 
-    ``message`` is its row in the partition's batch, to be written when ``known`` is there; ``verdict``
-    holds its readings, ``wave`` its block.
+    ``message`` is its row in the partition's batch, to be written when ``known`` is there;
+    ``verdict`` holds its readings, ``wave`` its block.
     """
 
     topic: Topic | None

@@ -1,4 +1,4 @@
-"""Readings held against the catalog: what is refused, what travels on with a flag, and which flag."""
+"""Readings held against the catalog: what is refused, what travels on, and with which flag."""
 
 import math
 from collections.abc import Sequence
@@ -139,9 +139,9 @@ def judge(
 ) -> Verdict:
     """The uplink's readings, flagged, and those that are refused with the reason.
 
-    Refused are unknown channels (``identity`` when the name is another device's) and times outside the
-    window.  Everything else goes on: a value that is no number, outside the physical range or in a
-    foreign unit carries a flag, and detect makes a sensor fault of it.
+    Refused are unknown channels (``identity`` when the name is another device's) and times outside
+    the window.  Everything else goes on: a value that is no number, outside the physical range or
+    in a foreign unit carries a flag, and detect makes a sensor fault of it.
     """
     if len(uplink.channels) >= WIDE:
         verdict = _judge_columns(uplink, known, received_ms, window)

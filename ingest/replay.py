@@ -1,4 +1,4 @@
-"""Quarantined messages once more: the same checks, as of when they came, against today's catalog."""
+"""Quarantined messages again: the same checks, as of when they came, against today's catalog."""
 
 from dataclasses import dataclass, field
 

@@ -1,7 +1,7 @@
 """Runs ingest: MQTT in, Kafka out, and only then the acknowledgements.
 
-One thread, one loop: the messages of a read turn are decided (``intake``) and put into batches on the
-spot; Kafka's word comes back through ``Outbox`` and moves the acknowledgements.
+One thread, one loop: the messages of a read turn are decided (``intake``) and put into batches on
+the spot; Kafka's word comes back through ``Outbox`` and moves the acknowledgements.
 """
 
 import asyncio
@@ -23,12 +23,15 @@ from lifeline.telemetry import Health, now_ms
 Log = structlog.stdlib.BoundLogger
 
 PENDING_BYTES_MAX = 48 * 1024 * 1024
-"""Readings that wait for Kafka in our memory; beyond it the socket is not read and the broker keeps them."""
+"""Readings that wait for Kafka in our memory; beyond it the socket is not
+read and the broker keeps them."""
 UNACKNOWLEDGED_MAX = 24_000
-"""Messages in our hands, beyond which the socket is not read.  The broker's own limit of 20,000 does not
-always hold (mosquitto 2.0.11 was seen 170,000 ahead of us), and its message ids have 16 bits."""
+"""Messages in our hands, beyond which the socket is not read.  The broker's own limit
+of 20,000 does not always hold (mosquitto 2.0.11 was seen 170,000 ahead of us), and
+its message ids have 16 bits."""
 NOTES_S = 0.2
-"""Devices are told what is durable so often: their own patience is 15 s, and a note costs the broker."""
+"""Devices are told what is durable so often: their own patience is 15 s,
+and a note costs the broker."""
 CATALOG_S = 2.0
 FINISH_S = 5.0
 SECURITY_LOG_S = 10.0

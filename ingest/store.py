@@ -1,4 +1,4 @@
-"""What must be durable on Kafka: a queue, one idempotent producer at a time, and no lost outcome."""
+"""What must be durable on Kafka: a queue, one producer at a time, and no lost outcome."""
 
 import asyncio
 import random
@@ -42,9 +42,9 @@ class Record:
 class Outbox:
     """Sends records in order and keeps each until Kafka has confirmed it.
 
-    An outcome that stays unknown for ``send_timeout_s``, or any error, ends the producer's life: aiokafka's
-    idempotent one neither gives up nor recovers by itself (its issues 1101 and 1017).  What it had not
-    confirmed goes through the next one; twice is harmless, because rows are keyed.
+    An outcome that stays unknown for ``send_timeout_s``, or any error, ends the producer's life:
+    aiokafka's idempotent one neither gives up nor recovers by itself (its issues 1101 and 1017).
+    What it had not confirmed goes through the next one; twice is harmless, because rows are keyed.
     """
 
     def __init__(
@@ -77,7 +77,7 @@ class Outbox:
             await self._idle.wait()
 
     async def start(self) -> None:
-        """The first producer; raises Unavailable after ``START_S``, Refused when partitions differ."""
+        """The first producer; raises Unavailable after a while, Refused if partitions differ."""
         until_s = time.monotonic() + START_S
         while True:
             try:
@@ -90,7 +90,7 @@ class Outbox:
         await check_topics(self.settings, (wire.READINGS, wire.WAVES, wire.REJECTS))
 
     async def run(self) -> None:
-        """Sends until cancelled; raises Unavailable when Kafka answers but takes nothing, three times."""
+        """Sends until cancelled; raises Unavailable when Kafka answers but thrice takes nothing."""
         failures = 0
         while True:
             if self._producer is None:
@@ -123,7 +123,7 @@ class Outbox:
         return producer
 
     async def _connect_at_last(self) -> AIOKafkaProducer:
-        """A producer, however long Kafka is away: everything unconfirmed is still with the broker."""
+        """A producer, however long Kafka is away: what is unconfirmed is still with the broker."""
         wait_s = 0.2
         while True:
             try:

@@ -17,7 +17,8 @@ Port = Annotated[int, Meta(ge=0, le=65535)]
 Seconds = Annotated[float, Meta(gt=0)]
 Count = Annotated[int, Meta(ge=1)]
 RetentionDays = Annotated[int, Meta(ge=9)]
-"""Readings come up to 7 days late, and aggregates are computed anew for 8: raw rows outlast both."""
+"""Readings come up to 7 days late, and aggregates are computed anew
+for 8: raw rows outlast both."""
 ROUTINE = "routine"
 """The retention class of readings for which the catalog names none."""
 
@@ -83,7 +84,8 @@ class Detect(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     snapshot_s: Seconds = 5.0
     lateness_s: Seconds = 3600.0
-    """How far behind the newest reading of its own channel one may be and still be judged as late."""
+    """How far behind the newest reading of its own channel one may be
+    and still be judged as late."""
     held_s: Seconds = 60.0
     blind_start_s: Seconds = 900.0
     """Re-read from a blank state when PostgreSQL is away at start."""
@@ -158,7 +160,8 @@ class Console(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     second_factor_required: bool = False
     """Whether everybody needs a code; without, those who were given a second factor do."""
     second_factor_key_file: str = ""
-    """Without it, who reads the database can make codes.  Another key: everybody is enrolled anew."""
+    """Without it, who reads the database can make codes.  Another key:
+    everybody is enrolled anew."""
 
 
 class Watchdog(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -202,14 +205,16 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 PREFIX = "LIFELINE_"
 NOT_SETTINGS = frozenset({"stack", "config", "fault"})
-"""Words after the prefix that others read: the local servers, the command line, the fault programme."""
+"""Words after the prefix that others read: the local servers, the
+command line, the fault programme."""
 
 
 def load(text: str, file: str, environ: Mapping[str, str]) -> tuple[Settings, dict[str, str]]:
     """The settings, and for every ``section.key`` where its value came from.
 
-    The environment (``LIFELINE_MQTT_HOST``) overrides the file, the file the defaults.  Lists of tables
-    (``router.targets``) come from the file, or from the environment as JSON.  Raises ConfigError.
+    The environment (``LIFELINE_MQTT_HOST``) overrides the file, the file the
+    defaults.  Lists of tables (``router.targets``) come from the file, or from the
+    environment as JSON.  Raises ConfigError.
     """
     try:
         tree: dict[str, Any] = tomllib.loads(text)
@@ -245,7 +250,8 @@ def load(text: str, file: str, environ: Mapping[str, str]) -> tuple[Settings, di
 
 
 def _refuse_misspelt(name: str, section: str, sections: list[str]) -> None:
-    # Only what looks like a slip: a container platform may set variables with our prefix of its own.
+    # Only what looks like a slip: a container platform may set
+    # variables with our prefix of its own.
     meant = difflib.get_close_matches(section, sections, n=1, cutoff=0.7)
     if section not in NOT_SETTINGS and meant:
         raise ConfigError(

@@ -1,7 +1,7 @@
-"""Named places where the fault programme stops a process dead.  In production each is one dict look-up.
+"""Named places where the fault programme stops a process dead; else each is a dict look-up.
 
-``tests/faults`` arms them in the child process that it starts; nothing in the code or the environment
-of a running city can.
+``tests/faults`` arms them in the child process that it starts; nothing in the code or the
+environment of a running city can.
 """
 
 from collections.abc import Callable

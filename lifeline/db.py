@@ -1,7 +1,8 @@
-"""PostgreSQL: connections with a limit on every wait, numbered migrations, fenced offsets.  A shell.
+"""PostgreSQL: connections that never wait for ever, migrations, fenced offsets.  A shell.
 
-Connections are psycopg's synchronous ones, used in threads: with its pool check this form came back
-2.8 s after the server was killed (docs/decisions/0004), and a stopped server cannot hold the event loop.
+Connections are psycopg's synchronous ones, used in threads: with its pool check this
+form came back 2.8 s after the server was killed (docs/decisions/0004), and a stopped
+server cannot hold the event loop.
 """
 
 import asyncio
@@ -50,11 +51,12 @@ def conninfo(settings: config.Postgres) -> str:
 
 
 class Database:
-    """A pool of connections on which a piece of work runs in one transaction, in a thread, with a deadline.
+    """A pool of connections: work runs in a transaction, in a thread, with a deadline.
 
-    Every failure of the server or the way to it is ``Unavailable``; the transaction may or may not have
-    been committed then, so work must be safe to run again.  A statement that the server refuses
-    (constraint, permission, data) stays psycopg's own error: it is our bug or the caller's case.
+    Every failure of the server or the way to it is ``Unavailable``; the transaction may
+    or may not have been committed then, so work must be safe to run again.  A statement
+    that the server refuses (constraint, permission, data) stays psycopg's own error: it
+    is our bug or the caller's case.
     """
 
     def __init__(self, settings: config.Postgres, connections: int | None = None) -> None:
@@ -66,7 +68,8 @@ class Database:
             open=False,
             check=ConnectionPool.check_connection,
             timeout=CONNECT_S,
-            # The pool doubles its pauses until then: after 14 s without a server, 30 s here meant 13 s more.
+            # The pool doubles its pauses until then: after 14 s without a
+            # server, 30 s here meant 13 s more.
             reconnect_timeout=2.0,
             max_lifetime=3600.0,
             kwargs={"autocommit": False},
@@ -80,7 +83,8 @@ class Database:
         task = asyncio.ensure_future(asyncio.to_thread(self._run, work, taken))
         done, _ = await asyncio.wait({task}, timeout=limit_s)
         if not done:
-            # A stopped server answers nothing, not even a cancel: cut the line, and the thread ends.
+            # A stopped server answers nothing, not even a cancel: cut
+            # the line, and the thread ends.
             for connection in taken:
                 _cut(connection)
             task.add_done_callback(lambda late: late.cancelled() or late.exception())
@@ -88,7 +92,7 @@ class Database:
         return task.result()
 
     def run_now(self, work: Callable[[Connection], T]) -> T:
-        """The same in the calling thread, for commands and for handlers that have a thread already."""
+        """The same in the calling thread, for commands and handlers that have a thread already."""
         return self._run(work, [])
 
     def _run(self, work: Callable[[Connection], T], taken: list[Connection]) -> T:
@@ -192,11 +196,11 @@ def has_timescale(connection: Connection) -> bool:
 
 
 def migrate(settings: config.Postgres, say: Callable[[str], None]) -> list[str]:
-    """Brings the database to this version; returns the files applied.  Raises Unavailable or Refused.
+    """Brings the database up to date; returns files applied.  Raises Unavailable, Refused.
 
-    ``deploy/timescaledb/NNN_name.sql`` run in order, each in its transaction; ``.timescale.sql`` only
-    where the extension can be had, ``.plain.sql`` only where it cannot.  Which of the two a database is
-    was decided at its first migration and is kept.
+    ``deploy/timescaledb/NNN_name.sql`` run in order, each in its transaction; ``.timescale.sql``
+    only where the extension can be had, ``.plain.sql`` only where it cannot.  Which of the two a
+    database is was decided at its first migration and is kept.
     """
     applied: list[str] = []
     with translated(), psycopg.connect(conninfo(settings), autocommit=True) as connection:

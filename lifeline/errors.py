@@ -2,7 +2,7 @@
 
 
 class Unavailable(Exception):
-    """Something we need is not answering: keep the input unacknowledged and try again, with jitter."""
+    """Something we need does not answer: keep the input unacknowledged, try again with jitter."""
 
 
 class Refused(Exception):

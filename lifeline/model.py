@@ -52,11 +52,12 @@ STATE_BITS = {
 """The words a device uses for its state bits in native JSON."""
 
 UNUSABLE = Quality.NON_FINITE | Quality.OUT_OF_RANGE | Quality.WRONG_UNIT
-"""A value with one of these never reaches a detector of the physical world: it is a sensor fault itself."""
+"""A value with one of these never reaches a detector of the physical world:
+it is a sensor fault itself."""
 
 
 class Grade(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """One row of the grading table; level 1 is the gravest.  Grades are configuration, never an enum."""
+    """One row of the grading table, level 1 the gravest.  Grades are configuration, no enum."""
 
     level: int
     zh: str
@@ -94,7 +95,7 @@ UNTITLED = Text("", "")
 
 
 class Message(msgspec.Struct, frozen=True, array_like=True):
-    """One MQTT message as the readings batch remembers it: who counted it, and what of it was refused."""
+    """One MQTT message as the batch remembers it: who counted it, and what was refused of it."""
 
     device: str
     boot: int
@@ -106,10 +107,10 @@ class Message(msgspec.Struct, frozen=True, array_like=True):
 
 @dataclass(slots=True)
 class Batch:
-    """Readings of one partition as columns of one length ``n``; an empty one is a tick of the clock.
+    """Readings of one partition as columns of one length; an empty one is a tick of the clock.
 
-    ``channel[i]`` indexes ``channels``; ``message[i]`` indexes ``messages``.  ``received_ms`` of the
-    batch is ingest's clock when it was written: the only clock that detect knows.
+    ``channel[i]`` indexes ``channels``; ``message[i]`` indexes ``messages``.  ``received_ms`` of
+    the batch is ingest's clock when it was written: the only clock that detect knows.
     """
 
     received_ms: int
@@ -128,7 +129,7 @@ class Batch:
 
 
 class Context(msgspec.Struct, frozen=True, tag="context"):
-    """What a zone must know that no sensor says: a work order, a permit, weather, a regime switch."""
+    """What a zone must know that no sensor says: work order, permit, weather, regime switch."""
 
     zone: str
     kind: str
@@ -154,8 +155,8 @@ class Frame:
 class GroupFrame:
     """A group's channels on the group's own grid at one instant; NaN where one is missing.
 
-    ``row`` is the group's row in the detector's state; ``values`` and ``age_s`` have one entry a channel
-    of the group, in the order in which the catalog declares them.
+    ``row`` is the group's row in the detector's state; ``values`` and ``age_s`` have one entry a
+    channel of the group, in the order in which the catalog declares them.
     """
 
     row: int

@@ -1,7 +1,7 @@
 """The pure steps of the pipeline chained in virtual time: messages in, findings and incidents out.
 
-The same intake, batches, windows, detectors and engine as the services; the clock is the messages' own.
-Same messages, same catalog, same rules: the same findings and incidents, byte for byte.
+The same intake, batches, windows, detectors and engine as the services; the clock is the messages'
+own.  Same messages, same catalog, same rules: the same findings and incidents, byte for byte.
 """
 
 from collections.abc import Iterable, Iterator
@@ -130,7 +130,7 @@ class Replay:
         self._settle(part.step(made, drill=drill), part, now_ms)
 
     def _settle(self, outcome: partitions.Outcome, part: Partition, now_ms: int) -> None:
-        """Takes findings to the engine, and what we derived back to the partition, as Kafka would."""
+        """Takes findings to the engine, what we derived back to the partition, as Kafka would."""
         for finding in outcome.findings:
             self.outcome.findings.append(finding)
             engine.step(self._slice, finding, now_ms)

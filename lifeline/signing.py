@@ -1,6 +1,7 @@
-"""Signed webhooks: HMAC-SHA256 over ``timestamp.body``, checked in constant time within five minutes.
+"""Signed webhooks: HMAC-SHA256 over ``timestamp.body``, good for five minutes.
 
-One place for both ends: the router signs, the watchdog's receiver and the platform's stand-in verify.
+One place for both ends: the router signs, the watchdog's receiver and
+the platform's stand-in verify.
 """
 
 import hashlib
@@ -36,7 +37,7 @@ def headers(secret: str, key_id: str, key: str, body: bytes, now_s: int) -> dict
 
 
 def problem(secret: str, received: Mapping[str, str], body: bytes, now_s: int) -> str:
-    """Why a request is not to be believed, as a sentence; '' when it is.  Header names in any case."""
+    """Why a request is not to be believed; '' when it is.  Header names in any case."""
     lower = {name.lower(): value for name, value in received.items()}
     stamp = lower.get(TIMESTAMP.lower(), "")
     if not (stamp.isascii() and stamp.isdigit() and len(stamp) <= 12):

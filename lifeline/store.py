@@ -28,7 +28,8 @@ def read_settings(file: str | None = None) -> tuple[config.Settings, dict[str, s
     except FileNotFoundError as error:
         if named:
             raise config.ConfigError(
-                f"{path} does not exist. Give another file with --config, or none to run on defaults."
+                f"{path} does not exist."
+                " Give another file with --config, or none to run on defaults."
             ) from error
         text = ""
     except (OSError, UnicodeDecodeError) as error:
@@ -93,7 +94,7 @@ def _here_or_shipped(path: str) -> Path:
 def build_catalog(
     files: config.CatalogFiles, more: Sequence[catalog.Source] = ()
 ) -> catalog.Catalog:
-    """Compiles the sources, and ``more``, and puts the result in place in one step; returns it opened."""
+    """Compiles the sources and ``more``, and puts the result in place; returns it opened."""
     packed = compile_catalog([*read_sources(files.sources), *more])
     write_catalog(packed, files.compiled)
     return open_catalog(files.compiled)
@@ -140,7 +141,7 @@ class CatalogFile:
     stamp: tuple[int, int] = (0, 0)
 
     def newer(self, current: catalog.Catalog) -> catalog.Catalog | None:
-        """The catalog on disk when it is another one than ``current``; None also while it is unfit."""
+        """The catalog on disk when it is not ``current``; None also while it is unfit."""
         try:
             found = Path(self.path).stat()
         except OSError:

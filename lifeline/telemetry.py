@@ -1,7 +1,7 @@
 """Structured logs, every Prometheus metric, and the loopback port that shows both.  A shell.
 
-Metrics are defined here and nowhere else, so that the list in ``docs/operations.md`` has one source.
-Labels are bounded: lifelines, reasons, targets, partitions; never a device or a channel.
+Metrics are defined here and nowhere else, so that the list in ``docs/operations.md`` has one
+source. Labels are bounded: lifelines, reasons, targets, partitions; never a device or a channel.
 """
 
 import asyncio
@@ -231,7 +231,7 @@ def limit_arenas() -> None:
 
 
 def settle_memory() -> None:
-    """Moves what start-up made out of the garbage collector's sight: shorter pauses, flat memory."""
+    """Moves what start-up made out of the collector's sight: shorter pauses, flat memory."""
     gc.collect()
     gc.freeze()
     gc.set_threshold(50_000, 20, 100)

@@ -35,7 +35,7 @@ DEVICE_NAME = r"[A-Za-z0-9_-]{1,64}"
 
 
 class Malformed(ValueError):
-    """Bytes on one of our own topics that are not ours: kept as a reject, never raised past a shell."""
+    """Bytes on our own topics that are not ours: kept as a reject, never raised past a shell."""
 
 
 class Reject(msgspec.Struct, frozen=True, tag="reject", omit_defaults=True):
@@ -113,14 +113,15 @@ class Explanation(msgspec.Struct, frozen=True):
     evidence: tuple[tuple[int, float, int], ...]
     """(at_ms, value, quality), oldest first."""
     quality: int = 0
-    """Bits of the reading that the finding speaks of: what its sensor said of itself, and our verdict."""
+    """Bits of the reading that the finding speaks of: what its sensor said
+    of itself, and our verdict."""
 
 
 class Notice(msgspec.Struct, frozen=True, kw_only=True):
     """What a receiver is told of an incident: the body of a signed push (contract ``notice/1``).
 
-    ``alert`` opens, ``update`` changes, ``end`` closes.  Times are unix ms.  A receiver that knows the
-    idempotency key answers as it did the first time; order between incidents is not promised.
+    ``alert`` opens, ``update`` changes, ``end`` closes.  Times are unix ms.  A receiver that knows
+    the idempotency key answers as it did the first time; order between incidents is not promised.
     """
 
     schema: Literal["notice/1"] = "notice/1"
@@ -141,7 +142,8 @@ class Notice(msgspec.Struct, frozen=True, kw_only=True):
     at_ms: int
     """When that happened of which this notice tells."""
     revision: int
-    """Of the incident; 0 in notices that a finding made, which are functions of the finding alone."""
+    """Of the incident; 0 in notices that a finding made, which are
+    functions of the finding alone."""
     headline: Text
     explanation: Explanation
     link: str
@@ -279,7 +281,7 @@ def decode_finding(payload: bytes) -> Finding:
 
 
 def encode_reject(reject: Reject) -> bytes:
-    """One record of ``lifeline.rejects``: msgpack, because the original bytes are kept as they came."""
+    """One record of ``lifeline.rejects``: msgpack, because original bytes stay as they came."""
     return _pack(reject)
 
 

@@ -1,7 +1,7 @@
-"""Codes to words, in Chinese and English: the one place where findings and incidents become sentences.
+"""Codes to words, Chinese and English: the one place where findings become sentences.
 
-Pure.  Every table maps a code to (zh, en); a code that a city adds itself comes back as it is, so that a
-missing word never hides an alarm.
+Pure.  Every table maps a code to (zh, en); a code that a city adds itself comes back as it is, so
+that a missing word never hides an alarm.
 """
 
 from typing import Literal
@@ -121,11 +121,23 @@ EXPLANATIONS: Table = {
 }
 _OTHER = ("规则 {rule} 触发：{value}", "rule {rule} fired at {value}")
 _HEADLINES: Table = {
-    "opened": ("{mark}{grade}{lifeline}报警：{asset} {hazard}", "{mark}{grade} {lifeline} alarm: {hazard} at {asset}"),
-    "worsened": ("{mark}{grade}等级升高：{asset} {hazard}", "{mark}Now {grade}: {hazard} at {asset}"),
-    "reopened": ("{mark}{grade}再次报警：{asset} {hazard}", "{mark}{grade} again: {hazard} at {asset}"),
+    "opened": (
+        "{mark}{grade}{lifeline}报警：{asset} {hazard}",
+        "{mark}{grade} {lifeline} alarm: {hazard} at {asset}",
+    ),
+    "worsened": (
+        "{mark}{grade}等级升高：{asset} {hazard}",
+        "{mark}Now {grade}: {hazard} at {asset}",
+    ),
+    "reopened": (
+        "{mark}{grade}再次报警：{asset} {hazard}",
+        "{mark}{grade} again: {hazard} at {asset}",
+    ),
     "acknowledged": ("{mark}已确认：{asset} {hazard}", "{mark}Acknowledged: {hazard} at {asset}"),
-    "returned": ("{mark}测值已恢复：{asset} {hazard}", "{mark}Readings back to normal: {hazard} at {asset}"),
+    "returned": (
+        "{mark}测值已恢复：{asset} {hazard}",
+        "{mark}Readings back to normal: {hazard} at {asset}",
+    ),
     "closed": ("{mark}已关闭：{asset} {hazard}", "{mark}Closed: {hazard} at {asset}"),
 }  # fmt: skip
 _EXERCISE = ("【演练】", "[EXERCISE] ")
@@ -188,7 +200,8 @@ def refusal(code: str, language: Language) -> str:
 def quantity(value: float | None, unit: str) -> str:
     """A value with its unit, as many digits as a person reads.
 
-    >>> quantity(23.456789, "%LEL"), quantity(1234567.8, "Pa"), quantity(None, "kPa"), quantity(3, "1")
+    >>> shown = ((23.456789, "%LEL"), (1234567.8, "Pa"), (None, "kPa"), (3, "1"))
+    >>> tuple(quantity(value, unit) for value, unit in shown)
     ('23.46 %LEL', '1234568 Pa', '–', '3')
     """
     if value is None:
@@ -201,7 +214,8 @@ def quantity(value: float | None, unit: str) -> str:
 def explain(finding: Finding, language: Language) -> str:
     """Why the detector fired, in one sentence without its full stop.
 
-    >>> f = Finding(id="1", phase="raised", zone="z", asset="a", lifeline="gas", channel="a/ch4", rule="r",
+    >>> f = Finding(
+    ...     id="1", phase="raised", zone="z", asset="a", lifeline="gas", channel="a/ch4", rule="r",
     ...     detector="threshold", hazard="gas-leak", grade=1, onset_ms=0, at_ms=0, received_ms=0,
     ...     code="above-limit", value=23.4, unit="%LEL", limit=20.0, limit_id="gas.ch4.alarm")
     >>> explain(f, "en")
@@ -227,7 +241,8 @@ def headline(
 ) -> str:
     """One line for a list or a push: how grave, what, where.
 
-    >>> f = Finding(id="1", phase="raised", zone="z", asset="a", lifeline="gas", channel="a/ch4", rule="r",
+    >>> f = Finding(
+    ...     id="1", phase="raised", zone="z", asset="a", lifeline="gas", channel="a/ch4", rule="r",
     ...     detector="threshold", hazard="gas-leak", grade=1, onset_ms=0, at_ms=0, received_ms=0)
     >>> headline(f, "Well 7", "en"), headline(f, "7 号井", "zh")
     ('Critical gas alarm: Gas leak at Well 7', '一级燃气报警：7 号井 燃气泄漏')

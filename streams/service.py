@@ -1,7 +1,7 @@
-"""Faust, fenced in: runs bodies over topics as one consumer group.  A shell, and the only file with Faust.
+"""Faust, fenced in: runs bodies over topics as a group.  A shell, and the only Faust there is.
 
-What Faust is trusted with: the group, the assignment, one record after the other.  Its own offsets are
-a hint; its tables, producer, serialisers and web server are not used (docs/decisions).
+What Faust is trusted with: the group, the assignment, one record after the other.  Its own offsets
+are a hint; its tables, producer, serialisers and web server are not used (docs/decisions).
 """
 
 import asyncio
@@ -36,12 +36,15 @@ EXIT_BUG = 70
 """Status with which a worker ends at once, so that its offsets stay where they are."""
 LOOK_S = 10.0
 SILENT_S = 30.0
-"""A partition whose log grows while Faust gives nothing for this long is one that Faust has lost."""
+"""A partition whose log grows while Faust gives nothing for this long
+is one that Faust has lost."""
 BUFFER_RECORDS = 1024
-"""Records that Faust may hold: 7 MB of 240 readings each, and as much again around them.  When it is
-full Faust pauses the partitions; a fetch that waited 1.5 s then kept a worker behind for good."""
+"""Records that Faust may hold: 7 MB of 240 readings each, and as much again around
+them.  When it is full Faust pauses the partitions; a fetch that waited 1.5 s then
+kept a worker behind for good."""
 FETCH_WAIT_MS = 100
-"""Faust's own 1,500 ms is how long a partition that was paused is forgotten by the fetch under way."""
+"""Faust's own 1,500 ms is how long a partition that was paused is
+forgotten by the fetch under way."""
 
 
 class _Thread(AIOKafkaConsumerThread):
@@ -85,8 +88,8 @@ class _Consumer(Consumer):
     async def wait_first(self, *waits: Any, timeout: Any = None) -> Any:  # noqa: ASYNC109
         """Faust's race of handing a record over against a rebalance, begun without tasks.
 
-        Handing over nearly always succeeds at once; Faust makes four tasks to find that out, which was
-        more than half of what a record cost.  Only what has to wait takes the old way.
+        Handing over nearly always succeeds at once; Faust makes four tasks to find that out, which
+        was more than half of what a record cost.  Only what has to wait takes the old way.
         """
         if len(waits) != 2 or not isinstance(waits[0], Coroutine):
             return await super().wait_first(*waits, timeout=timeout)
@@ -206,7 +209,7 @@ class Worker:
         app.agent(topic, name=f"{self.group}.{name}", concurrency=1)(agent)
 
     async def _one(self, body: Body, message: Any) -> None:
-        """One record.  Whatever the body did not foresee ends the process: Faust would acknowledge it."""
+        """One record.  What the body did not foresee ends us: Faust would acknowledge it."""
         self.seen[message.topic, message.partition] = Seen(time.monotonic(), message.offset + 1)
         self.busy += 1
         try:
@@ -243,7 +246,7 @@ class Worker:
         self.on_assigned(held)
 
     async def _guard(self) -> None:
-        """Ends the process when Faust gives nothing although the log grows (it then holds its group)."""
+        """Ends the process when Faust gives nothing although the log grows: it blocks its group."""
         reader = Reader(self.settings.kafka, f"{self.group}-guard")
         while True:
             await asyncio.sleep(LOOK_S)

@@ -1,7 +1,8 @@
-"""The canary: who it is in the catalog, what it says, and when its silence must be announced.  Pure.
+"""The canary: who it is in the catalog, what it says, when its silence is announced.  Pure.
 
-One canary lives on every partition.  Its value steps to 1 every ``canary_s`` and back half-way; the step
-is a finding, an incident, and a notice to the watchdog's own receiver: so one arrival proves every stage.
+One canary lives on every partition.  Its value steps to 1 every ``canary_s`` and back
+half-way; the step is a finding, an incident, and a notice to the watchdog's own receiver: so
+one arrival proves every stage.
 """
 
 from dataclasses import dataclass, field
@@ -113,7 +114,7 @@ class Watch:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """A change worth telling: which partitions are silent, since when; ``is_worse`` or back again."""
+    """A change worth telling: which partitions are silent since when; worse, or back again."""
 
     is_worse: bool
     silent: tuple[int, ...]

@@ -1,4 +1,4 @@
-"""Sends the canaries, receives what became of them, and announces their silence by a route of its own."""
+"""Sends the canaries, receives what became of them, announces their silence by its own route."""
 
 import asyncio
 import contextlib

@@ -1,8 +1,8 @@
 """One connection to the MQTT broker at a time, kept for as long as the service runs.
 
-paho-mqtt speaks; this file lends it our loop.  Its callbacks only collect, and what they collected is
-taken once a read turn: an exception among them would leave the client half dead (its own thread ends
-without a word), so nothing of ours runs inside.
+paho-mqtt speaks; this file lends it our loop.  Its callbacks only collect, and what they collected
+is taken once a read turn: an exception among them would leave the client half dead (its own thread
+ends without a word), so nothing of ours runs inside.
 """
 
 import asyncio
@@ -36,8 +36,8 @@ RETRY_S_MAX = 1.0
 MISC_S = 1.0
 TURN = 128
 TURN_BYTES = 64 * 1024
-"""A read turn ends after so many messages or bytes: the rest of the loop comes first.  Either is about
-5 ms of work, decisions included."""
+"""A read turn ends after so many messages or bytes: the rest of the loop comes first.  Either is
+about 5 ms of work, decisions included."""
 ACKS_A_TURN = 1000
 NOWHERE = "lifeline/nowhere"
 """A filter that nobody subscribes to."""
@@ -71,7 +71,7 @@ class Taker(Protocol):
 
 
 class Link:
-    """One connection to the broker, with a client of its own: no state of an older one can leak in."""
+    """One connection to the broker, with a client of its own: nothing of an older one leaks in."""
 
     def __init__(self, taker: Taker, client: Client, keepalive_s: int) -> None:
         self._loop = asyncio.get_running_loop()
@@ -184,7 +184,7 @@ class Link:
             self.abort()
 
     def acknowledge(self, mids: Iterable[int]) -> None:
-        """Acknowledges messages of this connection, in this order; a turn of the loop has its limit."""
+        """Acknowledges this connection's messages, in this order; a turn has its limit."""
         is_paying = bool(self._owed)
         self._owed.extend(mids)
         if not is_paying:
@@ -208,7 +208,7 @@ class Link:
             self._write()
 
     def _write(self) -> None:
-        """Writes what is queued: paho sends every packet by itself, the cork makes segments of them."""
+        """Writes what is queued: paho sends each packet by itself, the cork makes segments."""
         if self._fd < 0 or self._socket is None:
             return
         self._cork(on=True)
@@ -235,8 +235,9 @@ class Link:
         if not self.is_paused and now_s >= self._misc_from_s:
             self._guarded(self._client.loop_misc)
         elif now_s >= self._nudge_s:
-            # paho would take the answer to its ping, which waits unread behind what we do not read now,
-            # for a dead broker.  So it rests, and this keeps the broker from taking us for dead.
+            # paho would take the answer to its ping, which waits unread behind what we
+            # do not read now, for a dead broker.  So it rests, and this keeps the
+            # broker from taking us for dead.
             self._nudge_s = now_s + self._keepalive_s / 2
             self._client.unsubscribe(NOWHERE)
             self._write()
@@ -286,7 +287,7 @@ class Link:
         self._taker.disconnected(self)
 
     def _detach(self) -> None:
-        """Before the socket closes, the loop must forget it: its number may be another's at once."""
+        """Before the socket closes the loop must forget it: its number may be another's at once."""
         fd, self._fd = self._fd, -1
         if fd >= 0:
             self._loop.remove_reader(fd)

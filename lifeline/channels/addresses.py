@@ -1,7 +1,7 @@
-"""Which addresses a notice may be sent to: none inside this machine or network unless it is allowed.
+"""Which addresses a notice may be sent to: none in this machine or network unless allowed.
 
-The name is resolved once, every address is judged, and the connection goes to the one that was judged:
-a name that changes its mind between the check and the connection changes nothing.
+The name is resolved once, every address is judged, and the connection goes to the one that was
+judged: a name that changes its mind between the check and the connection changes nothing.
 """
 
 import asyncio
@@ -30,10 +30,10 @@ class Way(msgspec.Struct, frozen=True):
 
 
 def is_public(address: Address) -> bool:
-    """Whether an address lies outside this machine and network, also behind IPv6's disguises of IPv4.
+    """Whether an address lies outside this machine and network, also when IPv6 disguises it.
 
-    >>> is_public(ipaddress.ip_address("::ffff:127.0.0.1")), is_public(ipaddress.ip_address("8.8.8.8"))
-    (False, True)
+    >>> [is_public(ipaddress.ip_address(at)) for at in ("::ffff:127.0.0.1", "8.8.8.8")]
+    [False, True]
     """
     if isinstance(address, ipaddress.IPv6Address):
         if address in _NAT64:

@@ -1,8 +1,8 @@
 """Signed webhooks: one POST, and what the receiver's answer means.  A shell.
 
-Delivered is a 2xx answer whose JSON body says ``{"accepted": true}``, and nothing else: a proxy's friendly
-page is not a receipt.  4xx means that the same bytes would be refused again (but for 408, 425 and 429,
-which ask us to come later); everything else is no answer.
+Delivered is a 2xx answer whose JSON body says ``{"accepted": true}``, and nothing else: a proxy's
+friendly page is not a receipt.  4xx means that the same bytes would be refused again (but for 408,
+425 and 429, which ask us to come later); everything else is no answer.
 """
 
 import asyncio
@@ -25,7 +25,7 @@ MENDABLE = frozenset(("401", "403", "404"))
 
 
 class Receipt(msgspec.Struct, frozen=True):
-    """The one answer that means delivered; whatever else it holds is the receiver's own business."""
+    """The one answer that means delivered; whatever else it holds is the receiver's business."""
 
     accepted: bool
 

@@ -1,4 +1,4 @@
-"""``lifeline context``: tell the detectors of a zone what no sensor says: work, permits, weather."""
+"""``lifeline context``: tell a zone's detectors what no sensor says: work, permits, weather."""
 
 import asyncio
 from datetime import datetime
@@ -29,7 +29,7 @@ def add(
     ] = None,
     config: Annotated[str | None, typer.Option("--config", help=FILE_HELP)] = None,
 ) -> None:
-    """Put one record into the order in which the zone's readings are judged; findings name its kind.
+    """Put a record among the readings of a zone, in their order; findings name its kind.
 
     Example:  lifeline context add gas/heping work-order --until 2026-11-21T18:00+08:00
     """

@@ -1,4 +1,4 @@
-"""What the demo tells, in both languages, and where it learns it: truth, findings, accepted pushes."""
+"""What the demo tells, in both languages, and whence: truth, findings, accepted pushes."""
 
 import contextlib
 import json
@@ -23,14 +23,20 @@ WORDS: dict[str, tuple[str, str]] = {
         "已关闭上次演示遗留的事件:{number} 个",
         "Closed {number} incidents that an earlier demo left open",
     ),
-    "city": ("示范城市:{channels} 个测点,四条生命线", "Demo city: {channels} channels in four lifelines"),
+    "city": (
+        "示范城市:{channels} 个测点,四条生命线",
+        "Demo city: {channels} channels in four lifelines",
+    ),
     "console": (
         "值守台:{url}  用户 {user}  口令 {password}",
         "Console: {url}  user {user}  password {password}",
     ),
     "service": ("  {name}:{text}", "  {name}: {text}"),
     "sensors": ("{at} s  传感器开始上报", "{at} s  sensors are publishing"),
-    "truth": ("{at} s  【事实】{asset} 发生{hazard}", "{at} s  TRUTH    {hazard} begins at {asset}"),
+    "truth": (
+        "{at} s  【事实】{asset} 发生{hazard}",
+        "{at} s  TRUTH    {hazard} begins at {asset}",
+    ),
     "finding": ("{at} s  【发现】{text}", "{at} s  FINDING  {text}"),
     "push": (
         "{at} s  【推送】应急平台已接收:{headline}\n          确认页面:{link}",
@@ -43,9 +49,12 @@ WORDS: dict[str, tuple[str, str]] = {
     ),
     "still-there": (
         "有些服务器在本次启动之前就在运行,仍在运行。停止它们:lifeline stack down --folder {folder}",
-        "Some servers ran before and still run. To stop them: lifeline stack down --folder {folder}",
+        "Some servers ran before and still run: lifeline stack down --folder {folder}",
     ),
-    "late": ("{limit_s} 秒内没有等到要求的结果,日志在数据文件夹的 log 中", "What was asked for did not happen within {limit_s} s: see the folder `log` of the demo's data"),
+    "late": (
+        "{limit_s} 秒内没有等到要求的结果,日志在数据文件夹的 log 中",
+        "What was asked for did not come within {limit_s} s: see `log` in the demo's folder",
+    ),
     "report": ("数据已写入 {where}", "Figures written to {where}"),
     "stopping": ("正在停止……", "Stopping …"),
     "stopped": ("本次启动的一切均已停止。", "Everything that was started here has stopped."),
@@ -165,7 +174,7 @@ class Story:
         return len(self._expected) == len(DEMO) and set(self._expected) <= set(self._pushed)
 
     def outcomes(self) -> list[dict[str, Any]]:
-        """For every scenario that began: when it was found and pushed, in seconds after its onset."""
+        """For every scenario that began: seconds from its onset until found, and until pushed."""
         offset_s = self.began_ms / 1000 - self.up_s  # from our own clock to the wall's
         told = []
         for (asset, hazard), truth in self._expected.items():
@@ -183,7 +192,7 @@ class Story:
         return told
 
     def stored(self) -> int:
-        """Readings of the city's sensors stored since the demo began; derived ones are not counted."""
+        """Readings of the city's sensors stored since the demo began, without derived ones."""
         with db.connect(self.settings.postgres) as connection:
             row = connection.execute(
                 "select count(*) from reading r join channel c on c.id = r.channel"
@@ -195,7 +204,7 @@ class Story:
         return int(row[0])
 
     def incidents(self) -> int:
-        """Incidents of the city that were touched since the demo began; the canaries' are not counted."""
+        """Incidents of the city that were touched since the demo began, without the canaries'."""
         with db.connect(self.settings.postgres) as connection:
             row = connection.execute(
                 "select count(*) from incident where lifeline <> %s and updated_ms >= %s",

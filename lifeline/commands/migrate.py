@@ -1,4 +1,4 @@
-"""``lifeline migrate``: the topics, the tables and the compiled catalog, brought to this version."""
+"""``lifeline migrate``: topics, tables and the compiled catalog, brought to this version."""
 
 import asyncio
 from collections.abc import Callable

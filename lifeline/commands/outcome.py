@@ -1,4 +1,4 @@
-"""How a command ends: 0 done, 1 the answer is no, 2 it could not be tried; one sentence, no stack trace."""
+"""How a command ends: 0 done, 1 the answer is no, 2 it could not be tried; one sentence."""
 
 import errno
 import json
@@ -47,8 +47,8 @@ def spoken() -> Iterator[None]:
     except OSError as error:
         if error.errno == errno.EADDRINUSE:
             raise fail(
-                f"{error.strerror}: {error}. Something else listens there: stop it, or set another port"
-                " (`lifeline config explain`)."
+                f"{error.strerror}: {error}. Something else listens there: stop it, or set"
+                " another port (`lifeline config explain`)."
             ) from error
         raise fail(f"{error.strerror or error}: {error.filename or ''}".rstrip(": ")) from error
 

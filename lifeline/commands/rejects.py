@@ -1,4 +1,4 @@
-"""``lifeline rejects``: what could not be used, and a second look at it after the catalog was mended."""
+"""``lifeline rejects``: what could not be used, and a second look with a mended catalog."""
 
 import asyncio
 import contextlib

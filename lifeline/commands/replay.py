@@ -60,7 +60,8 @@ def replay(
         typer.echo(f"{finding.at_ms}  {finding.phase:8} {finding.rule:28} {finding.channel}")
     for incident in incidents:
         typer.echo(
-            f"{incident.onset_ms}  INCIDENT {incident.hazard:28} {incident.asset} ({incident.phase})"
+            f"{incident.onset_ms}  INCIDENT {incident.hazard:28} {incident.asset}"
+            f" ({incident.phase})"
         )
     typer.echo(
         f"{outcome.messages} messages, {outcome.readings} readings, {len(outcome.rejects)} rejects,"

@@ -88,7 +88,7 @@ def console(config: ConfigOption = None) -> None:
 
 
 def run(name: str, config: str | None, body: Body, instance: int | None = None) -> None:
-    """Runs a service in this process: settings, catalog, logs, metrics port, signals, exit status."""
+    """Runs a service in this process: settings, catalog, logs, metrics, signals, exit status."""
     settings = settings_from(config)
     if instance is not None:
         ingest_settings = msgspec.structs.replace(settings.ingest, instance=instance)
@@ -111,8 +111,8 @@ async def _serve(name: str, settings: Settings, catalog: Catalog, log: Log, body
         server = await telemetry.serve(port, health)
     except OSError as error:
         raise fail(
-            f"{name}: port {port} on loopback is taken ({error.strerror}); is {name} running already?"
-            " Set telemetry.port or LIFELINE_TELEMETRY_PORT."
+            f"{name}: port {port} on loopback is taken ({error.strerror}); is {name} running"
+            " already? Set telemetry.port or LIFELINE_TELEMETRY_PORT."
         ) from error
     watch = asyncio.create_task(telemetry.watch_loop(health))
     log.info("service starting", port=port, catalog=catalog.digest)

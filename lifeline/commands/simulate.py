@@ -1,4 +1,4 @@
-"""``lifeline simulate``: the demo city, a recorded trace, load, or the emergency platform's stand-in."""
+"""``lifeline simulate``: the demo city, a recorded trace, load, or the platform's stand-in."""
 
 import asyncio
 import base64

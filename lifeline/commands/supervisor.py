@@ -1,4 +1,4 @@
-"""Child processes that are ours: started, restarted with backoff, stopped in order, never left behind."""
+"""Our child processes: started, restarted with backoff, stopped in order, never left behind."""
 
 import ctypes
 import os
@@ -82,7 +82,7 @@ class Supervisor:
         return child
 
     def tend(self) -> None:
-        """Looks after every child once: restarts what has ended, later each time it fails at once."""
+        """Looks after each child once: restarts what ended, later each time it fails at once."""
         now_s = time.monotonic()
         for child in self.children:
             if child.process is None:

@@ -1,4 +1,4 @@
-"""Kafka, the log between the stages: its clients, made in one place and never waited for without end.
+"""Kafka, the log between the stages: its clients made in one place, each wait with a limit.
 
 Faust gives detect and archive their loop and their group; what must be exact is done here.
 """

@@ -1,6 +1,7 @@
 """aiokafka, fenced in: durable sends, ranges of offsets, topics; every wait has a limit.  A shell.
 
-Whatever Kafka or the way to it does wrong is ``Unavailable``, in one sentence with the next command.
+Whatever Kafka or the way to it does wrong is ``Unavailable``, in one
+sentence with the next command.
 """
 
 import asyncio
@@ -164,7 +165,7 @@ async def end(client: Client) -> None:
 
 
 async def _give_up(producer: AIOKafkaProducer) -> None:
-    """Takes a producer apart: its stop() waits, in a task of its own, until everything is delivered.
+    """Takes a producer apart: its stop() waits until everything is delivered.
 
     Without its connections, its batches and its sender the rest of it is garbage.
     """

@@ -281,7 +281,7 @@ class Stack:
         end(read_mark(self._mark(name)), signal.SIGKILL, 10.0)
 
     def restart(self, name: str) -> float:
-        """Stop the server if it runs, start it on its old port; returns seconds until it answers."""
+        """Stop the server if it runs, start it on its old port; seconds until it answers."""
         assert name in NAMES, name
         with self._locked():
             self._end(self._servers()[name])

@@ -1,4 +1,4 @@
-"""PostgreSQL: the machine's own or one out of a wheel, with TimescaleDB when its library is there."""
+"""PostgreSQL: the machine's own or out of a wheel, with TimescaleDB where its library is."""
 
 import contextlib
 import functools

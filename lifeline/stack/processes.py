@@ -98,10 +98,10 @@ def launch(
 
 
 def step_back(pid: int, by: int = 10) -> None:
-    """Lets alarms go first where one machine carries everything: this process and its children yield.
+    """Lets alarms go first on a shared machine: this process and its children yield.
 
-    Linux groups processes by session (autogroup) before it looks at their niceness, so both are set.
-    Where either is refused, nothing is lost but the courtesy.
+    Linux groups processes by session (autogroup) before it looks at their niceness, so both are
+    set. Where either is refused, nothing is lost but the courtesy.
     """
     with contextlib.suppress(OSError):
         os.setpriority(os.PRIO_PROCESS, pid, by)

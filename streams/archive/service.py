@@ -1,7 +1,7 @@
-"""The archive worker: a bounded queue, and one writer that commits rows together with their offsets.  A shell.
+"""The archive worker: a bounded queue, one writer, rows with their offsets.  A shell.
 
-PostgreSQL's ``progress`` is the truth.  Faust's offset runs ahead of it by what the queue holds; after a
-kill the difference is read again from Kafka.
+PostgreSQL's ``progress`` is the truth.  Faust's offset runs ahead of it by what the queue holds;
+after a kill the difference is read again from Kafka.
 """
 
 import asyncio
@@ -47,7 +47,8 @@ class Item:
     batch: Batch | None = None
     """None: nothing to store (context, drill, poison); only the offset moves."""
     table: NDArray[np.int32] | None = None
-    """The batch's channels as rows of ``Names``: the names themselves weigh more than the readings."""
+    """The batch's channels as rows of ``Names``: the names themselves
+    weigh more than the readings."""
     reason: str = ""
     """Why it goes into quarantine; '' when it does not."""
 
@@ -77,7 +78,7 @@ class Archive:
         self.space = asyncio.Event()
 
     async def start(self) -> None:
-        """Asks PostgreSQL what it is; raises Unavailable when it is not there, Refused unmigrated."""
+        """Asks PostgreSQL what it is; raises Unavailable when it is away, Refused unmigrated."""
         try:
             await self.database.run(store.check_tables)
             self.is_timescale = await self.database.run(has_timescale)
@@ -312,7 +313,7 @@ class Archive:
                 telemetry.records_poison.labels(item.record.topic).inc()
 
     async def look_for_rest(self) -> None:
-        """Finds records that Faust took for done and that nobody stored, on partitions that are quiet.
+        """Finds records on quiet partitions that Faust took for done and nobody stored.
 
         Runs until cancelled.  Where records come, their offsets show the gap by themselves.
         """
@@ -366,7 +367,7 @@ def _no_rows() -> Rows:
 async def run(
     settings: Settings, catalog: Catalog, health: telemetry.Health, log: Log, stop: asyncio.Event
 ) -> None:
-    """Runs the archive worker until ``stop``; raises Unavailable or Refused when it cannot start."""
+    """Runs the archive worker until ``stop``; raises Unavailable or Refused at the start."""
     archive = Archive(settings, catalog, health, log)
     bodies = {wire.READINGS: archive.readings}
     worker = Worker(GROUP, bodies, settings, settings.archive.session_s, health, archive.assigned)

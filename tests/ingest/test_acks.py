@@ -1,4 +1,4 @@
-"""Acknowledgements: in order of arrival, only of what is durable, only on the connection it came by."""
+"""Acknowledgements: in order, only of what is durable, only on the connection it came by."""
 
 import itertools
 

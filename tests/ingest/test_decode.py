@@ -1,4 +1,4 @@
-"""Payloads: three shapes of JSON, waveform blocks, presence; whatever else comes is a value with a reason."""
+"""Payloads: three shapes of JSON, waveform blocks, presence; all else is a value with a reason."""
 
 import json
 import math

@@ -1,4 +1,4 @@
-"""A message from bytes to what becomes of it: what is refused stays visible, what is good goes on."""
+"""From bytes to what becomes of them: what is refused stays visible, what is good goes on."""
 
 import hashlib
 import struct

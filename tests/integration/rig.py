@@ -1,4 +1,4 @@
-"""What the tests of the two stream workers share: clean topics, a database of their own, processes."""
+"""What the tests of the workers share: clean topics, a database of their own, processes."""
 
 import asyncio
 import contextlib
@@ -33,7 +33,7 @@ ZONE_PARTITION = wire.partition_of("gas/east", PARTITIONS)
 
 @dataclass(slots=True)
 class Rig:
-    """One test's own database and catalog on the shared servers, and the workers that it started."""
+    """One test's own database and catalog on the shared servers, and the workers it started."""
 
     folder: Path
     addresses: Addresses

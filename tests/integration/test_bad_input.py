@@ -1,4 +1,4 @@
-"""Bad input through the whole chain: kept apart with its reason, while the good beside it all arrives."""
+"""Bad input through the whole chain: kept apart with its reason, all good beside it arrives."""
 
 import base64
 import json
@@ -25,7 +25,7 @@ WELLS = 200
 
 
 def city() -> list[Source]:
-    """Gas and water as in the fault programme; refusals are a matter of data quality; one uploads seldom."""
+    """Gas and water as in the fault programme; refusals are data quality; one uploads seldom."""
     gas, water = (town.source(name, WELLS) for name in ("gas", "water"))
     rejects = Rule(
         id="device.rejects",

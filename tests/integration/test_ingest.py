@@ -1,4 +1,4 @@
-"""Ingest between a real broker and a real Kafka: what is good arrives, what is not is kept, in that order."""
+"""Ingest between a real broker and a real Kafka: what is good arrives, what is not is kept."""
 
 import asyncio
 import hashlib

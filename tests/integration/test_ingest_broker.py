@@ -1,4 +1,4 @@
-"""The connection of ingest to its broker: refusals, silence, pauses and rubbish, over real sockets."""
+"""The connection of ingest to its broker: refusals, silence, pauses, rubbish; real sockets."""
 
 import asyncio
 import contextlib
@@ -243,7 +243,7 @@ def _certify(folder: Path) -> None:
     for words in (
         "req -x509 -newkey rsa:2048 -nodes -keyout ca.key -out ca.crt -days 2 -subj /CN=ca",
         "req -newkey rsa:2048 -nodes -keyout own.key -out own.csr -subj /CN=lifeline-ingest",
-        "x509 -req -in own.csr -CA ca.crt -CAkey ca.key -CAcreateserial -out own.crt -extfile names",
+        "x509 -req -in own.csr -CA ca.crt -CAkey ca.key -CAcreateserial -out own.crt -extfile san",
     ):
-        (folder / "names").write_text("subjectAltName=IP:127.0.0.1\n")
+        (folder / "san").write_text("subjectAltName=IP:127.0.0.1\n")
         subprocess.run(["openssl", *words.split()], check=True, capture_output=True, cwd=folder)

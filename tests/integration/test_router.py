@@ -1,4 +1,4 @@
-"""The router on real Kafka and PostgreSQL: findings in, incidents and signed pushes out, whatever dies."""
+"""The router on real servers: findings in, incidents and signed pushes out, whatever dies."""
 
 import contextlib
 import random

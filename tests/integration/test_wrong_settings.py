@@ -1,4 +1,4 @@
-"""What is set wrongly ends at once: one sentence with what, where and what to do, status 2, no stack trace."""
+"""What is set wrongly ends at once: one sentence of what, where and what to do, status 2."""
 
 import os
 import re

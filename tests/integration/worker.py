@@ -1,6 +1,7 @@
 """A service as a process of its own, for tests that kill it.
 
-``python -m tests.integration.worker detect [CRASH-POINT [NTH]]``; settings come from the environment.
+``python -m tests.integration.worker detect [CRASH-POINT [NTH]]``;
+settings come from the environment.
 """
 
 import os
