@@ -18,6 +18,8 @@ from tests.purity import OUR_PACKAGES, SHELL_FOLDERS, SHELLS, is_shell, worldly
 ROOT = Path(__file__).parent.parent
 LINES_MAX = 400
 FUNCTION_LINES_MAX = 60
+ASSERTING = {"raises", "fail", "check", "expect", "load", "until", "wait_for", "wait_for_findings"}
+"""Calls that fail a test when a fact does not hold, or not in time."""
 SOURCES = sorted(path for package in OUR_PACKAGES for path in (ROOT / package).rglob("*.py"))
 EVERYTHING = sorted(
     {*SOURCES, *(ROOT / "tests").rglob("*.py"), *(ROOT / "benchmarks").rglob("*.py")}
@@ -191,6 +193,27 @@ def _is_put_together(text: ast.expr) -> bool:
         and text.func.attr in {"format", "join", "replace"}
         and isinstance(text.func.value, ast.Constant)
     )
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "tests").rglob("test_*.py")), ids=named)
+def test_every_test_can_fail(path: Path) -> None:
+    tests = [
+        node
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+        and node.name.startswith("test_")
+    ]
+
+    assert [test.name for test in tests if not any(map(_asserts, ast.walk(test)))] == []
+
+
+def _asserts(node: ast.AST) -> bool:
+    match node:
+        case ast.Assert():
+            return True
+        case ast.Call(func=ast.Name(id=name) | ast.Attribute(attr=name)):
+            return name in ASSERTING
+    return False
 
 
 def test_every_test_folder_is_a_package() -> None:
