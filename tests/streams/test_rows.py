@@ -39,6 +39,20 @@ def test_what_is_not_finite_becomes_null_and_keeps_its_number() -> None:
     )  # fmt: skip
 
 
+def test_rows_go_by_channel_and_each_channels_in_their_order() -> None:
+    mixed = Rows(
+        np.array([5, 2, 5, 2], np.int32),
+        START_MS + np.arange(4, dtype=np.int64),
+        np.arange(4.0),
+        np.zeros(4, np.uint16),
+    )
+
+    body = copy_bytes(mixed, number=True)[len(HEADER) : -2]
+
+    found = [struct.unpack(">hiiiqidihii", body[at : at + 48]) for at in range(0, len(body), 48)]
+    assert [(row[2], row[-1]) for row in found] == [(2, 1), (2, 3), (5, 0), (5, 2)]
+
+
 def test_joined_rows_keep_their_order_and_know_their_days_and_minutes() -> None:
     both = join([rows([1.0]), rows([2.0, 3.0])])
 
