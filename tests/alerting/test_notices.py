@@ -5,14 +5,15 @@ import pytest
 
 from alerting import engine
 from alerting.fast import FRESH_MS, FastPath
-from alerting.notices import Push, Wording
+from alerting.incidents import Reason
+from alerting.notices import Push, Wording, state_of
 from alerting.slices import Slice, Tell
 from lifeline import wire
 from lifeline.catalog import Asset, Catalog, Lifeline, Limit, Source, Zone
 from lifeline.compiler import compile_catalog
 from lifeline.config import Router, Target
 from lifeline.model import Finding, Quality, Text
-from tests.alerting.scene import T0, ack, cleared, finding, held, raised
+from tests.alerting.scene import T0, Scene, ack, cleared, finding, held, raised
 
 PLATFORM = Target("platform", "http://127.0.0.1:1/", "-")
 SETTINGS = Router(targets=(PLATFORM,), public_url="https://city.example/")
@@ -155,3 +156,18 @@ def test_without_postgresql_an_on_delay_still_counts() -> None:
     assert before == []
     assert [p.kind for p in after] == ["alert"]
     assert after == told([delayed, held(5, on_delay_s=5.0, grade=1)], T0 + 9000)
+
+
+def test_the_citys_feed_tells_an_incident_as_it_stands() -> None:
+    scene = Scene()
+    scene.play([(0, raised(0)), (5, ack())])
+    incident = scene.newest()
+
+    state = state_of(incident, Reason.ACKNOWLEDGED, T0 + 6000)
+
+    assert (state.incident, state.phase, state.reason) == (
+        incident.id,
+        "acknowledged",
+        "acknowledged",
+    )
+    assert (state.acknowledged_by, state.revision, state.stamped_ms) == ("li", 2, T0 + 6000)

@@ -34,7 +34,7 @@ from lifeline.catalog import (
     Zone,
 )
 from lifeline.compiler import compile_catalog
-from lifeline.model import Finding, Text
+from lifeline.model import CANARY, Finding, Text
 from lifeline.stack import Addresses
 
 PASSWORD = "correct horse battery"
@@ -44,7 +44,7 @@ WELL, OTHER = "gas/well-0001", "gas/well-0002"
 
 
 def city() -> Catalog:
-    """One lifeline with two wells, one of them with a hostile title; and one that never reports."""
+    """Two wells, one of them with a hostile title; a lifeline that never reports; the canary."""
     gas = Source(
         Lifeline("gas", Text("燃气", "Gas")),
         zone=(Zone("gas/heping", Text("和平", "Heping")),),
@@ -59,7 +59,8 @@ def city() -> Catalog:
         ),
         limit=(Limit("gas.20lel", 20.0, "%LEL", "GB 1 2.3", verified=True),),
     )
-    return Catalog(compile_catalog([gas, Source(Lifeline("water", Text("供水", "Water")))]))
+    water = Source(Lifeline("water", Text("供水", "Water")))
+    return Catalog(compile_catalog([gas, water, Source(Lifeline(CANARY))]))
 
 
 class City:

@@ -61,6 +61,13 @@ def test_onset_and_detection_are_marked_with_their_moments() -> None:
     assert float(onset.get("x1", "")) < float(detected.get("x1", ""))
 
 
+def test_a_moment_outside_the_window_is_not_drawn() -> None:
+    picture = drawn(trace(steady(), onset_ms=T0 - 1, detected_ms=T0))
+
+    assert of_class(picture, "onset") == []
+    assert len(of_class(picture, "detected")) == 1
+
+
 def test_a_gap_is_hatched_and_no_line_crosses_it() -> None:
     whole = steady()
     one = trace(whole[:60] + whole[90:])
