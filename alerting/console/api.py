@@ -11,7 +11,7 @@ from alerting.console import details, pages, views
 from alerting.console.gate import Handler
 from alerting.console.records import Feed, Records
 from alerting.console.visit import Answer, Problem, Visit, as_json
-from alerting.desk.rows import Detail, Summary
+from alerting.desk.rows import AlarmRow, Detail, Summary
 from alerting.engine import Action
 from lifeline import words
 from lifeline.model import Finding, Lane, Text
@@ -74,18 +74,6 @@ class Reason(msgspec.Struct, frozen=True):
     finding: Finding
 
 
-class AlarmView(msgspec.Struct, frozen=True):
-    """An alarm of the incident."""
-
-    key: str
-    channel: str
-    detector: str
-    hazard: str
-    state: str
-    grade: int
-    since_ms: int
-
-
 class NoticeView(msgspec.Struct, frozen=True):
     """One telling of the incident to one receiver, and whether it arrived."""
 
@@ -117,7 +105,7 @@ class IncidentDetail(msgspec.Struct, frozen=True):
     now_ms: int
     incident: IncidentView
     reasons: list[Reason]
-    alarms: list[AlarmView]
+    alarms: tuple[AlarmRow, ...]
     notices: list[NoticeView]
     history: list[EntryView]
 
@@ -312,10 +300,7 @@ def _detail(visit: Visit, row: Detail) -> IncidentDetail:
             Reason(Text(words.explain(one, "zh"), words.explain(one, "en")), one)
             for one in details.told(row)
         ],
-        alarms=[
-            AlarmView(a.key, a.channel, a.detector, a.hazard, a.state, a.grade, a.since_ms)
-            for a in row.alarms
-        ],
+        alarms=row.alarms,
         notices=[
             NoticeView(
                 n.target,
