@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from scipy import signal
 
 from simulators import bridge, gas, heating, water
 
@@ -87,6 +88,22 @@ def test_the_span_rings_at_its_frequency_and_a_loss_of_stiffness_lowers_it_by_th
 
     assert rings_at(whole) == pytest.approx(2.6, abs=0.05)
     assert rings_at(cracked) == pytest.approx(2.6 * 0.65**0.5, abs=0.05)
+
+
+@pytest.mark.parametrize("f1_hz", [1.4, bridge.F1_HZ, 3.7])
+def test_the_modes_are_discretised_as_scipy_does_it(f1_hz: float) -> None:
+    mass = bridge.MASS_KG_M * bridge.SPAN_M / 2.0
+
+    made = bridge.modal_coefficients(f1_hz)
+
+    for n, (b, a) in zip(bridge.MODES, made, strict=True):
+        omega = 2.0 * np.pi * f1_hz * n**2
+        continuous = ([1.0 / mass], [1.0, 2.0 * bridge.DAMPING * omega, omega**2])
+        wanted_b, wanted_a, _ = signal.cont2discrete(continuous, bridge.STEP_S, method="zoh")
+        # Its matrix exponential of a stiff system is good to six digits; a load at rest is exact.
+        assert b == pytest.approx(np.ravel(wanted_b), rel=1e-6, abs=1e-20)
+        assert a == pytest.approx(wanted_a, rel=1e-6)
+        assert b.sum() / a.sum() == pytest.approx(1.0 / (mass * omega**2), rel=1e-12)
 
 
 def test_a_lorry_of_30_t_sags_the_span_as_the_point_load_formula_says() -> None:
