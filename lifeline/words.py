@@ -46,6 +46,13 @@ DETECTORS: Table = {
     "bad_value": ("坏值", "Bad value"),
     "half_space": ("多测点异常", "Group anomaly"),
 }
+CONTEXTS: Table = {
+    "work-order": ("施工作业", "Work order"),
+    "permit": ("作业许可", "Permit"),
+    "weather": ("天气", "Weather"),
+    "hotline": ("热线来电", "Hotline"),
+    "regime": ("工况切换", "Change of regime"),
+}
 PHASES: Table = {
     "open": ("待确认", "Open"),
     "acknowledged": ("已确认", "Acknowledged"),
@@ -158,6 +165,11 @@ def lifeline(name: str, language: Language) -> str:
 def hazard(code: str, language: Language) -> str:
     """What is feared."""
     return _word(HAZARDS, code, language)
+
+
+def context(kind: str, language: Language) -> str:
+    """What a zone knew of that no sensor says."""
+    return _word(CONTEXTS, kind, language)
 
 
 def detector(kind: str, language: Language) -> str:

@@ -146,6 +146,9 @@ def _reason(visit: Visit, finding: Finding) -> Mapping[str, Any]:
         (say("detail.since"), moment(finding.onset_ms, visit.site.zone)),
         (say("detail.quality"), quality_words(finding.quality, language)),
     ]
+    if finding.contexts:
+        known = (words.context(kind, language) for kind in finding.contexts)
+        facts.append((say("detail.contexts"), ("、" if language == "zh" else ", ").join(known)))
     if finding.lane != "live":
         facts.append(("", say("detail.late")))
     return {"sentence": words.explain(finding, language), "facts": facts}

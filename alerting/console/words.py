@@ -130,6 +130,7 @@ WORDS: dict[str, tuple[str, str]] = {
     "detail.confidence": ("可信度", "Confidence"),
     "detail.quality": ("数据质量", "Data quality"),
     "detail.quality.good": ("正常", "good"),
+    "detail.contexts": ("当时该分区已知", "Known of the zone then"),
     "detail.late": ("迟到数据，按发生时间补记", "late data, entered at the time it happened"),
     "detail.evidence": ("证据", "Evidence"),
     "detail.evidence.none": (

@@ -62,5 +62,12 @@ def test_every_reason_phase_and_state_has_words_in_both_languages() -> None:
     assert {str(r) for r in incidents.Reason} <= said
     assert set(get_args(incidents.Phase)) == set(words.PHASES)
     assert set(get_args(alarms.State)) == set(words.ALARM_STATES)
-    for table in (words.REASONS, words.REFUSALS, words.PHASES, words.EXPLANATIONS, words.HAZARDS):
+    for table in (
+        words.REASONS,
+        words.REFUSALS,
+        words.PHASES,
+        words.EXPLANATIONS,
+        words.HAZARDS,
+        words.CONTEXTS,
+    ):
         assert all(zh and en and zh != en for zh, en in table.values())

@@ -219,6 +219,14 @@ def test_an_incident_is_shown_with_its_reasons_pictures_notices_and_history() ->
     assert hall.ask("GET", "/incidents/none").status == 404
 
 
+def test_an_incident_shows_what_its_zone_knew_that_no_sensor_says() -> None:
+    hall = Hall()
+    name = hall.take(leak(contexts=("work-order", "own-kind")))
+
+    assert "<dd>Work order, own-kind</dd>" in hall.page(f"/incidents/{name}")
+    assert "<dd>施工作业、own-kind</dd>" in hall.page(f"/incidents/{name}", query={"lang": "zh"})
+
+
 def test_an_incident_that_the_catalog_does_not_know_is_shown_by_its_names() -> None:
     hall = Hall()
     name = hall.take(leak(asset="gas/gone", channel="gas/gone/ch4", limit_id="own"))
