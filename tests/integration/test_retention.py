@@ -179,3 +179,14 @@ async def test_timescales_own_policy_on_readings_is_taken_away(city: Rig) -> Non
     assert ("policy_retention", "reading") not in policies
     assert ("policy_compression", "reading") in policies
     assert len(policies) == 3
+
+
+def test_a_chunk_that_will_be_compressed_is_not_frozen_before(city: Rig) -> None:
+    if not city.rows("select 1 from pg_extension where extname = 'timescaledb'"):
+        pytest.skip("plain PostgreSQL keeps its partitions, and freezes them")
+
+    options = city.rows(
+        "select distinct reloptions from pg_class where relname like '\\_hyper\\_1\\_%%\\_chunk'"
+    )
+
+    assert options == [(["autovacuum_vacuum_insert_threshold=-1"],)]

@@ -45,6 +45,7 @@ def test_migrate_finds_no_timescaledb_and_makes_the_plain_tables(wheel: Addresse
     assert db.migrate(Postgres(wheel.postgres_dsn), lambda _name: None) == []
     with psycopg.connect(wheel.postgres_dsn) as link:
         assert link.info.server_version // 10_000 >= 18
+        assert link.execute("show wal_compression").fetchone() == ("pglz",)
         assert db.missing_migrations(link) == []
         kind = link.execute("select relkind from pg_class where relname = 'reading'").fetchone()
         assert kind == ("p",)
