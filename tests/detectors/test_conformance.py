@@ -222,6 +222,14 @@ def test_what_a_detector_says_has_words_in_both_languages(detector: ChannelDetec
     assert all(words.EXPLANATIONS[detector.code])
 
 
+def test_a_detector_that_does_not_say_what_happened_is_a_mistake() -> None:
+    class Mute(Params, frozen=True, kw_only=True, tag="mute"):
+        pass
+
+    with pytest.raises(NotImplementedError):
+        _ = Mute().code
+
+
 def test_a_limit_is_told_in_its_own_unit() -> None:
     assert Flatline(limit_s=60.0).limit_value == 60.0
     assert Threshold(limit=20.0).limit_value == 20.0
