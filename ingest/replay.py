@@ -61,8 +61,7 @@ class Replay:
         """The readings that were refused then: those beside them went on when they came."""
         verdict, known = taken.verdict, taken.known
         assert known is not None
-        if verdict is None:
-            return Verdict([], [], [], [], {})
+        assert verdict is not None, "a known device's message has one, be it empty"
         refused = {row for rows in verdict.refused.values() for row in rows}
         n = len(verdict.names) + len(refused)
         kept = [row for row in range(n) if row not in refused]

@@ -84,9 +84,9 @@ class Replay:
         drill = taken.topic.drill
         if taken.wave is not None:
             self._wave(taken.wave, taken.known.partition, message.ms, drill=drill)
-        if taken.verdict is not None:
-            receipt = Receipt(0, 0, taken.topic.device, drill=drill)
-            self._batcher.add(taken.known, taken.message, taken.verdict, message.ms, receipt)
+        assert taken.verdict is not None, "a known device's message has one, be it empty"
+        receipt = Receipt(0, 0, taken.topic.device, drill=drill)
+        self._batcher.add(taken.known, taken.message, taken.verdict, message.ms, receipt)
 
     def finish(self, idle_s: float = 0.0) -> Outcome:
         """Lets the clock run on for ``idle_s`` and returns what came of it all."""
@@ -102,10 +102,8 @@ class Replay:
             if self._flush_at <= self._tick_at:
                 self._flush(self._flush_at)
                 self._flush_at += self._batch_ms
-                if not self._batcher.open:  # Nothing waits: the next flush is as far as the clock.
-                    self._flush_at = max(
-                        self._flush_at, min(now_ms, self._tick_at) + self._batch_ms
-                    )
+                # Nothing waits now: the next flush is as far as the clock.
+                self._flush_at = max(self._flush_at, min(now_ms, self._tick_at) + self._batch_ms)
             else:
                 self._tick(self._tick_at)
                 self._tick_at += self._tick_ms

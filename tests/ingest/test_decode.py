@@ -249,3 +249,19 @@ def test_presence(payload: bytes, online: bool) -> None:
 
     assert isinstance(found, Presence)
     assert found.online is online
+
+
+def test_lists_of_names_that_change_with_every_message_are_forgotten(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("ingest.decode._KNOWN_NAMES_MAX", 2)
+
+    found = [
+        decode.native(msgspec.json.encode({"channels": [f"x{n}"], "at_ms": AT, "values": [1]}))
+        for n in range(5)
+    ]
+
+    assert [one.channels for one in found if isinstance(one, Uplink)] == [
+        (f"x{n}",) for n in range(5)
+    ]
+    assert len(decode._known_names) <= 2

@@ -265,3 +265,26 @@ def test_a_wholly_refused_message_still_has_its_row_in_the_batch() -> None:
     (sealed,) = batcher.seal_all(NOW_MS)
     assert len(sealed.batch) == 0
     assert sealed.batch.messages == [Message("well-1", 0, -1, 1)]
+
+
+def test_topics_that_nobody_will_send_again_are_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("ingest.intake._TOPICS_MAX", 2)
+    one = intake()
+
+    topics = [f"lifeline/v1/well-{n % 2 + 1}/{kind}" for n in range(4) for kind in ("up", "state")]
+    found = [one.take(t.encode(), GOOD, NOW_MS, retained=False).topic for t in topics]
+
+    assert len(one._topics) <= 2
+    assert [topic.device for topic in found if topic] == [t.split("/")[2] for t in topics]
+
+
+def test_of_a_message_too_long_to_keep_the_beginning_is_kept(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("ingest.intake.PAYLOAD_BYTES_MAX", 10)
+    payload = b"{" * 11
+
+    ((reject, _),) = taken(payload).rejects
+
+    assert reject.payload == payload[:10]
+    assert reject.detail.endswith(" (cut)")

@@ -154,3 +154,29 @@ def test_devices_of_one_make_share_what_they_have_in_common() -> None:
     assert second is not None
     assert first.shape is second.shape
     assert directory.find("well-3") is None
+
+
+def test_lists_of_channels_that_change_with_every_message_are_forgotten(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("ingest.quality._PLANS_MAX", 2)
+    assert LOGGER is not None
+
+    plans = [LOGGER.shape.plan((f"c{n}",)) for n in range(5)]
+
+    assert all(plan is not None for plan in plans)
+    assert len(LOGGER.shape.plans) <= 2
+
+
+@pytest.mark.parametrize("at_ms", [NOW_MS + 10**9, NOW_MS - 10**9])
+def test_one_time_outside_the_window_costs_a_wide_message_only_that_reading(at_ms: int) -> None:
+    assert LOGGER is not None
+    n = quality.WIDE
+    names = tuple(f"c{i}" for i in range(n))
+    times = [NOW_MS] * (n - 1) + [at_ms]
+    uplink = Uplink(None, 0, -1, names, times, [1.0] * n, [0] * n, None)
+
+    verdict = judge(uplink, LOGGER, DIRECTORY, NOW_MS, WINDOW)
+
+    assert list(verdict.refused.values()) == [[n - 1]]
+    assert len(verdict.names) == n - 1

@@ -130,3 +130,20 @@ def test_a_drill_stays_a_drill(catalog: Catalog) -> None:
 
     assert {f.drill for f in outcome.findings} == {True}
     assert {i.drill for i in outcome.incidents.values()} == {True}
+
+
+def test_what_cannot_be_used_is_kept_with_its_reason_and_nothing_else(catalog: Catalog) -> None:
+    block = {
+        "channel": "accel-01", "at_ms": START_MS, "rate_hz": 50.0, "n": 1, "scale": 1.0,
+        "offset": 0.0, "encoding": "int16", "samples": b"\x01\x00", "boot": 1, "seq": 1,
+    }  # fmt: skip
+    messages = [
+        Message(START_MS, "somewhere/else", b"{}"),
+        Message(START_MS, f"{wire.MQTT_ROOT}/nobody/up", b'{"channel":"x","at_ms":1,"value":1}'),
+        Message(START_MS, f"{wire.MQTT_ROOT}/bridge-acc-01/wave", msgspec.msgpack.encode(block)),
+    ]
+
+    outcome = run(catalog, messages)
+
+    assert [r.reason for r in outcome.rejects] == ["topic", "unknown-device", "wave-length"]
+    assert outcome.findings == []

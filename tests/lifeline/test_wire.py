@@ -104,7 +104,16 @@ RECORDS = (
         wire.decode_wave,
     ),
     (Context("z", "permit", 1, 2, {"radius_m": 5.0}), wire.encode_context, wire.decode_context),
-)
+    (
+        wire.IncidentState(
+            incident="i", episode=1, revision=2, phase="open", lifeline="gas", zone="z", asset="a",
+            hazard="gas-leak", grade=1, drill=False, is_active=True, onset_ms=1, opened_ms=2,
+            changed_ms=3, stamped_ms=4, acknowledged_by="", closed_by="", reason="opened",
+        ),
+        wire.encode_incident,
+        wire.decode_incident,
+    ),
+)  # fmt: skip
 
 
 @pytest.mark.parametrize(("record", "encode", "decode"), RECORDS)
@@ -144,3 +153,11 @@ def test_a_zone_keeps_its_partition_for_ever() -> None:
     found = [wire.partition_of(zone, 12) for zone in ("gas/heping", "water/dma-3", "桥")]
 
     assert found == [1, 4, 3]
+
+
+def test_a_records_headers_say_what_it_is_whence_it_comes_and_whether_it_is_a_drill() -> None:
+    bare = wire.headers(wire.FINDINGS)
+    full = wire.headers(wire.FINDINGS, trace="lifeline.readings/1/5", drill=True)
+
+    assert bare == [("schema", b"finding/1")]
+    assert full == [*bare, ("trace", b"lifeline.readings/1/5"), ("drill", b"1")]
