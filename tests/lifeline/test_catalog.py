@@ -228,3 +228,10 @@ def test_what_was_forgotten_or_not_kept_is_found_again() -> None:
 def test_whatever_is_named_must_be_declared(change: dict, sentence: str) -> None:
     with pytest.raises(CatalogError, match=sentence):
         compile_catalog([msgspec.structs.replace(GAS, **change)])
+
+
+def test_a_title_is_in_both_languages() -> None:
+    tree = {"lifeline": {"name": "gas", "title": {"zh": "燃气"}}}
+
+    with pytest.raises(CatalogError, match="`en`"):
+        parse_source("gas.toml", tree)
