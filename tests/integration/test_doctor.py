@@ -260,6 +260,9 @@ def test_a_catalog_that_is_not_what_its_sources_say_is_wrong(
     [twice] = bad(changed(whole, "catalog", sources=(str(tmp_path / "twice.toml"),)))
     classes = bad(msgspec.structs.replace(whole, archive=Archive(retention_days={"routine": 9})))
 
+    alone = examine(changed(whole, "catalog", sources=("not-here",)))
+
+    assert [one.warning for one in alone if one.check == "catalog"] == [False, True]
     assert missing.remedy == stale.remedy == "`lifeline catalog build`"
     assert "nowhere.bin" in missing.text
     assert "have changed" in stale.text
