@@ -35,8 +35,8 @@ class FastPath:
         """What to push for these findings and for the delays that have run out by now."""
         effects: list[Effect] = []
         for finding in findings:
-            if now_ms - finding.received_ms > FRESH_MS:
-                continue
+            if now_ms - finding.received_ms > FRESH_MS or finding.lane != "live":
+                continue  # Of a leak that lasts there is a live one, told before or in this outage.
             is_known = alarms.excursion_id(finding) in self.slice.excursions
             if finding.phase != "raised" and not is_known:
                 continue  # It began before the outage and was told then, under its first record.

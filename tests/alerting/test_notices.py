@@ -146,6 +146,12 @@ def test_without_postgresql_old_news_and_what_began_before_are_not_pushed() -> N
     assert fast.take([finding(80, grade=1, lane="historical")], T0 + 80_000) == []
 
 
+def test_an_outage_does_not_tell_a_leak_anew_because_an_older_reading_of_it_comes_late() -> None:
+    fast = FastPath(Wording(catalog(), SETTINGS), grade=1)
+
+    assert fast.take([finding(80, grade=1, lane="late")], T0 + 90_000) == []
+
+
 def test_without_postgresql_an_on_delay_still_counts() -> None:
     fast = FastPath(Wording(catalog(), SETTINGS), grade=1)
     delayed = raised(0, grade=1, on_delay_s=5.0)
