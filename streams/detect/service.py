@@ -1,4 +1,4 @@
-"""The detect worker: every record of a partition in order, findings durable before its offset.  A shell."""
+"""The detect worker: records in order, findings durable before their offset.  A shell."""
 
 import asyncio
 import os
@@ -132,7 +132,7 @@ class Detect:
         )
 
     async def _recover(self, record: Record, kept: Kept | None) -> Kept:
-        """The partition brought to ``record.offset`` by its newest snapshot and the records between."""
+        """The partition at ``record.offset``, by its newest snapshot and the records between."""
         number, offset = record.partition, record.offset
         held = None if kept is None else (kept.state, kept.expected)
         base = await self.recovery.base(lambda: self._blank(number), number, record, held)
@@ -196,7 +196,7 @@ class Detect:
         return state.step(batch, _trace(record), drill=drill)
 
     async def _give_up(self, record: Record, error: Exception) -> None:
-        """Ends the process so that the offset stays; at the last try the record is parked before."""
+        """Ends the process so that the offset stays; at the last try parks the record before."""
         count = self.failures.add(record.topic, record.partition, record.offset)
         self.log.critical(
             "detect failed on a record, worker ends",
@@ -239,12 +239,13 @@ class Detect:
         try:
             await self.publisher.send(sends)
         except Unavailable as error:
-            # The offset must stay where it is: only the end of the process keeps Faust from moving it.
+            # The offset must stay where it is: only the end of the process keeps Faust from moving
+            # it.
             self.log.critical("findings cannot be published, worker ends", why=str(error))
             os._exit(EXIT_BUG)
 
     async def _park(self, record: Record, reason: str) -> None:
-        """Keeps a record that cannot be worked on: on the rejects topic for sure, in the table if it can."""
+        """Keeps a record that cannot be worked on: among the rejects, if it can in the table."""
         telemetry.records_poison.labels(record.topic).inc()
         self.log.warning(
             "record parked",

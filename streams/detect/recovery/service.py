@@ -46,7 +46,7 @@ class Recovery:
         record: Record,
         held: tuple[Partition, int] | None,
     ) -> Base:
-        """The state to go on from: a snapshot, what is held in memory, or a blank one a while back."""
+        """The state to go on from: a snapshot, what is in memory, or a blank one a while back."""
         self.health.problem = f"resuming partition {number}"
         until = record.offset
         try:
@@ -87,7 +87,7 @@ class Recovery:
                 await asyncio.sleep(0.2)
 
     async def _blind(self, number: int, record: Record) -> int:
-        """The offset of some minutes ago: from there a blank state has seen what most rules need."""
+        """The offset of some minutes ago: from there a blank state sees what most rules need."""
         since_ms = record.written_ms - round(self.settings.detect.blind_start_s * 1000)
         telemetry.bank_blank_starts.labels("no-snapshot").inc()
         try:
@@ -100,7 +100,7 @@ class Recovery:
         return start
 
     async def drop_from_beyond(self, number: int) -> int:
-        """Forgets snapshots of a log that no longer exists; returns how many.  Raises Unavailable."""
+        """Forgets snapshots of a log that is gone; returns how many.  Raises Unavailable."""
         end = (await self.reader.ends(wire.READINGS, [number]))[number][1]
         return await self.database.run(lambda c: store.drop_snapshots(c, number, end))
 
