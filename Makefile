@@ -69,7 +69,8 @@ demo: servers ## a demo city on this machine's own servers; ARGS="--until push -
 
 .PHONY: test
 test: servers ## unit, property and integration tests on real servers; ARGS="-k name"
-	@exec $(BIN)/python -m pytest -q -m "not faults" $(ARGS)
+	@$(if $(ARGS),,$(MAKE) coverage)
+	@exec $(BIN)/python -m pytest -q -m "$(if $(ARGS),,integration and )not faults" $(ARGS)
 
 .PHONY: unit
 unit: $(READY) ## tests that need no server

@@ -22,6 +22,10 @@ CRASHES = 10
 """A point that is passed for every kind of work is tried more than once."""
 
 
+QUICK = {"acknowledge-before-kafka", "skip-the-outbox", "no-primary-key"}
+"""Those that `make test` builds too, one for each kind of loss; `make faults` builds all."""
+
+
 @pytest.fixture(scope="module", autouse=True)
 def _no_canary(world: World) -> Iterator[None]:
     """Canaries pass every point too, and would take the crashes that are meant for leaks."""
@@ -36,7 +40,10 @@ def impatient(world: World) -> dict[str, str]:
     return {"LIFELINE_ROUTER_LEASE_S": str(LEASE_S), "LIFELINE_ROUTER_TARGETS": quick}
 
 
-@pytest.mark.parametrize("name", SABOTAGES)
+@pytest.mark.parametrize(
+    "name",
+    [pytest.param(name, marks=[] if name in QUICK else [pytest.mark.faults]) for name in SABOTAGES],
+)
 def test_a_sabotaged_build_is_caught(
     world: World, reports: list[dict[str, Any]], name: str
 ) -> None:
