@@ -300,3 +300,20 @@ def test_every_file_that_a_document_names_is_there(page: Path) -> None:
     named_files = re.findall(r"`([\w./-]+/[\w.-]+\.(?:py|toml|sql|md|conf|xml))`", text)
 
     assert [name for name in named_files if not (ROOT / name).exists()] == []
+
+
+def test_chinese_text_has_chinese_punctuation() -> None:
+    half_width = re.compile(r"[\u4e00-\u9fff][,;:!?](?!\s*[\"'])|[,;:!?][\u4e00-\u9fff]")
+    kinds = ("*.py", "*.html", "*.toml", "*.md")
+    folders = [ROOT / name for name in (*sorted(OUR_PACKAGES), "deploy", "docs")]
+    texts = [ROOT / "README.zh-CN.md"]
+    texts += sorted(path for top in folders for kind in kinds for path in top.rglob(kind))
+
+    found = [
+        f"{named(path)}:{number}: {match.group()}"
+        for path in texts
+        for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1)
+        if (match := half_width.search(line))
+    ]
+
+    assert found == []

@@ -17,21 +17,21 @@ from simulators.city import DEMO
 WORDS: dict[str, tuple[str, str]] = {
     "servers": ("启动本机服务器……", "Starting this machine's own servers …"),
     "server": ("  {name:12} {seconds:>5} 秒  {text}", "  {name:12} {seconds:>5} s  {text}"),
-    "servers-up": ("服务器已就绪:{seconds} 秒", "Servers are up after {seconds} s"),
-    "migration": ("  数据库:{name}", "  database: {name}"),
+    "servers-up": ("服务器已就绪：{seconds} 秒", "Servers are up after {seconds} s"),
+    "migration": ("  数据库：{name}", "  database: {name}"),
     "leftovers": (
-        "已关闭上次演示遗留的事件:{number} 个",
+        "已关闭上次演示遗留的事件：{number} 个",
         "Closed {number} incidents that an earlier demo left open",
     ),
     "city": (
-        "示范城市:{channels} 个测点,四条生命线",
+        "示范城市：{channels} 个测点，四条生命线",
         "Demo city: {channels} channels in four lifelines",
     ),
     "console": (
-        "值守台:{url}  用户 {user}  口令 {password}",
+        "值守台：{url}  用户 {user}  口令 {password}",
         "Console: {url}  user {user}  password {password}",
     ),
-    "service": ("  {name}:{text}", "  {name}: {text}"),
+    "service": ("  {name}：{text}", "  {name}: {text}"),
     "sensors": ("{at} s  传感器开始上报", "{at} s  sensors are publishing"),
     "truth": (
         "{at} s  【事实】{asset} 发生{hazard}",
@@ -39,20 +39,20 @@ WORDS: dict[str, tuple[str, str]] = {
     ),
     "finding": ("{at} s  【发现】{text}", "{at} s  FINDING  {text}"),
     "push": (
-        "{at} s  【推送】应急平台已接收:{headline}\n          确认页面:{link}",
+        "{at} s  【推送】应急平台已接收：{headline}\n          确认页面：{link}",
         "{at} s  PUSH     accepted by the platform: {headline}\n          acknowledge it on {link}",
     ),
     "silence": ("{at} s  【守护】{text}", "{at} s  WATCHDOG {text}"),
     "taken": (
-        "{folder} 中已有一个演示在运行:请先停止它,或用 --folder 另选文件夹",
+        "{folder} 中已有一个演示在运行：请先停止它，或用 --folder 另选文件夹",
         "A demo runs in {folder} already: stop it, or give another --folder",
     ),
     "still-there": (
-        "有些服务器在本次启动之前就在运行,仍在运行。停止它们:lifeline stack down --folder {folder}",
+        "有些服务器此前已在运行，现仍在运行。停止命令：lifeline stack down --folder {folder}",
         "Some servers ran before and still run: lifeline stack down --folder {folder}",
     ),
     "late": (
-        "{limit_s} 秒内没有等到要求的结果,日志在数据文件夹的 log 中",
+        "{limit_s} 秒内没有等到要求的结果，日志在数据文件夹的 log 中",
         "What was asked for did not come within {limit_s} s: see `log` in the demo's folder",
     ),
     "report": ("数据已写入 {where}", "Figures written to {where}"),
