@@ -48,11 +48,12 @@ forgotten by the fetch under way."""
 
 
 class _Thread(AIOKafkaConsumerThread):
-    """Faust's consumer with our fetch wait, which it has no setting for."""
+    """Faust's consumer with our patience, for which it has no settings."""
 
     def _create_worker_consumer(self, transport: Any) -> Any:
         consumer = super()._create_worker_consumer(transport)
         consumer._fetch_max_wait_ms = FETCH_WAIT_MS  # noqa: SLF001
+        consumer._fetch_min_bytes = transport.fetch_min_bytes  # noqa: SLF001
         return consumer
 
 
@@ -106,6 +107,7 @@ class _Consumer(Consumer):
 
 class _Transport(Transport):
     Consumer = _Consumer
+    fetch_min_bytes = 1
 
 
 @dataclass(slots=True)
@@ -128,6 +130,8 @@ class Worker:
     session_s: float
     health: Health
     on_assigned: Assigned
+    fetch_min_bytes: int = 1
+    """Kafka answers once it has so much, or after 100 ms: fewer, larger pieces for who can wait."""
     seen: dict[tuple[str, int], Seen] = field(default_factory=dict)
     must_live: list["asyncio.Task[None]"] = field(default_factory=list)
     """Tasks beside the bodies, without which their work is none."""
@@ -196,6 +200,7 @@ class Worker:
             value_serializer="raw",
         )
         app.transport = _Transport(app.conf.broker_consumer, app)
+        app.transport.fetch_min_bytes = self.fetch_min_bytes
         return app
 
     def _add_agent(self, app: Any, name: str, body: Body) -> None:

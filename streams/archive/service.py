@@ -31,8 +31,11 @@ from streams.store import Parked
 Log = structlog.stdlib.BoundLogger
 
 GROUP = "lifeline.archive"
-LINGER_S = 0.03
-"""Records wait this long for company: a transaction costs about as much as 3,000 rows."""
+LINGER_S = 0.25
+"""Records wait this long for company.  The more rows of a channel come in one COPY, the fewer pages
+a row touches: 116,000 readings a second cost PostgreSQL a fifth less than with 0.03 s."""
+FETCH_BYTES = 1 << 20
+"""Charts can wait 100 ms for a fetch that pays: it is a third of what a reading costs us."""
 NAME_MAX = 256
 RETRY_S_MAX = 2.0
 LOOK_S = 3.0
@@ -370,7 +373,15 @@ async def run(
     """Runs the archive worker until ``stop``; raises Unavailable or Refused at the start."""
     archive = Archive(settings, catalog, health, log)
     bodies = {wire.READINGS: archive.readings}
-    worker = Worker(GROUP, bodies, settings, settings.archive.session_s, health, archive.assigned)
+    worker = Worker(
+        GROUP,
+        bodies,
+        settings,
+        settings.archive.session_s,
+        health,
+        archive.assigned,
+        fetch_min_bytes=FETCH_BYTES,
+    )
     tasks: list[asyncio.Task[None]] = []
     try:
         await archive.start()
