@@ -29,7 +29,7 @@ NOW_MS = TODAY * DAY_MS + 1000
 CLASSES = {"ch4": "regulatory", "temp": "features"}
 KEEP = Archive(retention_days={"features": 9, "routine": 20, "regulatory": 40})
 CH4, TEMP, GAPS = "gas/well-0/ch4", "gas/well-0/temp", "device/G0/gaps"
-EVERY = {(name, ago) for name in (CH4, TEMP, GAPS) for ago in (5, 12, 25, 45)}
+EVERY = {(name, ago) for name in (CH4, TEMP, GAPS) for ago in (0, 5, 12, 25, 45)}
 
 
 @pytest.fixture(params=["plain", "timescale"])
@@ -52,7 +52,7 @@ def fill(city: Rig, *, is_timescale: bool) -> None:
     """An hour of three channels at noon, 5, 12, 25 and 45 days ago; the old days are compressed."""
     with psycopg.connect(city.dsn) as link:
         if not is_timescale:
-            create_days(link, [TODAY - ago for ago in (5, 12, 25, 45)])
+            create_days(link, [TODAY - ago for ago in (0, 5, 12, 25, 45)])
         link.execute(
             "insert into channel (name, lifeline, unit) select unnest(%s::text[]), 'gas', '1'",
             ([CH4, TEMP, GAPS],),
@@ -61,7 +61,7 @@ def fill(city: Rig, *, is_timescale: bool) -> None:
             "insert into reading select c.id, to_timestamp(%s) - ago * interval '1 day'"
             " + s * interval '10 s', 1.0, 0 from channel c, unnest(%s::int4[]) ago,"
             " generate_series(0, 359) s",
-            (TODAY * 86_400 + 43_200, [5, 12, 25, 45]),
+            (TODAY * 86_400 + 43_200, [0, 5, 12, 25, 45]),
         )
         if is_timescale:
             link.execute("select compress_chunk(c) from show_chunks('reading', interval '9 d') c")

@@ -19,8 +19,11 @@ def day(ago: int) -> Piece:
     return Piece(f"d{ago}", NOW_MS - 5 - (ago + 1) * DAY_MS, NOW_MS - 5 - ago * DAY_MS)
 
 
+TODAY = day(-1)
+
+
 def test_a_piece_is_swept_when_one_class_is_past_and_dropped_when_all_are() -> None:
-    found = due([day(8), day(9), day(20), day(19)], DAYS, [], NOW_MS)
+    found = due([TODAY, day(8), day(9), day(20), day(19)], DAYS, [], NOW_MS)
 
     assert found == Due(
         drop=(day(20),), sweep=((day(19), ("features",)), (day(9), ("features",))), held=()
@@ -30,7 +33,9 @@ def test_a_piece_is_swept_when_one_class_is_past_and_dropped_when_all_are() -> N
 def test_what_an_open_incident_needs_is_kept_whole() -> None:
     onset_ms = day(12).from_ms + 1000
 
-    found = due([day(ago) for ago in (9, 10, 11, 12, 13, 14, 25)], DAYS, [onset_ms], NOW_MS)
+    pieces = [TODAY, *(day(ago) for ago in (9, 10, 11, 12, 13, 14, 25))]
+
+    found = due(pieces, DAYS, [onset_ms], NOW_MS)
 
     assert found.held == (day(13), day(12), day(11))
     assert [piece for piece, _ in found.sweep] == [day(14), day(10), day(9)]
@@ -41,9 +46,13 @@ def test_a_day_that_a_back_dated_incident_may_need_is_never_past() -> None:
     shortest = {"features": 9, "routine": 9}
     oldest_onset_ms = NOW_MS - 7 * DAY_MS
 
-    found = due([day(ago) for ago in range(30)], shortest, [], NOW_MS)
+    found = due([TODAY, *(day(ago) for ago in range(30))], shortest, [], NOW_MS)
 
     assert max(piece.until_ms for piece in found.drop) <= oldest_onset_ms - DAY_MS
+
+
+def test_a_clock_that_is_years_ahead_deletes_nothing() -> None:
+    assert due([TODAY, day(0), day(8)], DAYS, [], NOW_MS + 3650 * DAY_MS) == Due((), (), ())
 
 
 def town(**named: object) -> Catalog:

@@ -33,7 +33,11 @@ class Due:
 def due(
     pieces: Sequence[Piece], days: Mapping[str, int], onsets_ms: Sequence[int], now_ms: int
 ) -> Due:
-    """What retention asks for, oldest first; ``onsets_ms`` are those of the open incidents."""
+    """What retention asks for, oldest first; ``onsets_ms`` are those of the open incidents.
+
+    A clock that jumps years ahead deletes nothing: time goes no further than the newest readings.
+    """
+    now_ms = min(now_ms, max((piece.from_ms for piece in pieces), default=now_ms))
     drop: list[Piece] = []
     sweep: list[tuple[Piece, tuple[str, ...]]] = []
     held: list[Piece] = []
