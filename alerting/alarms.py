@@ -20,6 +20,9 @@ ACTIVE: frozenset[Stage] = frozenset(("active", "leaving"))
 BACKLOG_MS = 2000
 """After an outage records come late: a delay that ran out meanwhile waits so long for a clear."""
 
+FORGOTTEN_MS = 180_000
+"""A finding that lasts says so every minute: silent for three of them, it is believed no more."""
+
 
 class Change(enum.StrEnum):
     """What can happen to an alarm."""
@@ -157,3 +160,27 @@ def is_covered(finding: Finding, excursions: Iterable[Excursion]) -> bool:
         and (e.cleared_ms is None or finding.onset_ms <= e.cleared_ms)
         for e in excursions
     )
+
+
+def superseded(newer: Excursion, active: Iterable[Excursion]) -> list[Excursion]:
+    """Those that a newer live excursion of the same rule and channel proves to be over.
+
+    A detector holds one at a time: an older one still counting is one whose ``cleared`` was lost,
+    or that got another name when the detector began blank.
+    """
+    if newer.finding.lane != "live":
+        return []
+    return [
+        e
+        for e in active
+        if e.id != newer.id
+        and e.stage == "active"
+        and e.finding.lane == "live"
+        and e.finding.rule == newer.finding.rule
+        and e.finding.onset_ms <= newer.finding.onset_ms
+    ]
+
+
+def is_forgotten(excursion: Excursion, newer: Finding) -> bool:
+    """Whether an excursion had long been silent when a newer one began."""
+    return newer.onset_ms - excursion.last_ms > FORGOTTEN_MS

@@ -37,6 +37,8 @@ TRANSITIONS: dict[Phase, dict[Event, Phase]] = {
     "open": {
         Event.JOIN: "open",
         Event.WORSEN: "open",
+        # "Returned" was the last that its receivers heard: they must hear that it is back.
+        Event.RECUR: "open",
         # Nobody has seen it yet: an alarm that went away by itself still needs a human.
         Event.CALM: "open",
         Event.ACKNOWLEDGE: "acknowledged",

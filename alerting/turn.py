@@ -143,10 +143,18 @@ class Turn:
     def activate(self, excursion: Excursion) -> Excursion:
         """The excursion counts from now on: its alarm is raised and joins or opens an incident."""
         finding = excursion.finding
+        older = alarms.superseded(excursion, self.slice.active_of(excursion.alarm))
+        for one in older:
+            if alarms.is_forgotten(one, finding):
+                # What it was about ended unseen long ago: this is a recurrence, and is told.
+                self.end(self.keep(one, cleared_ms=one.last_ms))
         alarm = self.slice.alarms.get(excursion.alarm) or alarms.blank(finding, self.now_ms)
         before = self.slice.incident_for(alarm)
         reason, incident = self.admit(before, excursion)
         excursion = self.keep(excursion, stage="active", incident=incident.id)
+        for one in older:
+            if self.slice.excursions[one.id].stage == "active":
+                self.keep(one, stage="over", cleared_ms=one.last_ms)
         change = Change.RAISE if reason is Reason.JOINED else Change.REALARM
         state = alarms.advance(alarm.state, change)
         assert state is not None, (alarm.key, alarm.state, change)
@@ -172,20 +180,24 @@ class Turn:
         told = None if finding.lane == "historical" else finding.grade
         if incident is None:
             return Reason.OPENED, self.opened(excursion, told)
-        if incident.phase == "watching":
+        if not incident.is_active:
             event, reason = Event.RECUR, Reason.REOPENED
         elif told is not None and (incident.told is None or told < incident.told):
             event, reason = Event.WORSEN, Reason.WORSENED
+        elif told is not None and incident.lead.lane == "historical":
+            # Back-filled readings re-opened it in silence; the last that was told is "returned".
+            event, reason = Event.WORSEN, Reason.REOPENED
         else:
             event, reason = Event.JOIN, Reason.JOINED
         phase = incidents.advance(incident.phase, event)
         assert phase is not None, (incident.id, incident.phase, event)
-        is_new = reason is Reason.REOPENED
+        is_new = event is Event.RECUR
+        is_silent = event is Event.JOIN or told is None
         return reason, msgspec.structs.replace(
             incident,
             phase=phase,
             grade=finding.grade if is_new else min(incident.grade, finding.grade),
-            told=incident.told if event is Event.JOIN else told,
+            told=incident.told if is_silent else told,
             lead=incident.lead if event is Event.JOIN else finding,
             is_active=True,
             calm_ms=None,

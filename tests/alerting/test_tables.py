@@ -26,6 +26,7 @@ LEGAL_ALARM = {
 LEGAL_INCIDENT = {
     ("open", "join"): "open",
     ("open", "worsen"): "open",
+    ("open", "recur"): "open",
     ("open", "calm"): "open",
     ("open", "acknowledge"): "acknowledged",
     ("open", "acknowledge-calm"): "watching",
