@@ -222,6 +222,14 @@ def test_every_test_folder_is_a_package() -> None:
     assert [named(f) for f in sorted(folders) if not (f / "__init__.py").exists()] == []
 
 
+def test_every_package_says_what_it_is() -> None:
+    opened = [*SOURCES, *(ROOT / "deploy").rglob("*.py"), *(ROOT / "tests").rglob("__init__.py")]
+
+    texts = {path: path.read_text(encoding="utf-8") for path in opened}
+
+    assert [named(p) for p, text in texts.items() if not ast.get_docstring(ast.parse(text))] == []
+
+
 def test_the_lock_holds_every_requirement_with_hashes() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     lock = (ROOT / "requirements.lock").read_text(encoding="utf-8")

@@ -1,0 +1,1 @@
+"""The console without servers: doors, sessions, second factor, evidence, words."""
