@@ -153,6 +153,8 @@ class NoteBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The body of an action."""
 
     note: Annotated[str, Meta(max_length=pages.NOTE_MAX)] = ""
+    override: bool = False
+    """Close although an alarm still stands; the history says so."""
 
 
 class ListQuery(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -253,7 +255,9 @@ def _act(records: Records, visit: Visit, action: Action) -> Answer:
         raise Problem(428)
     note = pages.checked_note(action, body.note)
     expected = int(given[1]) if given else None
-    outcome = pages.perform(records, visit, row.summary.id, action, note, expected)
+    outcome = pages.perform(
+        records, visit, row.summary.id, action, note, expected, is_override=body.override
+    )
     if not outcome.is_done or outcome.summary is None:
         problem = pages.refusal(visit, outcome)
         if outcome.code == "faster":

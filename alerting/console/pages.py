@@ -127,7 +127,10 @@ def act(action: Action) -> Handler:
             raise Problem(400)
         # A note is welcome whatever has happened meanwhile; a decision holds for what was seen.
         expected = None if action == "note" else int(revision)
-        outcome = perform(records, visit, row.summary.id, action, note, expected)
+        is_override = visit.call.form.get("override", "") == "yes"
+        outcome = perform(
+            records, visit, row.summary.id, action, note, expected, is_override=is_override
+        )
         if not outcome.is_done:
             raise refusal(visit, outcome, note)
         return redirect(f"/incidents/{row.summary.id}")
@@ -140,7 +143,9 @@ def checked_note(action: Action, given: str) -> str:
     note = given.replace("\r\n", "\n").strip()
     if len(note) > NOTE_MAX:
         raise Problem(400, "problem.note-long", note[:NOTE_MAX])
-    if action in ("close", "note") and not note:
+    if action == "note" and not note:
+        raise Problem(400, "problem.note-empty")
+    if action == "close" and not note:
         raise Problem(400, "problem.note-missing")
     return note
 
@@ -152,11 +157,16 @@ def perform(
     action: Action,
     note: str,
     expected: int | None,
+    *,
+    is_override: bool,
 ) -> Outcome:
-    """Carries an action out in this transaction, with its audit row."""
+    """Carries an action out in this transaction, with its audit row.
+
+    ``is_override``: close although an alarm still stands; the audit says so.
+    """
     assert visit.session is not None
     actor, now_ms = visit.session.name, visit.pulse.now_ms
-    return records.act(incident_id, action, actor, now_ms, note, expected)
+    return records.act(incident_id, action, actor, now_ms, note, expected, is_override=is_override)
 
 
 def refusal(visit: Visit, outcome: Outcome, note: str = "") -> Problem:

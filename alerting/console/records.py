@@ -63,7 +63,15 @@ class Records(Protocol):
         """One incident with everything that belongs to it."""
 
     def act(
-        self, name: str, action: Action, actor: str, now_ms: int, note: str, expected: int | None
+        self,
+        name: str,
+        action: Action,
+        actor: str,
+        now_ms: int,
+        note: str,
+        expected: int | None,
+        *,
+        is_override: bool = False,
     ) -> Outcome:
         """Does what an officer asks, with its audit row, or says why not."""
 

@@ -168,7 +168,15 @@ class Connected:
         return desk_store.incident_detail(self.connection, name)
 
     def act(
-        self, name: str, action: Action, actor: str, now_ms: int, note: str, expected: int | None
+        self,
+        name: str,
+        action: Action,
+        actor: str,
+        now_ms: int,
+        note: str,
+        expected: int | None,
+        *,
+        is_override: bool = False,
     ) -> Outcome:
         """See ``alerting.desk.store``."""
         return desk_store.act(
@@ -180,6 +188,7 @@ class Connected:
             now_ms=now_ms,
             note=note,
             expected_revision=expected,
+            override=is_override,
         )
 
     def readings(

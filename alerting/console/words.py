@@ -163,6 +163,10 @@ WORDS: dict[str, tuple[str, str]] = {
     "action.acknowledge.note": ("备注（可不填）", "Note (may stay empty)"),
     "action.close": ("关闭", "Close"),
     "action.close.note": ("关闭说明（必填）", "Why it is closed (required)"),
+    "action.override": (
+        "报警尚未恢复，我已核实，仍要关闭",
+        "An alarm still stands; I have verified, and close all the same",
+    ),
     "action.note": ("添加备注", "Add note"),
     "action.note.note": ("备注", "Note"),
     "action.forbidden": (
@@ -170,8 +174,8 @@ WORDS: dict[str, tuple[str, str]] = {
         "Your role may add notes, but not acknowledge or close.",
     ),
     "action.too-early": (
-        "报警仍然有效：传感器恢复正常之前不能关闭。",
-        "An alarm is still active: it can be closed once the sensors are back to normal.",
+        "报警仍然有效：通常等传感器恢复正常后再关闭。",
+        "An alarm is still active: wait until the sensors are back to normal before closing.",
     ),
     "action.closed": (
         "事件已关闭；备注仍可添加。",
@@ -266,6 +270,10 @@ WORDS: dict[str, tuple[str, str]] = {
     "problem.note-missing": (
         "关闭事件必须写明原因。没有任何更改。",
         "Closing needs a note that says why. Nothing was changed.",
+    ),
+    "problem.note-empty": (
+        "备注是空的。没有任何更改。",
+        "The note is empty. Nothing was changed.",
     ),
     "problem.note-long": (
         "备注最长 2000 字。没有任何更改。",

@@ -113,10 +113,23 @@ class Hall:
         return Summary(**{name: known[name] for name in Summary.__struct_fields__})
 
     def act(
-        self, name: str, action: Action, actor: str, now_ms: int, note: str, expected: int | None
+        self,
+        name: str,
+        action: Action,
+        actor: str,
+        now_ms: int,
+        note: str,
+        expected: int | None,
+        *,
+        is_override: bool = False,
     ) -> Outcome:
         wanted = Act(
-            incident=name, action=action, actor=actor, note=note, expected_revision=expected
+            incident=name,
+            action=action,
+            actor=actor,
+            note=note,
+            expected_revision=expected,
+            override=is_override,
         )
         reason, effects = engine.act(self.slice, wanted, now_ms)
         self._keep(effects)
