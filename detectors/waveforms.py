@@ -13,6 +13,8 @@ ENCODINGS = {"int16": "<i2", "float32": "<f4"}
 SAMPLES_MIN = 8
 """Fewer have no spectrum."""
 SAMPLES_MAX = 4_000_000
+VALUE_MAX = 1e100
+"""Beyond it squares and spectra leave the doubles.  Nothing that vibrates comes near it."""
 SUFFIXES = ("rms", "peak", "frequency")
 
 
@@ -34,19 +36,20 @@ def samples(wave: Wave) -> Floats | Unreadable:
     if not (np.isfinite(wave.rate_hz) and wave.rate_hz > 0.0):
         return Unreadable("wave-rate", f"a rate of {wave.rate_hz} Hz")
     raw = np.frombuffer(wave.samples, kind).astype(np.float64)
-    return wave.offset + wave.scale * raw
+    with np.errstate(over="ignore", invalid="ignore"):  # what comes of it is not finite, and told
+        return wave.offset + wave.scale * raw
 
 
 def features(wave: Wave) -> list[tuple[str, float]] | Unreadable:
     """(suffix, value) of each feature about the block's mean: gravity and offset do not vibrate.
 
-    The frequency is missing where nothing moves.  A sample that is not finite makes all three NaN:
-    flagged, they become the channel's sensor fault.
+    The frequency is missing where nothing moves.  A sample that is not finite, or beyond all
+    measure, makes all three NaN: flagged, they become the channel's sensor fault.
     """
     values = samples(wave)
     if isinstance(values, Unreadable):
         return values
-    if not np.isfinite(values).all():
+    if not (np.abs(values) <= VALUE_MAX).all():
         return [(suffix, float("nan")) for suffix in SUFFIXES]
     moving = values - values.mean()
     rms = float(np.sqrt(np.mean(moving * moving)))

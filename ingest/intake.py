@@ -7,8 +7,9 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from detectors.waveforms import ENCODINGS
 from ingest.decode import FORMATS, Block, Presence, Undecodable, Uplink
-from ingest.quality import Directory, Known, Verdict, Window, judge
+from ingest.quality import Directory, Known, Shape, Verdict, Window, judge
 from ingest.topics import Topic, parse
 from lifeline.catalog import meter
 from lifeline.model import STATE_BITS, Message, Quality
@@ -126,15 +127,35 @@ class Intake:
         )
         verdict = judge(as_uplink, known, self.directory, received_ms, self.window)
         taken.verdict = _NOTHING
+        # The features are stamped with the last sample: a period where the rate should be would put
+        # them hours ahead.  A float, because the time may lie beyond every integer.
+        if verdict.names and _end_ms(block) > received_ms + self.window.ahead_ms:
+            verdict.refused["ahead"] = [0]
         for reason in verdict.refused:
             detail = _told(reason, [0], as_uplink)
+            if verdict.names:
+                detail = f"{detail}, {block.n} samples at {block.rate_hz} Hz"
             _refuse(taken, raw, payload, received_ms, reason, detail)
-        if verdict.names:
+        if not verdict.refused:
             quality = int(verdict.quality[0]) & ~int(Quality.NON_FINITE)
-            if block.encoding == "float32":
-                samples = np.frombuffer(block.samples, "<f4")
-                quality |= 0 if np.isfinite(samples).all() else int(Quality.NON_FINITE)
+            quality |= _flags(block, known.shape)
             taken.wave = _wave(block, known, verdict.names[0], received_ms, quality)
+
+
+def _end_ms(block: Block) -> float:
+    """The time of the last sample; infinite where the rate is next to nothing."""
+    return block.at_ms + (block.n - 1) / block.rate_hz * 1000.0
+
+
+def _flags(block: Block, shape: Shape) -> int:
+    """What its samples are, as one reading's value would be: finite, and in the physical range."""
+    raw = np.frombuffer(block.samples, ENCODINGS[block.encoding])
+    if not np.isfinite(raw).all():
+        return int(Quality.NON_FINITE)
+    ends = [block.offset + block.scale * float(end) for end in (raw.min(), raw.max())]
+    place = shape.index[block.channel]
+    is_fine = shape.low[place] <= min(ends) and max(ends) <= shape.high[place]
+    return 0 if is_fine else int(Quality.OUT_OF_RANGE)
 
 
 def _wave(block: Block, known: Known, channel: str, received_ms: int, quality: int) -> Wave:

@@ -55,6 +55,7 @@ class Replay:
             round(settings.ingest.ahead_s_max * 1000), round(settings.ingest.behind_s_max * 1000)
         )
         n = settings.kafka.partitions
+        self._catalog = catalog
         self._intake = Intake(Directory(catalog, n), window)
         self._batcher = Batcher(settings.ingest.batch_bytes)
         self._batch_ms = round(settings.ingest.batch_ms)
@@ -120,7 +121,7 @@ class Replay:
         engine.tick(self._slice, now_ms)
 
     def _wave(self, wave: Wave, number: int, now_ms: int, *, drill: bool) -> None:
-        made = readings_of(wave)
+        made = readings_of(wave, self._catalog)
         if isinstance(made, Reject):
             self.outcome.rejects.append(made)
             return

@@ -106,30 +106,30 @@ class Detect:
         self._save_if_due(record.partition, kept)
 
     async def waves(self, record: Record) -> None:
-        """The body of ``lifeline.waves``: a block becomes readings of its features."""
+        """The body of ``lifeline.waves``: a block becomes readings of its features.
+
+        A block touches no state, so one that fails is parked at once: no alarm waits for it.
+        """
         try:
-            wave = wire.decode_wave(record.value)
+            send = self._reduced(record)
         except wire.Malformed as error:
             await self._park(record, str(error))
-            return
-        made = readings_of(wave)
+        except Exception as error:  # our bug: never a crash loop, never a silent skip
+            self.log.critical("detect failed on a block", trace=_trace(record), exc_info=error)
+            await self._park(record, f"failed: {error!r}")
+        else:
+            await self._send([send])
+
+    def _reduced(self, record: Record) -> Send:
+        made = readings_of(wire.decode_wave(record.value), self.catalog)
         if isinstance(made, wire.Reject):
             telemetry.rejects.labels(made.reason).inc()
             body, topic, partition = wire.encode_reject(made), wire.REJECTS, None
         else:
             body, topic, partition = wire.encode_batch(made), wire.READINGS, record.partition
         is_drill = record.header("drill") is not None
-        await self._send(
-            [
-                Send(
-                    topic,
-                    partition,
-                    None,
-                    body,
-                    wire.headers(topic, trace=_trace(record), drill=is_drill),
-                )
-            ]
-        )
+        headers = wire.headers(topic, trace=_trace(record), drill=is_drill)
+        return Send(topic, partition, None, body, headers)
 
     async def _recover(self, record: Record, kept: Kept | None) -> Kept:
         """The partition at ``record.offset``, by its newest snapshot and the records between."""

@@ -61,6 +61,13 @@ def test_a_sample_that_is_not_finite_makes_all_features_nan() -> None:
     assert np.isnan([value for _, value in found]).all()
 
 
+@pytest.mark.parametrize("scale", [1e300, -1e308])
+def test_a_sample_beyond_all_measure_makes_all_features_nan(scale: float) -> None:
+    found = features(wave(np.arange(64, dtype="<i2"), scale=scale))
+
+    assert np.isnan([value for _, value in found]).all()
+
+
 @pytest.mark.parametrize(
     ("changes", "reason"),
     [

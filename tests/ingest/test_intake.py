@@ -168,6 +168,34 @@ def test_a_block_of_an_unknown_channel_or_time_is_refused() -> None:
     assert reasons(taken(foreign, kind="wave")) == {"unknown-channel": 1}
 
 
+@pytest.mark.parametrize("rate_hz", [1e-306, 1e-20, 1e-12, 0.0166])
+def test_a_block_whose_last_sample_lies_ahead_is_refused_and_told_by_its_count(
+    rate_hz: float,
+) -> None:
+    found = taken(msgspec.msgpack.encode(BLOCK | {"rate_hz": rate_hz}), kind="wave")
+
+    ((reject, n),) = found.rejects
+    assert (reject.reason, n) == ("ahead", 1)
+    assert f"3 samples at {rate_hz} Hz" in reject.detail
+    assert found.wave is None
+    assert found.message == Message("well-1", 7, 12, 1)
+
+
+def test_a_block_may_end_as_far_ahead_as_a_reading_may_lie() -> None:
+    found = taken(msgspec.msgpack.encode(BLOCK | {"rate_hz": 0.017}), kind="wave")
+
+    assert found.rejects == []
+    assert found.wave is not None
+
+
+@pytest.mark.parametrize("wrong", [{"scale": 40.0}, {"offset": -150.0}, {"scale": 1e308}])
+def test_a_block_with_a_sample_out_of_range_is_flagged(wrong: dict[str, float]) -> None:
+    found = taken(msgspec.msgpack.encode(BLOCK | wrong), kind="wave")
+
+    assert found.wave is not None
+    assert found.wave.quality == Quality.OUT_OF_RANGE
+
+
 @given(st.binary(max_size=60), st.binary(max_size=120), st.booleans())
 def test_no_topic_and_no_payload_is_an_exception(topic: bytes, payload: bytes, kept: bool) -> None:
     house = intake()

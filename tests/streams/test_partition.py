@@ -133,7 +133,7 @@ def test_a_wave_becomes_readings_of_its_features_at_its_last_sample() -> None:
     still = np.zeros(51, "<i2").tobytes()
     wave = wire.Wave("gas/well-0/ch4", "G0", 1, 1, START_MS, 50.0, 51, 1.0, 0.0, "int16", still, 5)
 
-    made = readings_of(wave)
+    made = readings_of(wave, CITY)
 
     assert isinstance(made, Batch)
     assert made.channels == ["gas/well-0/ch4/rms", "gas/well-0/ch4/peak"]
@@ -143,7 +143,7 @@ def test_a_wave_becomes_readings_of_its_features_at_its_last_sample() -> None:
 def test_a_wave_that_cannot_be_read_is_refused_whole() -> None:
     wave = wire.Wave("gas/well-0/ch4", "G0", 1, 1, START_MS, 50.0, 3, 1.0, 0.0, "int16", b"odd", 5)
 
-    refused = readings_of(wave)
+    refused = readings_of(wave, CITY)
 
     assert isinstance(refused, wire.Reject)
     assert (refused.device, refused.received_ms) == ("G0", 5)

@@ -1,0 +1,81 @@
+"""A block's features are readings like any other: flagged where they cannot be."""
+
+import numpy as np
+import pytest
+
+from lifeline import wire
+from lifeline.catalog import Catalog, parse_source
+from lifeline.compiler import compile_catalog
+from lifeline.model import Batch, Quality
+from streams.detect.waves import readings_of
+from tests.streams.town import GAS, START_MS
+
+SHAPES = (("hum", -50.0), ("hum/rms", 0.0), ("hum/peak", 0.0), ("hum/frequency", 0.0))
+CITY = Catalog(
+    compile_catalog(
+        [
+            parse_source(
+                "gas.toml",
+                GAS
+                | {
+                    "model": [
+                        {
+                            "name": "well",
+                            "channel": [
+                                {
+                                    "local": name,
+                                    "quantity": name.replace("/", "-"),
+                                    "unit": "Pa",
+                                    "low": low,
+                                    "high": 50.0,
+                                }
+                                for name, low in SHAPES
+                            ],
+                        }
+                    ],
+                    "rule": [],
+                    "group": [],
+                },
+            )
+        ]
+    )
+)
+
+
+def made(scale: float = 1.0, rate_hz: float = 50.0, quality: int = 0) -> dict[str, int]:
+    """Feature -> quality of a tone of 30 times ``scale``."""
+    raw = np.round(30.0 * np.sin(np.arange(400) / 3.0)).astype("<i2")
+    block = wire.Wave(
+        "gas/well-0/hum", "G0", 1, 1, START_MS, rate_hz, 400, scale, 0.0, "int16", raw.tobytes(),
+        START_MS, quality,
+    )  # fmt: skip
+    batch = readings_of(block, CITY)
+    assert isinstance(batch, Batch)
+    return dict(zip(batch.channels, batch.quality.tolist(), strict=True))
+
+
+def flagged(found: dict[str, int], bit: Quality) -> set[str]:
+    return {name.rpartition("/")[2] for name, bits in found.items() if bits & bit}
+
+
+def test_features_in_their_ranges_carry_what_the_block_carries() -> None:
+    found = made(quality=int(Quality.FAULT))
+
+    assert set(found.values()) == {Quality.DERIVED | Quality.FAULT}
+
+
+@pytest.mark.parametrize(
+    ("scale", "rate_hz", "out"),
+    [(2.0, 50.0, {"peak"}), (4.0, 50.0, {"peak", "rms"}), (1.0, 5000.0, {"frequency"})],
+)
+def test_a_feature_out_of_its_own_range_is_flagged_alone(
+    scale: float, rate_hz: float, out: set[str]
+) -> None:
+    assert flagged(made(scale, rate_hz), Quality.OUT_OF_RANGE) == out
+
+
+def test_features_that_are_no_numbers_are_that_and_nothing_else() -> None:
+    found = made(scale=1e300)
+
+    assert flagged(found, Quality.NON_FINITE) == {"rms", "peak", "frequency"}
+    assert flagged(found, Quality.OUT_OF_RANGE) == set()
