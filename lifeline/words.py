@@ -23,6 +23,7 @@ LIFELINES: Table = {
 }
 HAZARDS: Table = {
     "gas-leak": ("燃气泄漏", "Gas leak"),
+    "cover-moved": ("井盖移位", "Manhole cover moved"),
     "burst": ("爆管", "Pipe burst"),
     "low-supply": ("供水不足", "Low supply"),
     "water-leak": ("漏损", "Water leak"),

@@ -18,7 +18,7 @@ DENSITY_20C = 0.668
 """Methane at 20 °C and one atmosphere, kg/m³ (ideal gas with R above: 0.5 kg/h is 0.75 m³/h)."""
 LEL_VOL = 0.05
 """5 %VOL is 100 %LEL."""
-MADE = ("ch4", "temperature", "humidity", "pressure", "battery", "rssi")
+MADE = ("ch4", "temperature", "humidity", "pressure", "battery", "rssi", "cover-tilt")
 WAKE_LEL = 10.0
 """The detector itself leaves its sleep above this: at 30 min cadence 1 % → 5 %VOL fits between two
 readings, so firmware must wake by threshold."""
@@ -107,7 +107,7 @@ class GasWells:
         if scenario.what == "gas-leak":
             rows = [i for i, d in enumerate(self.devices) if d.asset == asset]
             self.inflow_m3_h[rows] = 0.0
-            # The crew opens the cover: ten air changes an hour until the air is clean.
+            # The crew's fan: ten air changes an hour until the air is clean.
             self.ach[rows] = 10.0
 
     def advance(self, at_ms: int, dt_s: float, day_s: float) -> list[Uplink]:
@@ -131,7 +131,7 @@ class GasWells:
     def _measure(self, lel: Floats, due: Ints, day_s: float) -> Floats:
         n = len(due)
         swing = math.sin(2.0 * math.pi * (day_s / DAY_S - 0.375))
-        noise = self.rng.normal(size=(5, n))
+        noise = self.rng.normal(size=(6, n))
         table = np.empty((n, len(MADE)))
         # A catalytic detector saturates at its full scale of 100 %LEL.
         table[:, 0] = np.clip(lel + 0.12 * noise[0], -4.0, 100.0).round(2)
@@ -140,6 +140,8 @@ class GasWells:
         table[:, 3] = (100.8 + 0.2 * swing + 0.01 * noise[3]).round(3)
         table[:, 4] = self.battery[due].round(2)
         table[:, 5] = np.clip(-83.0 + 3.0 * noise[4], -110.0, -60.0).round(0)
+        # A closed cover lies a degree or two askew, as its frame does.
+        table[:, 6] = np.clip(1.5 + 0.2 * noise[5], 0.0, 180.0).round(1)
         return table
 
 

@@ -81,7 +81,7 @@ def test_a_sound_catalog_is_said_to_be(tmp_path: Path) -> None:
 
     assert told["ok"] is True
     assert told["problems"] == []
-    assert told["channels"] == 192
+    assert told["channels"] == 212
     assert "holds together" in run("catalog", "check", str(tmp_path / "city"))[1]
 
 

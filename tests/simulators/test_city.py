@@ -7,7 +7,7 @@ import pytest
 from detectors.bank import Bank
 from detectors.plan import compile_plan
 from detectors.waveforms import Unreadable, features
-from lifeline import store, wire
+from lifeline import store, wire, words
 from lifeline.catalog import Catalog
 from lifeline.compiler import compile_catalog
 from lifeline.model import Batch, Finding, Message
@@ -118,6 +118,20 @@ def test_an_hour_of_the_healthy_city_raises_nothing(catalog: Catalog, seed: int)
     found = watch(catalog, make(catalog, seed, scenarios=(), grid_ms=500), 3600)
 
     assert found == []
+
+
+def test_a_cover_that_is_tilted_is_told_and_one_that_is_off_more_gravely(catalog: Catalog) -> None:
+    bank = Bank(compile_plan(catalog.head.rules, catalog.head.limits), catalog)
+    cover = "gas/well-0003/cover-tilt"
+    told: list[tuple[float, str, int]] = []
+
+    for second, angle in enumerate((2.0, 9.9, 11.0, 89.9, 91.0), 1):
+        at_ms = START_MS + 1000 * second
+        batch = batch_of([(cover, at_ms, angle)], at_ms)
+        told += [(angle, f.hazard, f.grade) for f in bank.step(batch, np.zeros(1, np.int8))]
+
+    assert told == [(11.0, "cover-moved", 3), (91.0, "cover-moved", 2)]
+    assert {rule.hazard for rule in catalog.head.rules} <= words.HAZARDS.keys()
 
 
 @pytest.mark.parametrize("seed", [1, 2, 3])
