@@ -5,7 +5,7 @@ closed since, and would hide an alarm.  The price is that an incident which was 
 told anew; its page finds the true one by the finding.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from alerting import alarms, engine
@@ -26,10 +26,39 @@ class FastPath:
     """The least grave grade that goes this way; 0: none."""
     sent: set[str] = field(default_factory=set)
     slice: Slice = field(default_factory=Slice)
+    begun_ms: int = 0
+    delayed: dict[str, Finding] = field(default_factory=dict)
+    """First records that were folded and are in their on-delay, by excursion."""
+    owed: dict[str, Push] = field(default_factory=dict)
+    """What the outbox was given and no receiver has accepted yet, by key."""
 
-    def begin(self) -> None:
-        """An outage begins."""
-        self.slice = Slice()
+    def heard(self, findings: Sequence[Finding]) -> None:
+        """Remembers, of what was folded, what an outage could meet in its on-delay."""
+        for finding in findings:
+            if finding.lane != "live" or finding.grade > self.grade:
+                continue
+            name, is_over = alarms.excursion_id(finding), finding.phase == "cleared"
+            if is_over or alarms.on_at_ms(finding) <= finding.at_ms:
+                self.delayed.pop(name, None)
+            else:
+                self.delayed.setdefault(name, finding)
+
+    def owe(self, pushes: Iterable[Push]) -> None:
+        """Remembers, of what was committed, what would have to go past PostgreSQL."""
+        self.owed |= {p.key: p for p in pushes if p.received_ms and p.grade <= self.grade}
+
+    def settle(self, keys: Iterable[str]) -> None:
+        """Forgets what was accepted, or never will be."""
+        for key in keys:
+            self.owed.pop(key, None)
+
+    def begin(self, now_ms: int) -> list[Push]:
+        """An outage begins: what the outbox holds and cannot give out until it ends."""
+        self.slice, self.begun_ms = Slice(), now_ms
+        for finding in self.delayed.values():
+            if alarms.on_at_ms(finding) >= now_ms - alarms.BACKLOG_MS:
+                engine.step(self.slice, finding, now_ms)
+        return list(self.owed.values())
 
     def take(self, findings: Sequence[Finding], now_ms: int) -> list[Push]:
         """What to push for these findings and for the delays that have run out by now."""
@@ -38,8 +67,9 @@ class FastPath:
             if now_ms - finding.received_ms > FRESH_MS or finding.lane != "live":
                 continue  # Of a leak that lasts there is a live one, told before or in this outage.
             is_known = alarms.excursion_id(finding) in self.slice.excursions
-            if finding.phase != "raised" and not is_known:
-                continue  # It began before the outage and was told then, under its first record.
+            is_old = finding.phase == "cleared" or alarms.on_at_ms(finding) < self.begun_ms
+            if finding.phase != "raised" and is_old and not is_known:
+                continue  # It counted before the outage and was told then, under its first record.
             effects += engine.step(self.slice, finding, now_ms)
         effects += engine.tick(self.slice, now_ms)
         tells = [e for e in effects if isinstance(e, Tell) and e.revision == 0]

@@ -50,7 +50,15 @@ GAUGES_S = 5
 CATALOG_S = 2.0
 SWEEP_S = 600
 CANARY_KEPT_S = 3600.0
+WAITED_FOR = (psycopg.InternalError, psycopg.NotSupportedError)
+"""A damaged index, a server that has just become a standby: its trouble, and it may pass."""
 AWAY = "PostgreSQL is away: only the gravest findings are pushed"
+
+
+def is_poison(error: Exception) -> bool:
+    """Whether a record is to blame, and not a table that is not there, not ours or not whole."""
+    is_values = isinstance(error, psycopg.DataError | psycopg.IntegrityError)
+    return is_values or not isinstance(error, psycopg.Error)
 
 
 class Fenced(Exception):
@@ -82,9 +90,9 @@ class Router:
         self.database = Database(settings.postgres, connections=settings.postgres.pool_max + 2)
         self.catalog = catalog
         self.wording = Wording(catalog, settings.router)
-        self.courier = Courier(settings.router, self.database, log)
         self.feed = Feed(settings.kafka, self.database, log)
         self.fast = FastPath(self.wording, settings.router.fast_grade)
+        self.courier = Courier(settings.router, self.database, log, self.fast.settle)
         self.partitions = [
             TopicPartition(wire.FINDINGS, p) for p in range(settings.kafka.partitions)
         ]
@@ -104,7 +112,7 @@ class Router:
         self.consumer.assign(self.partitions)
         try:
             await self.database.run(_check_tables, self.settings.router.fast_after_s)
-        except Unavailable as error:
+        except (Unavailable, *WAITED_FOR) as error:
             self._leave(str(error))
 
     async def read(self) -> None:
@@ -141,7 +149,7 @@ class Router:
             known = await self.database.run(
                 lambda c: begin_progress(c, store.CONSUMER, wire.FINDINGS, numbers), FOLD_S
             )
-        except Unavailable as error:
+        except (Unavailable, psycopg.Error) as error:
             self._leave(str(error))
             return
         try:
@@ -174,13 +182,12 @@ class Router:
             await self._fold(partition, place, rest)
         except Unavailable:
             raise
-        except psycopg.ProgrammingError as error:
-            # A table that is not there, or not ours, is no finding's fault: wait until it is.
-            raise Unavailable(f"PostgreSQL refuses: {error}") from error
         except Fenced:
             telemetry.fenced.labels("router").inc()
             self.places[partition] = Place()
         except Exception as error:
+            if not is_poison(error):
+                raise Unavailable(f"PostgreSQL refuses: {error}") from error
             if len(rest) == 1:
                 await self._fold(partition, place, rest, f"{type(error).__name__}: {error}")
                 return
@@ -218,6 +225,7 @@ class Router:
         folded = await self._run(work)
         crashpoints.reach("router.after-commit")
         place.expected = place.floor = self.noted[partition] = following
+        self.fast.heard(findings)
         if poison:
             telemetry.records_poison.labels(wire.FINDINGS).inc(len(poison))
             self.log.error(
@@ -245,6 +253,7 @@ class Router:
                     grade=incident.grade,
                 )
         if folded.pushes:
+            self.fast.owe(folded.pushes)
             self.courier.wake()
         if folded.changes:
             self.feed.wake.set()
@@ -257,7 +266,7 @@ class Router:
                 continue
             try:
                 self._wake(await self._run(lambda c: store.fire(c, self.wording)))
-            except (Unavailable, psycopg.ProgrammingError) as error:
+            except (Unavailable, psycopg.ProgrammingError, *WAITED_FOR) as error:
                 self._leave(str(error))
 
     async def note(self) -> None:
@@ -270,7 +279,7 @@ class Router:
                     await within(self.consumer.commit(noted), COMMIT_S)
             if self.is_away or second % GAUGES_S:
                 continue
-            with contextlib.suppress(Unavailable):
+            with contextlib.suppress(Unavailable, *WAITED_FOR):
                 await self._measure()
                 if second % SWEEP_S == 0:
                     await self.database.run(lambda c: outbox.sweep(c, CANARY_KEPT_S))
@@ -293,6 +302,8 @@ class Router:
         for target in self.settings.router.targets:
             telemetry.notices_waiting.labels(target.name).set(waiting.get(target.name, 0))
         telemetry.incident_unacked_age_seconds.set(oldest_s)
+        if owed := list(self.fast.owed):
+            self.fast.settle(await self.database.run(lambda c: outbox.settled(c, owed)))
 
     # While PostgreSQL is away.
 
@@ -302,10 +313,11 @@ class Router:
             return
         self.is_away = True
         self.is_back.clear()
-        self.fast.begin()
         self.places = {partition: Place() for partition in self.partitions}
         self.health.problem = AWAY
         self.log.error("PostgreSQL is away", why=why)
+        for push in self.fast.begin(now_ms()):
+            self._aside(self.courier.push_now(push, self.is_back))
         self._aside(self._probe())
 
     async def _probe(self) -> None:
@@ -313,7 +325,7 @@ class Router:
             try:
                 await self.database.run(_check_tables, PROBE_S)
                 break
-            except (Unavailable, Refused, psycopg.ProgrammingError):
+            except (Unavailable, Refused, psycopg.Error):
                 await asyncio.sleep(PROBE_S / 10)
         self.is_away = False
         self.is_back.set()
@@ -331,7 +343,7 @@ class Router:
         except AssertionError as error:
             # The finding that did this goes to quarantine when PostgreSQL is back.
             self.log.exception("fast path begins anew", why=str(error))
-            self.fast.begin()
+            self.fast.begin(now_ms())
             return
         for push in pushes:
             self._aside(self.courier.push_now(push, self.is_back))

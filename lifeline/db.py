@@ -115,6 +115,9 @@ def translated() -> Iterator[None]:
         yield
     except (PoolTimeout, psycopg.InterfaceError) as error:
         raise Unavailable(f"PostgreSQL cannot be reached: {_first_line(error)}{REMEDY}") from error
+    except psycopg.errors.ReadOnlySqlTransaction as error:
+        # After a fail-over the address may be a standby's for a moment.
+        raise Unavailable(f"PostgreSQL is a standby: {_first_line(error)}{REMEDY}") from error
     except psycopg.errors.QueryCanceled as error:
         raise Unavailable(f"PostgreSQL took too long: {error}") from error
     except psycopg.OperationalError as error:

@@ -34,7 +34,7 @@ class Folded:
     """What a transaction changed, for logs, metrics and whoever has to be woken."""
 
     opened: list[Incident] = field(default_factory=list)
-    pushes: int = 0
+    pushes: list[Push] = field(default_factory=list)
     changes: int = 0
 
 
@@ -91,7 +91,7 @@ def keep(
             cursor.execute(
                 "select pg_notify(%s, n) from unnest(%s::text[]) n", (CHANNEL, [*changed])
             )
-    folded.pushes, folded.changes = len(pushes), len(states)
+    folded.pushes, folded.changes = pushes, len(states)
     return folded
 
 

@@ -1,6 +1,7 @@
 """When to leave a receiver in peace: a circuit breaker, and the wait between tries.  Pure.
 
 A breaker only delays: what was to be sent stays in the outbox until the receiver has accepted it.
+Its times are of a clock that only goes forward.
 """
 
 from typing import Literal

@@ -10,7 +10,7 @@ import random
 import secrets
 import ssl
 import time
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine, Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -49,12 +49,22 @@ class Mailbox:
 
 
 class Courier:
-    """Takes notices from the outbox to their targets; raises ConfigError without its secrets."""
+    """Takes notices from the outbox to their targets; raises ConfigError without its secrets.
 
-    def __init__(self, settings: Router, database: Database, log: Log) -> None:
+    ``settled`` hears the keys that need no further try.
+    """
+
+    def __init__(
+        self,
+        settings: Router,
+        database: Database,
+        log: Log,
+        settled: Callable[[Iterable[str]], None],
+    ) -> None:
         self.settings = settings
         self.database = database
         self.log = log
+        self.settled = settled
         self.owner = f"lifeline router {os.getpid()} {secrets.token_hex(4)}"
         tls = ssl.create_default_context()
         self.boxes = {t.name: Mailbox(t, Webhook(t, tls)) for t in settings.targets}
@@ -87,7 +97,7 @@ class Courier:
                 taken = []
                 await asyncio.sleep(_jitter(1.0))
             for notice in taken:
-                box.breaker = breaker.begun(box.breaker, now_ms())
+                box.breaker = breaker.begun(box.breaker, _steady_ms())
                 task = asyncio.create_task(self._carry(box, notice))
                 box.flying.add(task)
                 task.add_done_callback(box.flying.discard)
@@ -97,7 +107,7 @@ class Courier:
                 await asyncio.wait(box.flying, return_when=asyncio.FIRST_COMPLETED, timeout=POLL_S)
 
     async def _lease(self, box: Mailbox) -> list[Leased]:
-        state = box.breaker.state(now_ms())
+        state = box.breaker.state(_steady_ms())
         free = IN_FLIGHT - len(box.flying)
         limit = 0 if state == "open" else min(free, 1) if state == "trying" else free
         if limit <= 0:
@@ -127,6 +137,8 @@ class Courier:
         if outcome != "delivered":
             tell = self.log.error if is_dead else self.log.warning
             tell("notice not delivered", target=box.target.name, key=notice.key, answer=text)
+        if outcome == "delivered" or is_dead:
+            self.settled([notice.key])
         await self._mark(sent)
         crashpoints.reach("router.after-mark")
         box.wake.set()
@@ -140,7 +152,7 @@ class Courier:
             return "refused", str(error)
         except Unavailable as error:
             box.breaker = breaker.failed(
-                box.breaker, now_ms(), settings.breaker_failures, settings.breaker_open_s
+                box.breaker, _steady_ms(), settings.breaker_failures, settings.breaker_open_s
             )
             return "failed", str(error)
         box.breaker = breaker.Breaker()  # an answer, be it a refusal: the receiver is there
@@ -165,6 +177,7 @@ class Courier:
             telemetry.notices.labels(push.target, outcome).inc()
             if outcome == "delivered":
                 telemetry.fast_path.inc()
+                self.settled([push.key])
                 self.log.warning("pushed without PostgreSQL", key=push.key, incident=push.incident)
                 return
             self.log.warning("notice not delivered", target=push.target, key=push.key, answer=text)
@@ -193,6 +206,11 @@ async def _wait(event: asyncio.Event, limit_s: float) -> bool:
     except TimeoutError:
         return False
     return True
+
+
+def _steady_ms() -> int:
+    """A clock that nobody sets: an open breaker must not wait for the wall's to come round."""
+    return round(time.monotonic() * 1000)
 
 
 def _jitter(seconds: float) -> float:

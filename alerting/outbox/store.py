@@ -89,6 +89,16 @@ def mark(connection: Connection, sent: Sent) -> None:
     connection.execute(_MARK, msgspec.structs.asdict(sent))
 
 
+def settled(connection: Connection, keys: list[str]) -> list[str]:
+    """Those of the notices that need no further try, whoever made the last one."""
+    rows = connection.execute(
+        "select key from outbox where key = any(%s)"
+        " and (delivered_at is not null or dead_at is not null)",
+        (keys,),
+    ).fetchall()
+    return [key for (key,) in rows]
+
+
 def waiting(connection: Connection) -> dict[str, int]:
     """How many notices each target has not accepted yet."""
     rows = connection.execute(

@@ -131,7 +131,7 @@ def test_without_postgresql_the_gravest_are_pushed_once_as_the_outbox_will_hold_
     normal = [told([f], T0 + 99_000, slice_) for f in (minor, grave)]
 
     pushed = [fast.take([f], T0 + 6000) for f in (minor, grave, grave)]
-    fast.begin()
+    fast.begin(T0 + 7000)
     again = fast.take([minor, grave], T0 + 7000)
 
     assert pushed == [[], normal[1], []]
@@ -140,6 +140,7 @@ def test_without_postgresql_the_gravest_are_pushed_once_as_the_outbox_will_hold_
 
 def test_without_postgresql_old_news_and_what_began_before_are_not_pushed() -> None:
     fast = FastPath(Wording(catalog(), SETTINGS), grade=1)
+    fast.begin(T0 + 50_000)
 
     assert fast.take([raised(0, grade=1)], T0 + FRESH_MS + 1) == []
     assert fast.take([held(60, grade=1), cleared(70, grade=1)], T0 + 70_000) == []
@@ -162,6 +163,45 @@ def test_without_postgresql_an_on_delay_still_counts() -> None:
     assert before == []
     assert [p.kind for p in after] == ["alert"]
     assert after == told([delayed, held(5, on_delay_s=5.0, grade=1)], T0 + 9000)
+
+
+def test_what_an_outage_met_in_its_on_delay_is_pushed_as_the_outbox_will_hold_it() -> None:
+    fast = FastPath(Wording(catalog(), SETTINGS), grade=1)
+    delayed = {"grade": 1, "on_delay_s": 30.0}
+    over = raised(1, channel="gas/well-1/ch4-b", **delayed)
+    told_before = raised(-90, channel="gas/well-1/ch4-c", **delayed)
+    fast.heard([raised(0, grade=2, on_delay_s=30.0), raised(0, **delayed), over, told_before])
+    fast.heard([cleared(2, onset_s=1, channel="gas/well-1/ch4-b", **delayed), raised(3, grade=1)])
+
+    fast.begin(T0 + 10_000)
+    pushed = fast.take([], T0 + 40_000)
+
+    assert pushed == told([raised(0, **delayed), held(30, **delayed)], T0 + 99_000)
+    assert len(pushed) == 1
+
+
+def test_what_lasts_through_its_on_delay_in_an_outage_is_pushed_though_its_raise_was_missed() -> (
+    None
+):
+    fast = FastPath(Wording(catalog(), SETTINGS), grade=1)
+    fast.begin(T0 + 10_000)
+
+    pushed = [fast.take([held(s, grade=1, on_delay_s=30.0)], T0 + s * 1000) for s in (60, 120, 600)]
+
+    assert [len(one) for one in pushed] == [1, 0, 0]
+
+
+def test_an_outage_hands_over_what_was_committed_and_accepted_by_nobody() -> None:
+    fast = FastPath(Wording(catalog(), SETTINGS), grade=1)
+    (grave,) = told([raised(0, grade=1)], T0)
+    (other,) = told([raised(1, grade=1, name="other")], T0)
+    (minor,) = told([raised(0, grade=2)], T0)
+    by_a_person = msgspec.structs.replace(grave, key="ack", received_ms=0)
+
+    fast.owe([grave, minor, by_a_person, other])
+    fast.settle([other.key, "unknown"])
+
+    assert fast.begin(T0) == [grave]
 
 
 def test_the_citys_feed_tells_an_incident_as_it_stands() -> None:
