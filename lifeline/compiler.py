@@ -11,11 +11,14 @@ from lifeline import wire
 from lifeline.catalog import (
     DEVICE,
     MAGIC,
+    METERS,
     NAME,
+    SEEN,
     CatalogError,
     Device,
     Head,
     Model,
+    Rule,
     Source,
     hash_of,
 )
@@ -121,10 +124,14 @@ def problems_of(sources: Sequence[Source], *, is_all: bool = True) -> list[str]:
     known = _Known(
         {zone.name for source in sources for zone in source.zone},
         {asset.name for source in sources for asset in source.asset},
-        {limit.id for source in sources for limit in source.limit},
-        {c.name: device.zone for device in devices for c in device.channels},
-        {c.quantity for device in devices for c in device.channels},
+        {limit.id: limit.unit for source in sources for limit in source.limit},
+        {group.name for source in sources for group in source.group},
+        {c.name: (device.zone, c.unit) for device in devices for c in device.channels},
+        {f"meter.{local}": {unit} for local, unit in {**METERS, SEEN: "s"}.items()},
     )
+    for device in devices:
+        for channel in device.channels:
+            known.units.setdefault(channel.quantity, set()).add(channel.unit)
     problems: list[str] = []
     for kind, names in _names(sources):
         problems += [
@@ -144,10 +151,13 @@ class _Known:
 
     zones: set[str]
     assets: set[str]
-    limits: set[str]
-    channels: dict[str, str]
-    """Channel -> zone."""
-    quantities: set[str]
+    limits: dict[str, str]
+    """Limit -> unit."""
+    groups: set[str]
+    channels: dict[str, tuple[str, str]]
+    """Channel -> zone and unit."""
+    units: dict[str, set[str]]
+    """Quantity -> the units in which it is measured; a device's own meters too."""
 
 
 def _forms(source: Source) -> Iterator[str]:
@@ -184,21 +194,43 @@ def _references(source: Source, known: _Known) -> Iterator[str]:
         if entry.model and entry.model not in models:
             yield f"device {entry.name} names the unknown model {entry.model}"
     for rule in source.rule:
-        if rule.limit and rule.limit not in known.limits:
-            yield f"rule {rule.id} names the unknown limit {rule.limit}"
-        for name in rule.channels:
-            if name not in known.channels and not name.startswith("device/"):
-                yield f"rule {rule.id} names the unknown channel {name}"
+        yield from _rule_references(rule, known)
     for group in source.group:
         for name in group.channels:
-            if known.channels.get(name) != group.zone:
+            if known.channels.get(name, ("",))[0] != group.zone:
                 yield f"group {group.name} has channels outside its zone: {name}"
     for quantity in source.retention:
-        if quantity not in known.quantities and not quantity.startswith("meter."):
+        if quantity not in known.units:
             yield f"retention names the quantity {quantity}, which no channel measures"
     for link in source.link:
         for name in sorted({link.a, link.b} - known.assets):
             yield f"link {link.a} – {link.b} names the unknown asset {name}"
+
+
+def _rule_references(rule: Rule, known: _Known) -> Iterator[str]:
+    """What a rule names that is declared nowhere: it would watch nothing, and say nothing."""
+    if rule.limit and rule.limit not in known.limits:
+        yield f"rule {rule.id} names the unknown limit {rule.limit}"
+    if rule.quantity and rule.quantity not in known.units:
+        yield f"rule {rule.id} watches the quantity {rule.quantity}, which no channel measures"
+    for name in rule.groups:
+        if name not in known.groups:
+            yield f"rule {rule.id} names the unknown group {name}"
+    units = set(known.units.get(rule.quantity, ()))
+    for name in rule.channels:
+        if name in known.channels:
+            units.add(known.channels[name][1])
+        elif name.startswith("device/"):
+            units |= known.units.get(f"meter.{name.rpartition('/')[2]}", set())
+        else:
+            yield f"rule {rule.id} names the unknown channel {name}"
+    # Other detectors' limits are of something else: a rate, a duration, a score.
+    if rule.limit in known.limits and rule.detector.get("kind") == "threshold":
+        for unit in sorted(units - {known.limits[rule.limit]}):
+            yield (
+                f"rule {rule.id} holds readings in {unit} against the limit {rule.limit}"
+                f" in {known.limits[rule.limit]}"
+            )
 
 
 def _names(sources: Sequence[Source]) -> Iterator[tuple[str, dict[str, list[str]]]]:

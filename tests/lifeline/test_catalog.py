@@ -223,11 +223,43 @@ def test_what_was_forgotten_or_not_kept_is_found_again() -> None:
             "rule r names the unknown channel gas/well-9/ch4",
         ),
         ({"device": (DeviceEntry("G-1", "gas/heping", "gas/none", "well"),)}, "unknown asset"),
+        (
+            {"rule": (Rule("r", "h", 2, {"kind": "cusum"}, quantity="ch44"),)},
+            "rule r watches the quantity ch44, which no channel measures",
+        ),
+        (
+            {"rule": (Rule("r", "h", 2, {"kind": "cusum"}, quantity="meter.colour"),)},
+            "rule r watches the quantity meter.colour",
+        ),
+        (
+            {"rule": (Rule("r", "h", 2, {"kind": "half_space"}, groups=("gas/nowhere",)),)},
+            "rule r names the unknown group gas/nowhere",
+        ),
+        ({"retention": {"ch44": "regulatory"}}, "retention names the quantity ch44"),
     ],
 )
 def test_whatever_is_named_must_be_declared(change: dict, sentence: str) -> None:
     with pytest.raises(CatalogError, match=sentence):
         compile_catalog([msgspec.structs.replace(GAS, **change)])
+
+
+@pytest.mark.parametrize(
+    "watched",
+    [{"quantity": "methane"}, {"channels": ("gas/well-1/ch4",)}, {"quantity": "meter.gaps"},
+     {"channels": ("device/G-1/gaps",)}],
+)  # fmt: skip
+def test_a_limit_is_in_the_unit_of_what_is_held_against_it(watched: dict) -> None:
+    limits = (Limit("of-gas", 20.0, "%LEL"), Limit("of-gaps", 20.0, "1"), Limit("x", 2.0, "kPa"))
+    right = "of-gaps" if "gaps" in str(watched) else "of-gas"
+
+    def told(limit: str, kind: str = "threshold") -> list[str]:
+        rule = Rule("r", "h", 2, {"kind": kind}, limit=limit, **watched)
+        return problems_of([msgspec.structs.replace(GAS, limit=limits, rule=(rule,))])
+
+    assert told(right) == []
+    assert told("x", "rate") == []
+    (sentence,) = told("x")
+    assert sentence.endswith("against the limit x in kPa")
 
 
 def test_a_title_is_in_both_languages() -> None:
