@@ -59,10 +59,10 @@ class Bank:
         self.now_ms = 0
         """The largest ``received_ms`` seen: the only clock there is."""
         self.unknown = 0
-        """Readings, and group frames, of what the catalog does not know."""
+        """Readings, and group frames, of what the catalog does not know, or knows elsewhere."""
         self.demoted = 0
         """Live readings that were no newer than their channel's last, judged as late."""
-        self.roster = Roster(plan, catalog)
+        self.roster = Roster(plan, catalog, partition, partitions)
         self.groups: dict[str, tuple[Watch, ...]] = {}
         self._declared = {group.name: group for group in catalog.head.groups}
         self._seen_rows: dict[str, int] = {}

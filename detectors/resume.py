@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from detectors.cohort import Cohort, Excursion, Watch, channel_detector
 from detectors.silence import Silence
 from lifeline.model import Context, Finding
+from lifeline.wire import partition_of
 
 if TYPE_CHECKING:
     from detectors.bank import Bank
@@ -238,7 +239,10 @@ def _fill_watches(
 def _fill_group(
     bank: "Bank", group: str, saved: tuple[SavedWatch, ...], blank: dict[str, int]
 ) -> None:
-    known = group in {g.name for g in bank.catalog.head.groups}
+    known = any(
+        g.name == group and partition_of(g.zone, bank.partitions) == bank.partition
+        for g in bank.catalog.head.groups
+    )
     watches = bank.watches_of(group) if known else ()
     by_key = {watch.key: watch for watch in saved}
     for watch in watches:

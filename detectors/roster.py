@@ -10,6 +10,7 @@ from detectors.plan import Plan
 from detectors.silence import Silence
 from lifeline.catalog import SEEN, Catalog, Channel, Device
 from lifeline.model import Ints
+from lifeline.wire import partition_of
 
 INTERVALS = 3.0
 """A channel is silent after so many of its intervals."""
@@ -19,9 +20,11 @@ COHORTS_MAX = 32_767
 class Roster:
     """Rows are only ever added, at first sight: memory follows what was heard, not the catalog."""
 
-    def __init__(self, plan: Plan, catalog: Catalog) -> None:
+    def __init__(self, plan: Plan, catalog: Catalog, partition: int, partitions: int) -> None:
         self.plan = plan
         self.catalog = catalog
+        self.partition = partition
+        self.partitions = partitions
         self.rows: dict[str, int] = {}
         self.names: list[str] = []
         self.cohorts: list[Cohort] = []
@@ -39,7 +42,11 @@ class Roster:
         """Bad values, over the rows of all cohorts."""
 
     def find(self, names: Sequence[str]) -> NDArray[np.intp]:
-        """The row of each name, new ones enrolled; -1 for what the catalog does not know."""
+        """The row of each name, new ones enrolled; -1 for what is not of this partition.
+
+        That is what the catalog does not know, and whatever has moved to another partition's zone:
+        here it would be silent for ever.
+        """
         row_of = self.rows.get
         found = np.array([row_of(name, -1) for name in names], np.intp)
         if len(names) and found.min() < 0:
@@ -51,11 +58,14 @@ class Roster:
         newcomers: dict[int, dict[str, tuple[Device, Channel]]] = {}
         for name in names:
             place = self.catalog.find(name)
-            if place is not None:
+            if place is not None and self._is_here(place[0].zone):
                 rules = self.plan.rules_for(place[1].quantity, name)
                 newcomers.setdefault(self._cohort(rules), {})[name] = place
         for index, places in newcomers.items():
             self.add(index, places)
+
+    def _is_here(self, zone: str) -> bool:
+        return partition_of(zone, self.partitions) == self.partition
 
     def _cohort(self, rules: tuple[int, ...]) -> int:
         index = self._cohort_of_rules.get(rules)

@@ -56,9 +56,16 @@ RULES = (
 
 
 def catalog(
-    rules: Sequence[Rule] = RULES, wells: int = 6, silent_after_s: float = 180.0
+    rules: Sequence[Rule] = RULES,
+    wells: int = 6,
+    silent_after_s: float = 180.0,
+    moved: Sequence[int] = (),
 ) -> Catalog:
-    """``wells`` devices d0… with ch4 and temperature in zone z, and a group of two channels."""
+    """``wells`` devices d0… with ch4 and temperature in zone z, and a group of two channels.
+
+    Those that ``moved`` are in zone y, and the group with its first.
+    """
+    zones = ["gas/y" if k in moved else "gas/z" for k in range(wells)]
     model = Model(
         "well",
         (
@@ -69,13 +76,13 @@ def catalog(
     )
     source = Source(
         lifeline=Lifeline("gas"),
-        zone=(Zone("gas/z"),),
-        asset=tuple(Asset(f"w{k}", "gas/z") for k in range(wells)),
+        zone=(Zone("gas/z"), Zone("gas/y")),
+        asset=tuple(Asset(f"w{k}", zones[k]) for k in range(wells)),
         model=(model,),
-        device=tuple(DeviceEntry(f"d{k}", "gas/z", f"w{k}", model="well") for k in range(wells)),
+        device=tuple(DeviceEntry(f"d{k}", zones[k], f"w{k}", model="well") for k in range(wells)),
         limit=(Limit("lel20", 20.0, "%LEL", "CJJ/T 146 5.2"),),
         rule=tuple(rules),
-        group=(Group("pair", "gas/z", ("w0/ch4", "w1/ch4"), 10.0),),
+        group=(Group("pair", zones[0], ("w0/ch4", "w1/ch4"), 10.0),),
     )
     return Catalog(compile_catalog([source]))
 

@@ -7,7 +7,8 @@ from detectors.bank import Bank
 from detectors.plan import compile_plan
 from lifeline.catalog import Rule
 from lifeline.model import GroupFrame
-from tests.detectors.city import BAD, RULES, START_MS, bank, catalog, feed
+from lifeline.wire import partition_of
+from tests.detectors.city import BAD, RULES, START_MS, bank, catalog, feed, ticks
 
 
 def test_whatever_was_open_on_a_channel_that_is_gone_is_cleared_by_the_next_tick() -> None:
@@ -66,3 +67,41 @@ def test_an_open_alarm_of_a_group_whose_rule_is_gone_is_cleared_by_the_next_tick
     assert new.open == 1
     said = new.tick(START_MS + 10_000 * 200)
     assert [(f.phase, f.rule) for f in said if f.rule == "other"] == [("cleared", "other")]
+
+
+def placed(number: int, *rules: Rule, moved: tuple[int, ...] = ()) -> Bank:
+    """The bank of partition ``number`` of twelve."""
+    known = catalog(rules, moved=moved)
+    return Bank(compile_plan(known.head.rules, known.head.limits), known, number, 12)
+
+
+HERE = partition_of("gas/z", 12)
+
+
+def test_a_device_that_moved_to_another_partition_leaves_no_ghost() -> None:
+    old = placed(HERE, RULES[0])
+    raised = feed(old, ("w0/ch4", 1, 50.0), ("w2/ch4", 1, 50.0), ("w0/temperature", 1, 900.0, BAD))
+    new = placed(HERE, RULES[0], moved=(0, 1))
+
+    assert new.restore(old.snapshot()) == []
+    feed(new, ("w0/ch4", 2, 50.0), ("w0/temperature", 2, 900.0, BAD))  # what was on its way
+    said = ticks(new, 3, 400)
+
+    of_moved = {f.id for f in raised if f.channel.startswith("w0/")}
+    assert len(of_moved) == 2
+    assert {f.id for f in said if f.phase == "cleared"} == of_moved
+    assert {f.channel for f in said if f.phase != "cleared"} == {"w2/ch4"}
+    assert new.open == 1
+
+
+def test_a_group_that_moved_to_another_partition_is_cleared_where_it_was() -> None:
+    packed = group_bank(PICTURE).snapshot()
+    kept = placed(HERE, PICTURE)
+    kept.restore(packed)
+    there = placed(HERE, PICTURE, moved=(0, 1))
+
+    there.restore(packed)
+
+    assert (kept.open, there.open) == (1, 0)
+    said = there.tick(START_MS + 10_000 * 200)
+    assert [(f.phase, f.rule) for f in said] == [("cleared", "picture")]
