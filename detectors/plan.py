@@ -56,11 +56,34 @@ BUILT_IN = (
         quantity="meter.online",
         confidence=1.0,
     ),
+    Rule(
+        id="device.rejects",
+        hazard="data-quality",
+        grade=GRADE_FAULT,
+        detector={"kind": "threshold", "limit": 1.0, "side": "above"},
+        quantity="meter.rejects",
+    ),
+    Rule(
+        id="device.gaps",
+        hazard="data-quality",
+        grade=GRADE_FAULT,
+        detector={"kind": "threshold", "limit": 20.0, "side": "above"},
+        quantity="meter.gaps",
+    ),
+    Rule(
+        id="device.ahead",
+        hazard="data-quality",
+        grade=GRADE_FAULT,
+        detector={"kind": "threshold", "limit": -30000.0, "side": "below", "deadband": 5000.0},
+        quantity="meter.skew",
+    ),
 )
 """Rules every city has.  A rule of the same id in TOML takes the place of one of these.
 
 The broker speaks a last will after 1.5 keep-alives, ``device.silent`` after the device's own limit:
-the first finds a gateway that lost its line, the second also one that lost its mind.
+the first finds a gateway that lost its line, the second also one that lost its mind.  Refused and
+missing messages are those since the device's last report; what a resend after 15 s would have
+brought is not missing, so twenty are.  The clock is ahead when it is so by half a minute.
 """
 BAD_VALUE_ID = BUILT_IN[0].id
 ONLINE = BUILT_IN[2].quantity

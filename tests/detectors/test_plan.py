@@ -84,6 +84,19 @@ def test_a_rule_of_the_city_takes_the_place_of_a_built_in_one() -> None:
     assert len(found) == len(BUILT_IN)
 
 
+def test_a_city_without_a_rule_of_its_own_is_told_of_bad_data_and_of_silence() -> None:
+    watched = {w.rule.quantity: w.rule.hazard for w in by_id([]).values()}
+
+    assert watched == {
+        "*": "sensor-fault",
+        "meter.seen": "gateway-silent",
+        "meter.online": "gateway-silent",
+        "meter.rejects": "data-quality",
+        "meter.gaps": "data-quality",
+        "meter.skew": "data-quality",
+    }
+
+
 def test_the_key_of_a_state_is_its_parameters() -> None:
     assert state_key(Threshold(limit=20.0)) == state_key(Threshold(limit=20.0, deadband=0.0))
     assert state_key(Threshold(limit=20.0)) != state_key(Threshold(limit=20.5))

@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from lifeline.catalog import Rule, Source
+from lifeline.catalog import Source
 from lifeline.model import Quality
 from tests.faults import town
 from tests.faults.run import now_ms
@@ -25,20 +25,10 @@ WELLS = 200
 
 
 def city() -> list[Source]:
-    """Gas and water as in the fault programme; refusals are data quality; one uploads seldom."""
+    """Gas and water as in the fault programme; one uploads seldom."""
     gas, water = (town.source(name, WELLS) for name in ("gas", "water"))
-    rejects = Rule(
-        id="device.rejects",
-        hazard="data-quality",
-        grade=5,
-        detector={"kind": "threshold", "limit": 0.5},
-        quantity="meter.rejects",
-    )
     seldom = tuple(msgspec.structs.replace(m, upload_interval_s=1800.0) for m in water.model)
-    return [
-        msgspec.structs.replace(gas, rule=(*gas.rule, rejects)),
-        msgspec.structs.replace(water, model=seldom),
-    ]
+    return [gas, msgspec.structs.replace(water, model=seldom)]
 
 
 @pytest.fixture(scope="module")
