@@ -287,7 +287,7 @@ class Detect:
             saved = await self.database.run(lambda c: store.save_snapshot(c, number, snapshot))
             if not saved and await self.recovery.drop_from_beyond(number):
                 self.log.error("kafka began anew, old snapshots dropped", partition=number)
-        except Unavailable as error:
+        except (Unavailable, psycopg.Error) as error:
             self.log.warning("snapshot not kept", partition=number, why=str(error))
             return
         kept.saved_offset, kept.bytes = offset, len(body)

@@ -5,6 +5,7 @@ import time
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 
+import psycopg
 import structlog
 
 from lifeline import telemetry, wire
@@ -19,6 +20,11 @@ Log = structlog.stdlib.BoundLogger
 
 POSTGRES_S = 3.0
 """How long a start waits for PostgreSQL before it begins blank."""
+SHORT_S = 0.2
+"""How long the other partitions wait when one has just waited in vain: they come one by one."""
+AWAY_S = 30.0
+"""So long one partition has waited for all."""
+PAUSE_S = 0.2
 
 
 @dataclass(slots=True)
@@ -38,6 +44,7 @@ class Recovery:
     settings: Settings
     health: telemetry.Health
     log: Log
+    away_until_s: float = 0.0
 
     async def base(
         self,
@@ -51,9 +58,10 @@ class Recovery:
         until = record.offset
         try:
             snapshot = await self._snapshot(number, until)
-        except Unavailable as error:
+        except (Unavailable, psycopg.Error) as error:
+            # A table that is missing or damaged, a standby: alarms do not wait for a snapshot.
             snapshot = None
-            self.log.warning("no snapshot: PostgreSQL is away", partition=number, why=str(error))
+            self.log.warning("no snapshot from PostgreSQL", partition=number, why=str(error))
         if (
             held is not None
             and held[1] <= until
@@ -74,17 +82,24 @@ class Recovery:
         return Base(make(), await self._blind(number, record))
 
     async def _snapshot(self, number: int, until: int) -> store.Snapshot | None:
-        end_s = time.monotonic() + POSTGRES_S
+        """The newest that fits; raises Unavailable when there was no answer in the time given."""
+        begin_s = time.monotonic()
+        end_s = begin_s + (SHORT_S if begin_s < self.away_until_s else POSTGRES_S)
         while True:
-            left_s = end_s - time.monotonic()
             try:
-                return await self.database.run(
-                    lambda c: store.newest_snapshot(c, number, until), deadline_s=max(0.5, left_s)
+                found = await self.database.run(
+                    lambda c: store.newest_snapshot(c, number, until),
+                    deadline_s=max(SHORT_S, end_s - time.monotonic()),
                 )
             except Unavailable:
-                if left_s <= 0.5:
+                now_s = time.monotonic()
+                if now_s + PAUSE_S >= end_s:
+                    self.away_until_s = now_s + AWAY_S
                     raise
-                await asyncio.sleep(0.2)
+                await asyncio.sleep(PAUSE_S)
+            else:
+                self.away_until_s = 0.0
+                return found
 
     async def _blind(self, number: int, record: Record) -> int:
         """The offset of some minutes ago: from there a blank state sees what most rules need."""
