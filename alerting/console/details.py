@@ -212,6 +212,9 @@ def traces(
         # What is archived is the record; the finding's own readings fill in while it is behind.
         points |= {p[0]: p for p in found.get(name, ())}
         unit = known[1].unit if known else lead.unit
+        # Of a leak that came back, the moments that this window can show.
+        begun = [c.finding for c in causes if c.finding.onset_ms >= from_ms]
+        begun = begun or [c.finding for c in causes]
         limits = {
             c.finding.limit_id or c.finding.rule: c.finding.limit
             for c in causes
@@ -228,8 +231,8 @@ def traces(
                 ],
                 from_ms=from_ms,
                 until_ms=until_ms,
-                onset_ms=min(c.finding.onset_ms for c in causes),
-                detected_ms=min(c.finding.at_ms for c in causes),
+                onset_ms=min(f.onset_ms for f in begun),
+                detected_ms=min(f.at_ms for f in begun),
                 now_ms=visit.pulse.now_ms,
             )
         )

@@ -22,6 +22,9 @@ CLOSED_MS = 8 * 3_600_000
 CLOSED_MAX = 20
 NOTE_MAX = 2000
 SPANS_S = (900, 3600, 86_400)
+NOW = "now"
+NOW_MS = 3_600_000
+"""The window that ends now, however old the incident is: whether it is over is judged there."""
 DEVICES = "devices"
 """The filter that shows what is wrong with sensors and data; elsewhere they stand last."""
 
@@ -75,6 +78,7 @@ def incident(records: Records, visit: Visit) -> Answer:
     one = row.summary
     from_ms, until_ms, made = evidence_of(records, visit, row)
     assert visit.session is not None
+    here = NOW if visit.call.query.get("window") == NOW else (until_ms - from_ms) // 1000
     return page(
         visit,
         "incident.html",
@@ -84,9 +88,9 @@ def incident(records: Records, visit: Visit) -> Answer:
             {
                 "href": f"/incidents/{one.id}?window={choice}",
                 "title": visit.say(f"detail.window.{choice}"),
-                "is_here": choice * 1000 == until_ms - from_ms,
+                "is_here": choice == here,
             }
-            for choice in SPANS_S
+            for choice in (*SPANS_S, NOW)
         ],
         may_act=visit.session.role in ACTORS,
     )
@@ -95,14 +99,19 @@ def incident(records: Records, visit: Visit) -> Answer:
 def evidence_of(
     records: Records, visit: Visit, row: Detail
 ) -> tuple[int, int, Sequence[evidence.Trace]]:
-    """The window (unix ms) and traces of an incident's evidence; ``?window=`` is in seconds."""
+    """The window (unix ms) and traces of an incident's evidence; ``?window=`` is in seconds.
+
+    It is about the finding last told: of a leak that came back, the moment it came back.
+    """
     one = row.summary
+    now_ms = visit.pulse.now_ms
     asked = visit.call.query.get("window", "")
     span_s = int(asked) if asked in map(str, SPANS_S) else None
     ended_ms = None if one.is_active else one.calm_ms or one.closed_ms
-    from_ms, until_ms, _ = evidence.window(
-        one.onset_ms, ended_ms or None, visit.pulse.now_ms, span_s
-    )
+    onset_ms = max(one.onset_ms, one.lead.onset_ms)
+    from_ms, until_ms, _ = evidence.window(onset_ms, ended_ms or None, now_ms, span_s)
+    if asked == NOW:
+        from_ms, until_ms = now_ms - NOW_MS, now_ms
     names = tuple(details.channels(visit.site.catalog, row))
     found = records.readings(names, from_ms, until_ms)
     return from_ms, until_ms, details.traces(visit, row, found, from_ms, until_ms)

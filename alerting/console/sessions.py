@@ -156,7 +156,13 @@ def password_problem(name: str, password: str) -> str:
 
 
 def attempt_keys(name: str, address: str, *, is_known_seat: bool, seat: str) -> dict[str, int]:
-    """Under which keys an attempt is counted, and how many failures each may have."""
+    """Under which keys an attempt is counted, and how many failures each may have.
+
+    The sealed account never waits, or whoever mistypes it would keep everybody out: no guess finds
+    its 148 bits, and password checks queue anyway.
+    """
+    if name == BREAK_GLASS:
+        return {}
     if is_known_seat:
         return {f"seat:{name}|{digest(seat).hex()}": FAILURES_SEAT}
     return {f"name:{name}|{address}": FAILURES_SEAT, f"address:{address}": FAILURES_ADDRESS}

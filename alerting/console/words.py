@@ -144,6 +144,7 @@ WORDS: dict[str, tuple[str, str]] = {
     "detail.window.900": ("15 分钟", "15 min"),
     "detail.window.3600": ("1 小时", "1 h"),
     "detail.window.86400": ("24 小时", "24 h"),
+    "detail.window.now": ("最近一小时", "Last hour"),
     "detail.table": ("数据表", "Data table"),
     "detail.table.last": ("最近 {n} 条读数", "The newest {n} readings"),
     "detail.time": ("时间", "Time"),

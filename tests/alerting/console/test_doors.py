@@ -283,44 +283,6 @@ def test_an_action_is_done_once_on_what_was_seen() -> None:
     assert [one.note for one in hall.audit if one.actor != "router"] == ["a\nb", "seen"]
 
 
-def test_an_officer_may_close_over_an_alarm_that_never_clears_and_the_history_says_so() -> None:
-    hall = Hall()
-    name = hall.take(leak())
-    hall.ask("POST", f"/incidents/{name}/acknowledge", form={"revision": "1"})
-    form = {"revision": "2", "note": "sensor was taken away"}
-
-    shown = hall.ask("GET", f"/incidents/{name}").body.decode()
-    forgot = hall.ask("POST", f"/incidents/{name}/close", form=form)
-    done = hall.ask("POST", f"/incidents/{name}/close", form={**form, "override": "yes"})
-
-    assert 'name="override" value="yes" required' in shown
-    assert (forgot.status, done.status) == (409, 303)
-    assert [str(one.reason) for one in hall.audit][-1] == "closed-active"
-    assert hall.slice.incidents[name].overridden
-
-
-def test_a_program_may_close_over_an_alarm_too() -> None:
-    hall = Hall()
-    name = hall.take(leak())
-    hall.ask("POST", f"/incidents/{name}/acknowledge", form={"revision": "1"})
-    body = b'{"note": "sensor was taken away", "override": true}'
-    door = f"/api/v1/incidents/{name}/close"
-
-    done = hall.ask("POST", door, headers={"if-match": '"2"'}, body=body)
-
-    assert (done.status, hall.audit[-1].reason) == (200, "closed-active")
-
-
-def test_an_empty_note_is_refused_in_words_about_notes() -> None:
-    hall = Hall()
-    name = hall.take(leak())
-
-    refused = hall.ask("POST", f"/incidents/{name}/note", form={"revision": "1", "note": " "})
-
-    assert refused.status == 400
-    assert "The note is empty" in refused.body.decode()
-
-
 def test_who_was_overtaken_by_the_router_is_told_that_it_changed() -> None:
     hall = Hall()
     name = hall.take(leak())

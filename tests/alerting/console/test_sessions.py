@@ -96,9 +96,11 @@ def test_waiting_doubles_and_has_an_end() -> None:
 
 
 def test_a_known_seat_is_counted_apart_from_strangers() -> None:
+    sealed = sessions.attempt_keys("break-glass", "10.0.0.9", is_known_seat=False, seat="")
     strange = sessions.attempt_keys("li", "10.0.0.9", is_known_seat=False, seat="")
     known = sessions.attempt_keys("li", "10.0.0.9", is_known_seat=True, seat="secret")
 
+    assert sealed == {}, "the sealed account is for when everybody is locked out"
     assert set(strange) == {"name:li|10.0.0.9", "address:10.0.0.9"}
     assert len(known) == 1
     assert not set(known) & set(strange)
