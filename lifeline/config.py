@@ -15,6 +15,7 @@ from msgspec import Meta
 
 Port = Annotated[int, Meta(ge=0, le=65535)]
 Seconds = Annotated[float, Meta(gt=0)]
+Milliseconds = Annotated[float, Meta(gt=0)]
 Count = Annotated[int, Meta(ge=1)]
 RetentionDays = Annotated[int, Meta(ge=9)]
 """Readings come up to 7 days late, and aggregates are computed anew
@@ -72,7 +73,7 @@ class Ingest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     instance: Annotated[int, Meta(ge=0)] = 0
     """Fixed: it names the broker's session.  Two processes must differ."""
-    batch_ms: Seconds = 25.0
+    batch_ms: Milliseconds = 25.0
     batch_bytes: Count = 4 * 1024 * 1024
     tick_s: Seconds = 1.0
     ahead_s_max: Seconds = 120.0

@@ -1,10 +1,11 @@
 """Settings: file over default, environment over file, every mistake a sentence."""
 
+import re
 from importlib.resources import files
 
 import pytest
 
-from lifeline.config import ConfigError, Settings, listing, load
+from lifeline.config import ConfigError, Settings, Target, listing, load
 
 
 def test_nothing_set_runs_on_the_defaults() -> None:
@@ -73,3 +74,16 @@ def test_the_shipped_file_shows_every_setting_at_its_default() -> None:
     shown = {key for key, _, where in listing(settings, origin) if where == "lifeline.toml"}
     assert settings == Settings()
     assert shown | lists_of_tables == {key for key, _, _ in listing(settings, {})}
+
+
+def test_the_shipped_file_shows_every_key_of_a_target_and_the_defaults_it_has() -> None:
+    text = (files("deploy") / "lifeline.toml").read_text(encoding="utf-8")
+    start = text.index("# [[router.targets]]")
+    first = text[start:].partition("\n\n")[0]
+    table = "\n".join(re.findall(r"^# (\[\[.+|\w+ = .+)$", first, flags=re.MULTILINE))
+
+    settings, _ = load(table, "lifeline.toml", {})
+
+    (target,) = settings.router.targets
+    assert set(re.findall(r"^(\w+) =", table, flags=re.MULTILINE)) == set(Target.__struct_fields__)
+    assert target == Target(target.name, target.url, target.secret_file)
