@@ -235,24 +235,23 @@ class Archive:
 
     async def _store(self, items: list[Item]) -> None:
         """Commits these records; those that PostgreSQL refuses end in quarantine, alone."""
+        had_days = bool(self.days)
         try:
             await self._learn_names()
             work = self._work_of(items)
             stored = await self._commit(work)
         except store.Undigestible as error:
-            self.days.clear()  # another process may have dropped one: each is made sure of again
-            if len(items) > 1:
-                half = len(items) // 2
+            self.days.clear()  # upkeep may have dropped one: each is made sure of again
+            record, half = items[0].record, len(items) // 2
+            if half:
                 await self._store(items[:half])
                 await self._store(items[half:])
-                return
-            self.log.warning(
-                "record parked",
-                partition=items[0].record.partition,
-                offset=items[0].record.offset,
-                why=str(error),
-            )
-            await self._store([Item(items[0].record, reason=str(error))])
+            elif had_days:
+                await self._store(items)
+            else:
+                where = {"partition": record.partition, "offset": record.offset}
+                self.log.warning("record parked", **where, why=str(error))
+                await self._store([Item(record, reason=str(error))])
             return
         for number, _, after in work.moves:
             self.expected[number] = after
