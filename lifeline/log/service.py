@@ -190,12 +190,16 @@ async def running(client: Client, kafka: Kafka) -> AsyncIterator[Client]:
 
 
 class Publisher:
-    """An idempotent producer, replaced when it fails: aiokafka's does not always recover."""
+    """An idempotent producer, replaced when it fails: aiokafka's does not always recover.
+
+    Several tasks may send at once: they share one producer, and one failure replaces it once.
+    """
 
     def __init__(self, kafka: Kafka, client_id: str) -> None:
         self._kafka = kafka
         self._client_id = client_id
         self._producer: AIOKafkaProducer | None = None
+        self._making = asyncio.Lock()
 
     async def send(self, records: Sequence[Send], attempts: int = ATTEMPTS) -> None:
         """Returns when every record is durable; raises Unavailable when so many producers failed.
@@ -203,11 +207,14 @@ class Publisher:
         A record may have been written more than once then: its readers know it by its id or key.
         """
         for attempt in range(1, attempts + 1):
+            producer = None
             try:
                 with translated(self._kafka):
-                    await within(self._all(await self._connected(), records), self._limit_s)
+                    producer = await self._connected()
+                    await within(self._all(producer, records), self._limit_s)
             except Unavailable as error:
-                await self.stop()
+                if producer is not None and producer is self._producer:
+                    await self.stop()  # else another task has replaced it by now
                 if attempt == attempts:
                     raise
                 log.warning(
@@ -224,11 +231,12 @@ class Publisher:
         return self._kafka.send_timeout_s
 
     async def _connected(self) -> AIOKafkaProducer:
-        if self._producer is None:
-            producer = make_producer(self._kafka, self._client_id)
-            await begin(producer, self._kafka)
-            self._producer = producer
-        return self._producer
+        async with self._making:
+            if self._producer is None:
+                producer = make_producer(self._kafka, self._client_id)
+                await begin(producer, self._kafka)
+                self._producer = producer
+            return self._producer
 
     async def _all(self, producer: AIOKafkaProducer, records: Sequence[Send]) -> None:
         sent = [

@@ -7,6 +7,7 @@ from aiokafka.errors import KafkaConnectionError
 
 from lifeline.config import Kafka
 from lifeline.errors import Refused, Unavailable
+from lifeline.log import service
 from lifeline.log.service import Publisher, Record, Send, translated, within
 
 
@@ -94,3 +95,43 @@ def test_a_header_is_found_in_either_form(headers: object) -> None:
     record = Record("t", 0, 0, b"", headers)
 
     assert record.header("schema") == (b"s/1" if headers else None)
+
+
+class Producer:
+    """Kafka's client: the first one made loses the broker, and fails whatever is under way."""
+
+    made: list["Producer"]
+
+    def __init__(self) -> None:
+        self.is_good = bool(self.made)
+        self.stopped = 0
+        self.made.append(self)
+
+    async def start(self) -> None:
+        await asyncio.sleep(0)
+
+    async def send(self, *_: object, **__: object) -> "asyncio.Future[None]":
+        await asyncio.sleep(0)
+        told: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        if self.is_good and not self.stopped:
+            told.set_result(None)
+        else:
+            told.set_exception(KafkaConnectionError("gone"))
+        return told
+
+    async def stop(self) -> None:
+        self.stopped += 1
+
+
+async def test_two_tasks_share_a_publisher_and_one_failure_replaces_its_producer_once(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    Producer.made = []
+    monkeypatch.setattr(service, "make_producer", lambda *_: Producer())
+    publisher = Publisher(Kafka(send_timeout_s=1.0), "lifeline-test")
+    one = [Send("t", 0, None, b"", [])]
+
+    await asyncio.gather(*(publisher.send(one) for _ in range(4)))
+    await publisher.stop()
+
+    assert [producer.stopped for producer in Producer.made] == [1, 1], "one replaced, one at last"
