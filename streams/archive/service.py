@@ -131,7 +131,8 @@ class Archive:
         pause_s = 0.1
         while True:
             await self.work.wait()
-            await asyncio.sleep(LINGER_S)
+            if self.waiting_rows < self.settings.archive.transaction_rows_max:
+                await asyncio.sleep(LINGER_S)
             try:
                 await self._round()
                 pause_s = 0.1
