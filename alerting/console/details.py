@@ -41,7 +41,8 @@ def quality_words(quality: int, language: Language) -> str:
     bits += [str(bit.name).lower().replace("_", "-") for bit in ours if quality & bit]
     if not bits:
         return text("detail.quality.good", language)
-    return ", ".join(text(f"quality.{bit}", language) for bit in bits)
+    comma = "、" if language == "zh" else ", "
+    return comma.join(text(f"quality.{bit}", language) for bit in bits)
 
 
 def detail(visit: Visit, row: Detail) -> Mapping[str, Any]:
@@ -132,10 +133,7 @@ def _reason(visit: Visit, finding: Finding) -> Mapping[str, Any]:
     say, language = visit.say, visit.language
     facts = [
         (say("detail.channel"), finding.channel),
-        (
-            say("detail.detector"),
-            f"{words.detector(finding.detector, language)} v{finding.version} · {finding.rule}",
-        ),
+        (say("detail.detector"), _rule(visit, finding)),
     ]
     if finding.value is not None:
         facts.append((say("detail.value"), f"{number_text(finding.value)} {finding.unit}"))
@@ -154,19 +152,28 @@ def _reason(visit: Visit, finding: Finding) -> Mapping[str, Any]:
     return {"sentence": words.explain(finding, language), "facts": facts}
 
 
+def _rule(visit: Visit, finding: Finding) -> str:
+    known = next((r for r in visit.site.catalog.head.rules if r.id == finding.rule), None)
+    parts = [f"{words.detector(finding.detector, visit.language)} v{finding.version}"]
+    if known is not None:
+        parts.append(views.title(known.title, "", visit.language))
+    return " · ".join(part for part in (*parts, finding.rule) if part)
+
+
 def _limit(visit: Visit, finding: Finding) -> str:
     if finding.limit is None:
         return visit.say("detail.no-limit")
     known = visit.site.catalog.head.limits.get(finding.limit_id)
     parts = [f"{number_text(finding.limit)} {finding.unit}".strip()]
-    if finding.limit_id:
-        parts.append(finding.limit_id)
+    if known is not None:
+        parts.append(views.title(known.title, "", visit.language))
+    parts.append(finding.limit_id)
     clause = finding.clause or (known.clause if known else "")
     if clause:
         is_verified = known is not None and known.verified
         checked = visit.say("detail.verified") if is_verified else visit.say("detail.unverified")
         parts.append(f"{clause} ({checked})")
-    return " · ".join(parts)
+    return " · ".join(part for part in parts if part)
 
 
 def _notices(visit: Visit, row: Detail) -> Sequence[Mapping[str, Any]]:

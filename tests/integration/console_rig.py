@@ -30,6 +30,7 @@ from lifeline.catalog import (
     Lifeline,
     Limit,
     Model,
+    Rule,
     Source,
     Zone,
 )
@@ -57,7 +58,20 @@ def city() -> Catalog:
             DeviceEntry("w1", "gas/heping", WELL, "m"),
             DeviceEntry("w2", "gas/heping", OTHER, "m"),
         ),
-        limit=(Limit("gas.20lel", 20.0, "%LEL", "GB 1 2.3", verified=True),),
+        limit=(
+            Limit("gas.20lel", 20.0, "%LEL", "GB 1 2.3", True, Text("甲烷超限", "Methane high")),
+        ),
+        rule=(
+            Rule(
+                "gas.ch4",
+                "gas-leak",
+                2,
+                {"kind": "threshold"},
+                "methane",
+                limit="gas.20lel",
+                title=Text("相邻空间甲烷", "Methane next door"),
+            ),
+        ),
     )
     water = Source(Lifeline("water", Text("供水", "Water")))
     return Catalog(compile_catalog([gas, water, Source(Lifeline(CANARY))]))
