@@ -1,5 +1,5 @@
--- One- and ten-minute aggregates, compression and retention, all TimescaleDB's own.
--- The policies' times are the defaults of [archive]; the archive sets them anew when it starts.
+-- One- and ten-minute aggregates, TimescaleDB's own. How long they and raw readings are kept, and when
+-- they are compressed, are policies that the archive sets by its settings each time it starts.
 
 alter table snapshot alter column body set storage external; -- compressed already
 
