@@ -73,7 +73,7 @@ GRADES = (
     Grade(2, "二级", "Major", "#B85000", "◆", "Severe", "Immediate"),
     Grade(3, "三级", "Moderate", "#F2C200", "■", "Moderate", "Expected"),
     Grade(4, "四级", "Minor", "#1F5FBF", "●", "Minor", "Future"),
-    Grade(5, "设备", "Sensor fault", "#6B7280", "○"),
+    Grade(5, "设备", "Device", "#6B7280", "○"),
 )
 """The default table: the four levels of the law, and one for devices and data."""
 

@@ -6,7 +6,7 @@ that a missing word never hides an alarm.
 
 from typing import Literal
 
-from lifeline.model import GRADES, Finding, Quality
+from lifeline.model import GRADE_FAULT, GRADES, Finding, Quality
 
 Language = Literal["zh", "en"]
 LANGUAGES: tuple[Language, ...] = ("zh", "en")
@@ -134,7 +134,7 @@ _HEADLINES: Table = {
         "{mark}{grade} {lifeline} alarm: {hazard} at {asset}",
     ),
     "worsened": (
-        "{mark}{grade}等级升高：{asset} {hazard}",
+        "{mark}升级为{grade}：{asset} {hazard}",
         "{mark}Now {grade}: {hazard} at {asset}",
     ),
     "reopened": (
@@ -148,6 +148,20 @@ _HEADLINES: Table = {
     ),
     "closed": ("{mark}已关闭：{asset} {hazard}", "{mark}Closed: {hazard} at {asset}"),
 }  # fmt: skip
+_DEVICE_OPENED = (
+    "{mark}{lifeline}设备异常：{asset} {hazard}",
+    "{mark}{lifeline} device: {hazard} at {asset}",
+)
+_DEVICE_HEADLINES: Table = {
+    "opened": _DEVICE_OPENED,
+    # From what back-filled readings alone had said: the first that anybody hears of it.
+    "worsened": _DEVICE_OPENED,
+    "reopened": (
+        "{mark}{lifeline}设备再次异常：{asset} {hazard}",
+        "{mark}{lifeline} device again: {hazard} at {asset}",
+    ),
+}
+"""Of sensors and data: nothing has happened in the city, so it is no alarm of its lifeline."""
 _EXERCISE = ("【演练】", "[EXERCISE] ")
 _TEST_GAS = ("【标准气测试】", "[TEST GAS] ")
 _ON_TEST_GAS = ("，传感器报告正在通标准气测试", ", while the sensor reports test gas")
@@ -262,11 +276,13 @@ def headline(
     """
     at = LANGUAGES.index(language)
     name = lifeline(finding.lifeline, language)
-    return _HEADLINES.get(reason, _HEADLINES["opened"])[at].format(
+    of_device = _DEVICE_HEADLINES.get(reason) if finding.grade >= GRADE_FAULT else None
+    texts = of_device or _HEADLINES.get(reason, _HEADLINES["opened"])
+    return texts[at].format(
         mark=(_EXERCISE[at] if finding.drill else "")
         + (_TEST_GAS[at] if finding.quality & Quality.TEST_GAS else ""),
         grade=grade(finding.grade, language),
-        lifeline=name.lower() if language == "en" else name,
+        lifeline=name.lower() if language == "en" and not of_device else name,
         hazard=hazard(finding.hazard, language),
         asset=asset_title or finding.asset,
     )

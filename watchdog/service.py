@@ -172,9 +172,10 @@ async def _judge(dog: Dog) -> None:
 
 
 def _told(verdict: Verdict) -> Silence:
-    which = ", ".join(map(str, verdict.silent))
+    silent = list(map(str, verdict.silent))
+    which = ", ".join(silent)
     zh = (
-        f"监测链路无声：分区 {which} 的自检读数未到达，期间可能漏报。"
+        f"监测链路无声：分区 {'、'.join(silent)} 的自检读数未到达，期间可能漏报。"
         if verdict.silent
         else "监测链路已恢复：所有分区的自检读数均已到达。"
     )

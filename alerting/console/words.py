@@ -285,7 +285,7 @@ WORDS: dict[str, tuple[str, str]] = {
         "This Idempotency-Key was used for a different request.",
     ),
     "problem.500": (
-        "控制台内部出错，没有任何更改。错误已记录。",
+        "值守台内部出错，没有任何更改。错误已记录。",
         "The console made a mistake. Nothing was changed; it has been logged.",
     ),
     "problem.503": (

@@ -28,7 +28,7 @@ WORDS: dict[str, tuple[str, str]] = {
         "Demo city: {channels} channels in four lifelines",
     ),
     "console": (
-        "值守台：{url}  用户 {user}  口令 {password}",
+        "值守台：{url}  用户 {user}  密码 {password}",
         "Console: {url}  user {user}  password {password}",
     ),
     "service": ("  {name}：{text}", "  {name}: {text}"),
@@ -42,7 +42,7 @@ WORDS: dict[str, tuple[str, str]] = {
         "{at} s  【推送】应急平台已接收：{headline}\n          确认页面：{link}",
         "{at} s  PUSH     accepted by the platform: {headline}\n          acknowledge it on {link}",
     ),
-    "silence": ("{at} s  【守护】{text}", "{at} s  WATCHDOG {text}"),
+    "silence": ("{at} s  【看门狗】{text}", "{at} s  WATCHDOG {text}"),
     "taken": (
         "{folder} 中已有一个演示在运行：请先停止它，或用 --folder 另选文件夹",
         "A demo runs in {folder} already: stop it, or give another --folder",

@@ -8,7 +8,7 @@ from alerting.fast import FRESH_MS, FastPath
 from alerting.incidents import Reason
 from alerting.notices import Push, Wording, state_of
 from alerting.slices import Slice, Tell
-from lifeline import wire
+from lifeline import wire, words
 from lifeline.catalog import Asset, Catalog, Lifeline, Limit, Source, Zone
 from lifeline.compiler import compile_catalog
 from lifeline.config import Router, Target
@@ -67,6 +67,25 @@ def test_test_gas_is_named_in_headline_and_explanation() -> None:
     assert "while the sensor reports test gas" in notice.explanation.text.en
     assert "传感器报告正在通标准气测试" in notice.explanation.text.zh
     assert notice.explanation.quality == Quality.TEST_GAS
+
+
+@pytest.mark.parametrize(
+    ("grade", "reason", "zh", "en"),
+    [
+        (1, "worsened", "升级为一级：7号井 燃气泄漏", "Now Critical: Gas leak at Well 7"),
+        (5, "opened", "燃气设备异常：7号井 燃气泄漏", "Gas device: Gas leak at Well 7"),
+        (5, "worsened", "燃气设备异常：7号井 燃气泄漏", "Gas device: Gas leak at Well 7"),
+        (5, "reopened", "燃气设备再次异常：7号井 燃气泄漏", "Gas device again: Gas leak at Well 7"),
+        (5, "closed", "已关闭：7号井 燃气泄漏", "Closed: Gas leak at Well 7"),
+    ],
+)
+def test_a_headline_says_what_happened_and_of_a_device_that_it_is_no_alarm_of_the_city(
+    grade: int, reason: str, zh: str, en: str
+) -> None:
+    about = raised(0, grade=grade)
+
+    assert words.headline(about, "7号井", "zh", reason=reason) == zh
+    assert words.headline(about, "Well 7", "en", reason=reason) == en
 
 
 def test_a_notice_says_what_where_how_grave_and_why_in_both_languages() -> None:

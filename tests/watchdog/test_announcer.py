@@ -104,7 +104,8 @@ async def test_every_target_is_told_with_its_own_key(dog: Dog, offices: list[Off
     told = [one.heard[0][1] for one in offices]
     assert told == [_told(SILENT)] * 2
     assert (told[0].kind, told[0].partitions, told[0].since_ms) == ("silence", (1, 4), 10_000)
-    assert "1, 4" in told[0].zh
+    assert "1、4" in told[0].zh
+    assert "1, 4" in told[0].en
     assert "1, 4" in told[0].en
     assert len({one.heard[0][0] for one in offices}) == 2
     assert [one.problems for one in offices] == [[""], [""]]

@@ -160,7 +160,7 @@ def test_the_list_shows_every_kind_of_incident_in_its_band() -> None:
     for said in ("with li", "DRILL", "back-filled", "closed 0 s ago", "episode 2", open_):
         assert said in page, said
     assert "待确认" in chinese
-    assert "Sensor fault" in hall.page("/", query={"show": "devices"})
+    assert "○</span> Device" in hall.page("/", query={"show": "devices"})
     assert open_ not in hall.page("/", query={"show": "devices"})
     assert open_ not in hall.page("/", query={"show": "water"})
     assert open_ in hall.page("/", query={"show": "nonsense"})

@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from alerting.console import words
+from alerting.console import details, words
 from alerting.console.words import WORDS, age, text
+from lifeline.model import Quality
 
 HERE = Path(words.__file__).parent
 ASKED = re.compile(r"""\b(?:say|text)\(\s*f?['"]([^'"]+)['"](\s*~)?""")
@@ -73,3 +74,10 @@ def test_ages_are_told_in_the_units_that_matter() -> None:
     assert age(60, "zh") == "1 分 0 秒"
     assert age(86_399, "en") == "23 h 59 min"
     assert age(200_000, "zh") == "2 天 7 小时"
+
+
+def test_several_qualities_are_joined_as_each_language_joins_words() -> None:
+    quality = int(Quality.FAULT | Quality.OUT_OF_RANGE)
+
+    assert details.quality_words(quality, "zh") == "传感器故障、超出物理量程"
+    assert details.quality_words(quality, "en") == "sensor fault, out of physical range"
