@@ -8,6 +8,7 @@ import msgspec
 import numpy as np
 
 from ingest.decode import Uplink
+from lifeline import config
 from lifeline.catalog import Catalog, Device
 from lifeline.model import Bits, Floats, Ints, Quality
 from lifeline.wire import partition_of
@@ -24,6 +25,11 @@ class Window(msgspec.Struct, frozen=True):
 
     ahead_ms: int
     behind_ms: int
+
+    @classmethod
+    def of(cls, settings: config.Ingest) -> "Window":
+        """The window that is set: service, replay and second look judge by the same one."""
+        return cls(round(settings.ahead_s_max * 1000), round(settings.behind_s_max * 1000))
 
 
 @dataclass(slots=True, frozen=True)

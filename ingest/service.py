@@ -5,6 +5,7 @@ the spot; Kafka's word comes back through ``Outbox`` and moves the acknowledgeme
 """
 
 import asyncio
+import hashlib
 
 import structlog
 
@@ -14,6 +15,7 @@ from ingest.intake import Intake, Taken
 from ingest.mqtt.service import Broker, Link, Publish
 from ingest.quality import Directory, Window
 from ingest.store import Outbox, Record
+from ingest.topics import parse
 from lifeline import crashpoints, telemetry, wire
 from lifeline.catalog import Catalog
 from lifeline.config import Settings
@@ -44,9 +46,7 @@ class Ingest:
         self.settings = settings
         self.health = health
         self.log = log
-        self.window = Window(
-            int(settings.ingest.ahead_s_max * 1000), int(settings.ingest.behind_s_max * 1000)
-        )
+        self.window = Window.of(settings.ingest)
         self.intake = self._intake(catalog)
         self.acks = Acknowledgements()
         self.batcher = Batcher(settings.ingest.batch_bytes)
@@ -219,9 +219,20 @@ class Ingest:
 
 
 def _quarantined(message: Publish, received_ms: int, error: Exception) -> Taken:
-    topic = message.topic.decode("utf-8", "replace")
-    reject = wire.Reject("poison", repr(error)[:500], topic, message.payload, received_ms)
-    return Taken(None, rejects=[(reject, 1)])
+    """The message as it came.  Its device is told the SHA-256, else it would send it for ever."""
+    text = message.topic.decode("utf-8", "replace")
+    topic = parse(text)
+    reject = wire.Reject(
+        "poison",
+        repr(error)[:500],
+        text,
+        message.payload,
+        received_ms,
+        device=topic.device if topic else "",
+        drill=topic.drill if topic else False,
+    )
+    digest = hashlib.sha256(message.payload).hexdigest() if topic else ""
+    return Taken(topic, rejects=[(reject, 1)], digest=digest)
 
 
 async def _tick(ingest: Ingest) -> None:
