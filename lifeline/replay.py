@@ -51,12 +51,9 @@ class Replay:
 
     def __init__(self, catalog: Catalog, plan: Plan, settings: Settings) -> None:
         self.outcome = Outcome()
-        window = Window(
-            round(settings.ingest.ahead_s_max * 1000), round(settings.ingest.behind_s_max * 1000)
-        )
         n = settings.kafka.partitions
         self._catalog = catalog
-        self._intake = Intake(Directory(catalog, n), window)
+        self._intake = Intake(Directory(catalog, n), Window.of(settings.ingest))
         self._batcher = Batcher(settings.ingest.batch_bytes)
         self._batch_ms = round(settings.ingest.batch_ms)
         self._tick_ms = round(settings.ingest.tick_s * 1000)

@@ -168,10 +168,8 @@ async def _read(kafka: Kafka, chosen: Filter) -> AsyncIterator[Kept]:
 async def _replay(
     settings: Settings, catalog: Catalog, chosen: Filter, *, again: bool
 ) -> dict[str, Any]:
-    window = Window(
-        int(settings.ingest.ahead_s_max * 1000), int(settings.ingest.behind_s_max * 1000)
-    )
-    intake = Intake(Directory(catalog, settings.kafka.partitions), window)
+    directory = Directory(catalog, settings.kafka.partitions)
+    intake = Intake(directory, Window.of(settings.ingest))
     book = Path(settings.catalog.compiled).with_name("rejects-replayed.txt")
     done = set(book.read_text(encoding="utf-8").splitlines()) if book.exists() else set()
     second = Replay(intake, settings.ingest.batch_bytes)

@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 
 from ingest import quality
 from ingest.decode import Uplink
-from ingest.quality import Directory, judge
+from ingest.quality import Directory, Window, judge
+from lifeline.config import Ingest
 from lifeline.model import Quality
 from tests.ingest.world import NOW_MS, PARTITIONS, WIDE, WINDOW, city
 
@@ -32,6 +33,13 @@ def one(
     uplink = Uplink(None, 0, -1, (channel,), [at_ms], [value], [state], (unit,))
     verdict = judge(uplink, WELL, DIRECTORY, NOW_MS, WINDOW)
     return [int(q) for q in verdict.quality], verdict.refused
+
+
+def test_service_replay_and_second_look_round_the_window_alike() -> None:
+    # 1.001 s are 1000.9999999999999 ms: cut off, they were a millisecond less than rounded.
+    window = Window.of(Ingest(ahead_s_max=1.001, behind_s_max=1.003))
+
+    assert window == Window(1001, 1003)
 
 
 @given(st.floats())
