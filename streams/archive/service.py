@@ -373,15 +373,8 @@ async def run(
     """Runs the archive worker until ``stop``; raises Unavailable or Refused at the start."""
     archive = Archive(settings, catalog, health, log)
     bodies = {wire.READINGS: archive.readings}
-    worker = Worker(
-        GROUP,
-        bodies,
-        settings,
-        settings.archive.session_s,
-        health,
-        archive.assigned,
-        fetch_min_bytes=FETCH_BYTES,
-    )
+    session_s, assigned = settings.archive.session_s, archive.assigned
+    worker = Worker(GROUP, bodies, settings, session_s, health, assigned, FETCH_BYTES)
     tasks: list[asyncio.Task[None]] = []
     try:
         await archive.start()
