@@ -1,5 +1,8 @@
 """``lifeline config``: what is set, where it came from, what could be."""
 
+import ast
+import inspect
+from collections.abc import Iterator
 from typing import Annotated, Any, get_args, get_origin
 
 import msgspec
@@ -39,21 +42,11 @@ def explain(
     key: Annotated[str, typer.Argument(help="section or section.key; all without it")] = "",
     as_json: Annotated[bool, typer.Option("--json", help=JSON_HELP)] = False,
 ) -> None:
-    """Print what a setting is: type, default, and the environment variable that overrides it.
+    """Print what a setting is: type, default, meaning, and the variable that overrides it.
 
-    Example:  lifeline config explain ingest.batch_ms
+    Example:  lifeline config explain ingest.instance
     """
-    rows = [
-        {
-            "key": f"{section.name}.{field.name}",
-            "type": _word(field.type),
-            "default": _default(field),
-            "variable": f"{settings_of.PREFIX}{section.name}_{field.name}".upper(),
-        }
-        for section in msgspec.structs.fields(settings_of.Settings)
-        for field in msgspec.structs.fields(section.type)
-        if key in ("", section.name, f"{section.name}.{field.name}")
-    ]
+    rows = [row for row in _settings() if key == "" or f"{row['key']}.".startswith(f"{key}.")]
     if not rows:
         raise fail(f"There is no setting {key}: see `lifeline config explain`.", 1)
     if as_json:
@@ -63,6 +56,8 @@ def explain(
         typer.echo(
             f"{row['key']:32} {row['type']:10} default {row['default']!r:40} {row['variable']}"
         )
+        if row["what"]:
+            typer.echo(f"    {row['what']}")
 
 
 @app.command()
@@ -74,7 +69,45 @@ def schema() -> None:
     print_json(msgspec.json.schema(settings_of.Settings))
 
 
+def _settings() -> Iterator[dict[str, Any]]:
+    """Every setting, and after a list of tables the keys that one of its tables has."""
+    told = _told()
+    for section in msgspec.structs.fields(settings_of.Settings):
+        for field in msgspec.structs.fields(section.type):
+            key = f"{section.name}.{field.name}"
+            variable = f"{settings_of.PREFIX}{section.name}_{field.name}".upper()
+            yield _row(key, section.type, field, told) | {"variable": variable}
+            for part in get_args(field.type):
+                if isinstance(part, type) and issubclass(part, msgspec.Struct):
+                    for inner in msgspec.structs.fields(part):
+                        yield _row(f"{key}.{inner.name}", part, inner, told) | {"variable": ""}
+
+
+def _row(
+    key: str, owner: type[Any], field: msgspec.structs.FieldInfo, told: dict[tuple[str, str], str]
+) -> dict[str, Any]:
+    what = told.get((owner.__name__, field.name), "")
+    return {"key": key, "type": _word(field.type), "default": _default(field), "what": what}
+
+
+def _told() -> dict[tuple[str, str], str]:
+    """The sentence under each setting of ``lifeline.config``, which Python itself does not keep."""
+    found: dict[tuple[str, str], str] = {}
+    for owner in ast.parse(inspect.getsource(settings_of)).body:
+        if isinstance(owner, ast.ClassDef):
+            for before, after in zip(owner.body, owner.body[1:], strict=False):
+                match before, after:
+                    case (
+                        ast.AnnAssign(target=ast.Name(id=name)),
+                        ast.Expr(value=ast.Constant(value=str(text))),
+                    ):
+                        found[owner.name, name] = " ".join(text.split())
+    return found
+
+
 def _default(field: msgspec.structs.FieldInfo) -> Any:
+    if field.required:
+        return None
     return field.default if field.default is not msgspec.NODEFAULT else field.default_factory()
 
 

@@ -22,7 +22,12 @@ Body = Callable[[Settings, Catalog, Health, Log, asyncio.Event], Awaitable[None]
 ConfigOption = Annotated[str | None, typer.Option("--config", help=FILE_HELP)]
 
 
-def ingest(config: ConfigOption = None, instance: int | None = None) -> None:
+def ingest(
+    config: ConfigOption = None,
+    instance: Annotated[
+        int | None, typer.Option(help="Its number, fixed; else ingest.instance. Two must differ.")
+    ] = None,
+) -> None:
     """Run ingest: MQTT in, readings on Kafka, then the acknowledgement.
 
     Several may run, each with its own --instance.

@@ -58,11 +58,34 @@ def test_the_meters_are_told_as_data() -> None:
 
 def test_a_setting_is_explained_as_data_with_its_default() -> None:
     assert answer("config", "explain", "mqtt.port") == [
-        {"key": "mqtt.port", "type": "int", "default": 1883, "variable": "LIFELINE_MQTT_PORT"}
-    ]
+        {
+            "key": "mqtt.port", "type": "int", "default": 1883, "what": "",
+            "variable": "LIFELINE_MQTT_PORT",
+        }
+    ]  # fmt: skip
     [classes] = answer("config", "explain", "archive.retention_days")
     assert classes["default"]["routine"] == 90
+    assert "names the broker's session" in run("config", "explain", "ingest.instance")[1]
     assert run("config", "explain", "mqtt.prt")[0] == 1
+
+
+def test_every_key_of_a_target_is_explained_with_its_list() -> None:
+    told = {row["key"]: row for row in answer("config", "explain", "router.targets")}
+
+    assert told["router.targets.grade_max"]["default"] == 4
+    assert told["router.targets.name"]["default"] is None
+    assert "least grave grade" in told["router.targets.grade_max"]["what"]
+
+
+def test_every_option_says_what_it_is() -> None:
+    silent = [
+        f"{path} {option.opts[0]}"
+        for path, command in every(get_command(build()), "lifeline")
+        for option in command.params
+        if option.param_type_name == "option" and not getattr(option, "help", "")
+    ]
+
+    assert silent == []
 
 
 def shipped(folder: Path, **changes: tuple[str, str]) -> str:
