@@ -230,6 +230,21 @@ def test_every_package_says_what_it_is() -> None:
     assert [named(p) for p, text in texts.items() if not ast.get_docstring(ast.parse(text))] == []
 
 
+def test_the_listing_of_the_architecture_names_every_folder_and_file() -> None:
+    text = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
+    stages = re.split(r"^(?=\w+/)", text.split("```")[1], flags=re.MULTILINE)
+    told = {part.split("/")[0]: set(re.findall(r"\w+", part)) for part in stages}
+
+    missing = [
+        named(path)
+        for path in SOURCES
+        if not {*path.relative_to(ROOT).with_suffix("").parts} - {"__init__", "__main__"}
+        <= told[path.relative_to(ROOT).parts[0]]
+    ]
+
+    assert missing == []
+
+
 def test_the_lock_holds_every_requirement_with_hashes() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     lock = (ROOT / "requirements.lock").read_text(encoding="utf-8")
