@@ -2,10 +2,13 @@
 
 import hashlib
 import json
+import struct
 import threading
 import time
+from collections.abc import Sequence
 from typing import Any
 
+import msgspec
 import paho.mqtt.client as mqtt
 from paho.mqtt.enums import CallbackAPIVersion
 
@@ -52,6 +55,23 @@ class Sender:
         self._owed.add((to, self.boot, self.seq))
         self.again(to, json.dumps(body).encode())
         return body
+
+    def block(self, to: str, channel: str, samples: Sequence[int], **more: Any) -> None:
+        """One waveform block of int16 samples, at 50 Hz, under the next number."""
+        self.seq += 1
+        body = {
+            "boot": self.boot,
+            "seq": self.seq,
+            "channel": channel,
+            "at_ms": time.time_ns() // 1_000_000,
+            "rate_hz": 50.0,
+            "n": len(samples),
+            "scale": 1.0,
+            "encoding": "int16",
+            "samples": struct.pack(f"<{len(samples)}h", *samples),
+        }
+        self._owed.add((to, self.boot, self.seq))
+        self.again(to, msgspec.msgpack.encode(body | more), "wave")
 
     def again(self, device: str, payload: bytes, suffix: str = "up") -> None:
         """These very bytes, without any expectation."""

@@ -34,6 +34,16 @@ class Well:
     def incidents(self, hazard: str = "gas-leak") -> list[Incident]:
         return [i for i in self.world.incidents() if (i.asset, i.hazard) == (self.asset, hazard)]
 
+    def flagged(self, bit: int) -> set[str]:
+        """The local names of its channels that have a reading with this bit."""
+        with self.world.database() as link:
+            found = link.execute(
+                "select distinct c.name from reading r join channel c on c.id = r.channel"
+                " where starts_with(c.name, %s) and r.quality & %s > 0",
+                (f"{self.asset}/", int(bit)),
+            ).fetchall()
+        return {row[0].removeprefix(f"{self.asset}/") for row in found}
+
     def is_active(self, hazard: str = "gas-leak") -> bool:
         with self.world.database() as link:
             found = link.execute(

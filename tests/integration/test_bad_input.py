@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from lifeline.catalog import Source
+from lifeline.catalog import Channel, Source
 from lifeline.model import Quality
 from tests.faults import town
 from tests.faults.run import now_ms
@@ -25,10 +25,19 @@ WELLS = 200
 
 
 def city() -> list[Source]:
-    """Gas and water as in the fault programme; one uploads seldom."""
+    """Gas and water as in the fault programme; gas wells have ears, water uploads seldom."""
     gas, water = (town.source(name, WELLS) for name in ("gas", "water"))
     seldom = tuple(msgspec.structs.replace(m, upload_interval_s=1800.0) for m in water.model)
-    return [gas, msgspec.structs.replace(water, model=seldom)]
+    hum = Channel("hum", "hum", "Pa", -1000.0, 1000.0, 60.0)
+    shapes = (("rms", "Pa", 50.0), ("peak", "Pa", 500.0), ("frequency", "Hz", 25.0))
+    ears = [
+        Channel(f"hum/{name}", f"hum-{name}", unit, 0.0, high, 60.0) for name, unit, high in shapes
+    ]
+    hearing = tuple(msgspec.structs.replace(m, channel=(*m.channel, hum, *ears)) for m in gas.model)
+    return [
+        msgspec.structs.replace(gas, model=hearing),
+        msgspec.structs.replace(water, model=seldom),
+    ]
 
 
 @pytest.fixture(scope="module")
@@ -180,6 +189,43 @@ def test_a_value_that_cannot_be_is_a_sensor_fault_and_silences_no_alarm(
     expect(calm.is_active, True)
     expect(lambda: calm.is_over("sensor-fault"), True)
     assert [len(well.incidents()) for well in (alarmed, calm)] == [1, 1]
+
+
+TONE = [0, 40, 0, -40] * 16
+
+
+def test_a_block_whose_end_lies_ahead_is_refused_and_blinds_nobody(
+    world: World, sender: Sender
+) -> None:
+    well = Well(world)
+
+    with neighbour(world, sender):
+        for rate_hz in (1e-306, 1e-20, 1e-12, 0.02):
+            sender.block(well.device, "hum", TONE, rate_hz=rate_hz)
+        sender.block(well.device, "hum", TONE)
+        sender.settle()
+        pass_through(world, sender)
+
+    assert [reject["reason"] for reject in well.rejects()] == ["ahead"] * 4
+    expect(lambda: len(world.rows(0, f"{well.asset}/hum/rms")), 1)
+    assert not well.incidents("sensor-fault")
+
+
+@pytest.mark.parametrize(
+    ("scale", "faults"),
+    [(100.0, {"rms", "peak", "frequency"}), (2.0, {"rms"})],
+)
+def test_a_block_that_cannot_be_is_a_sensor_fault_of_its_features(
+    world: World, sender: Sender, scale: float, faults: set[str]
+) -> None:
+    well = Well(world)
+
+    with neighbour(world, sender):
+        sender.block(well.device, "hum", TONE, scale=scale)
+
+    expect(lambda: well.is_active("sensor-fault"), True)
+    expect(lambda: well.flagged(Quality.OUT_OF_RANGE), {f"hum/{name}" for name in faults})
+    assert well.pushed() == []
 
 
 def test_back_fill_opens_a_back_dated_incident_that_nobody_is_woken_for(
