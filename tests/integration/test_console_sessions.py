@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 
 from alerting.console import totp
 from alerting.console.accounts import store
-from alerting.console.sessions import BREAK_GLASS
+from alerting.console.sessions import BREAK_GLASS, FAILURES_SEAT
 from lifeline import telemetry
 from lifeline.commands import users
 from lifeline.errors import Refused
@@ -327,6 +327,21 @@ async def test_the_sealed_account_works_once_and_everybody_is_told(city: City) -
     told = "select actor, action, note from audit where incident = '' order by id desc limit 1"
     assert city.rows(told) == [(BREAK_GLASS, "sign-in", "from 10.9.9.9")]
     assert (await act(browser, incident, "acknowledge")).status_code == 303
+
+
+async def test_guesses_from_its_own_address_keep_nobody_from_the_sealed_account(
+    city: City,
+) -> None:
+    sealed = store.seal_break_glass(city.database)
+
+    guesses = [
+        (await sign_in(city.browser("10.7.0.1"), BREAK_GLASS, "a guess at it")).status_code
+        for _ in range(FAILURES_SEAT + 2)
+    ]
+    right = await sign_in(city.browser("10.7.0.1"), BREAK_GLASS, sealed)
+
+    assert set(guesses) == {401}
+    assert right.status_code == 303
 
 
 async def test_a_sealed_password_is_spent_once_by_two_at_once(city: City) -> None:

@@ -9,7 +9,9 @@ from typing import Any
 
 import msgspec
 import psycopg
+import psycopg.conninfo
 import pytest
+from psycopg import sql
 
 from alerting import engine, incidents
 from alerting import store as router_store
@@ -134,6 +136,53 @@ def test_without_postgresql_the_gravest_go_out_and_become_one_incident_later(
     assert dict(house.platform.pushes) == house.delivered()
     assert [row[2] for row in house.incidents()] == [1, 1, 1]
     wait_for(lambda: house.rig.is_ready(process), 10, "ready again")
+
+
+def test_a_notice_that_postgresql_holds_goes_out_while_it_is_away(
+    house: House, stack: Stack
+) -> None:
+    house.platform.status = 503
+    house.ready()
+    house.publish(house.finding(0))
+    wait_for(lambda: house.waiting() == 1, 10, "notice in the outbox")
+
+    stack.kill("postgresql")
+    try:
+        house.platform.status = 200
+        wait_for(lambda: house.platform.pushes, 25, "push without PostgreSQL")
+    finally:
+        stack.start("postgresql")
+    wait_for(house.delivered, 40, "delivered")
+
+    assert dict(house.platform.pushes) == house.delivered()
+
+
+def stand_by(house: House, is_standby: str) -> None:
+    """Every connection to the router's database, now and later, may read alone, or write again."""
+    name = psycopg.conninfo.conninfo_to_dict(house.rig.dsn)["dbname"]
+    with psycopg.connect(house.rig.addresses.postgres_admin_dsn, autocommit=True) as admin:
+        admin.execute(
+            sql.SQL("alter database {} set default_transaction_read_only = {}").format(
+                sql.Identifier(str(name)), sql.SQL(is_standby)
+            )
+        )
+        admin.execute(
+            "select pg_terminate_backend(pid) from pg_stat_activity where datname = %s", (name,)
+        )
+
+
+def test_a_server_that_is_a_standby_for_a_while_is_waited_for(house: House) -> None:
+    process = house.ready()
+    stand_by(house, "on")
+    leak = house.finding(0)
+    house.publish(leak)
+    wait_for(lambda: house.platform.pushes, 25, "push past the standby")
+    stand_by(house, "off")
+
+    wait_for(lambda: house.rig.is_ready(process), 30, "ready again")
+    wait_for(house.delivered, 20, "delivered")
+    assert len(house.incidents()) == 1
+    assert house.rig.rows("select 1 from quarantine") == []
 
 
 def test_a_start_without_postgresql_pushes_the_gravest_all_the_same(
