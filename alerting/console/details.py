@@ -136,7 +136,7 @@ def _reason(visit: Visit, finding: Finding) -> Mapping[str, Any]:
         (say("detail.detector"), _rule(visit, finding)),
     ]
     if finding.value is not None:
-        facts.append((say("detail.value"), f"{number_text(finding.value)} {finding.unit}"))
+        facts.append((say("detail.value"), _quantity(finding.value, finding.unit)))
     facts.append((say("detail.limit"), _limit(visit, finding)))
     facts += [
         (say("detail.score"), number_text(finding.score)),
@@ -152,6 +152,10 @@ def _reason(visit: Visit, finding: Finding) -> Mapping[str, Any]:
     return {"sentence": words.explain(finding, language), "facts": facts}
 
 
+def _quantity(value: float, unit: str) -> str:
+    return number_text(value) if unit in ("", "1") else f"{number_text(value)} {unit}"
+
+
 def _rule(visit: Visit, finding: Finding) -> str:
     known = next((r for r in visit.site.catalog.head.rules if r.id == finding.rule), None)
     parts = [f"{words.detector(finding.detector, visit.language)} v{finding.version}"]
@@ -164,7 +168,7 @@ def _limit(visit: Visit, finding: Finding) -> str:
     if finding.limit is None:
         return visit.say("detail.no-limit")
     known = visit.site.catalog.head.limits.get(finding.limit_id)
-    parts = [f"{number_text(finding.limit)} {finding.unit}".strip()]
+    parts = [_quantity(finding.limit, finding.unit)]
     if known is not None:
         parts.append(views.title(known.title, "", visit.language))
     parts.append(finding.limit_id)

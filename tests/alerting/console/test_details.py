@@ -32,3 +32,13 @@ def test_a_rule_and_a_limit_that_the_catalog_lacks_go_by_their_names() -> None:
 
     assert "Limit v1 · gas.gone" in page
     assert "20 %LEL · gas.none" in page
+
+
+def test_a_number_of_messages_is_shown_without_the_unit_one() -> None:
+    hall = Hall()
+    name = hall.take(leak(unit="1", value=23.0, limit=20.0, limit_id="", rule="device.gaps"))
+
+    page = hall.page(f"/incidents/{name}")
+
+    assert "<dd>23</dd>" in page
+    assert "<dd>20</dd>" in page
