@@ -112,6 +112,8 @@ class Limit(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     clause: str = ""
     verified: bool = False
     title: Text = UNTITLED
+    clause_zh: str = ""
+    """The clause as a Chinese page says it; else as it stands."""
 
 
 class Rule(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -173,10 +173,14 @@ def _limit(visit: Visit, finding: Finding) -> str:
         parts.append(views.title(known.title, "", visit.language))
     parts.append(finding.limit_id)
     clause = finding.clause or (known.clause if known else "")
+    if known is not None and clause == known.clause and visit.language == "zh":
+        clause = known.clause_zh or clause
     if clause:
         is_verified = known is not None and known.verified
         checked = visit.say("detail.verified") if is_verified else visit.say("detail.unverified")
-        parts.append(f"{clause} ({checked})")
+        parts.append(
+            f"{clause}（{checked}）" if visit.language == "zh" else f"{clause} ({checked})"
+        )
     return " · ".join(part for part in parts if part)
 
 

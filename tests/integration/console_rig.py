@@ -59,7 +59,15 @@ def city() -> Catalog:
             DeviceEntry("w2", "gas/heping", OTHER, "m"),
         ),
         limit=(
-            Limit("gas.20lel", 20.0, "%LEL", "GB 1 2.3", True, Text("甲烷超限", "Methane high")),
+            Limit(
+                "gas.20lel",
+                20.0,
+                "%LEL",
+                "GB 1 2.3",
+                True,
+                Text("甲烷超限", "Methane high"),
+                clause_zh="GB 1第2.3条",
+            ),
         ),
         rule=(
             Rule(
