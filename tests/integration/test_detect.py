@@ -11,6 +11,7 @@ from lifeline import wire
 from lifeline.model import Batch, Finding, Message
 from lifeline.stack import Addresses, Stack
 from tests.integration.rig import (
+    PARTITIONS,
     ZONE_PARTITION,
     Rig,
     committed,
@@ -144,12 +145,17 @@ def test_one_of_two_workers_killed_the_other_goes_on_within_12_s(city: Rig) -> N
     wait_for_findings(city, expected_findings(batches), 12)
 
 
-def test_without_postgresql_it_starts_blank_and_still_finds(city: Rig) -> None:
+def test_without_postgresql_it_starts_blank_and_still_finds_after_one_wait_for_all(
+    city: Rig,
+) -> None:
     batches = leaks(0, 30)
+    for number in range(PARTITIONS):
+        publish(city, [batch([], received_ms=NOW_MS, messages=[])], number)
     publish(city, batches)
-    city.start("detect", LIFELINE_POSTGRES_DSN="postgresql://nobody@127.0.0.1:1/x")
+    worker = city.start("detect", LIFELINE_POSTGRES_DSN="postgresql://nobody@127.0.0.1:1/x")
 
-    wait_for_findings(city, expected_findings(batches), 60)
+    city.wait_ready(worker)
+    wait_for_findings(city, expected_findings(batches), 15)
     assert (
         "starts blank" in city.tail() or "starts blank" in (city.folder / "detect.log").read_text()
     )
