@@ -72,6 +72,7 @@ def test_findings_are_those_of_the_pure_path_with_their_zone_as_key(city: Rig) -
     assert city.end(worker) == 0
 
 
+@pytest.mark.faults  # `make test` kills detect in tests/faults.
 def test_killed_and_restarted_it_says_exactly_what_an_undisturbed_run_says(city: Rig) -> None:
     batches = leaks(0, 120)
     for turn in range(3):
