@@ -50,8 +50,6 @@ GAUGES_S = 5
 CATALOG_S = 2.0
 SWEEP_S = 600
 CANARY_KEPT_S = 3600.0
-WAITED_FOR = (psycopg.InternalError, psycopg.NotSupportedError)
-"""A damaged index, a server that has just become a standby: its trouble, and it may pass."""
 AWAY = "PostgreSQL is away: only the gravest findings are pushed"
 
 
@@ -112,7 +110,7 @@ class Router:
         self.consumer.assign(self.partitions)
         try:
             await self.database.run(_check_tables, self.settings.router.fast_after_s)
-        except (Unavailable, *WAITED_FOR) as error:
+        except (Unavailable, psycopg.NotSupportedError) as error:
             self._leave(str(error))
 
     async def read(self) -> None:
@@ -266,7 +264,7 @@ class Router:
                 continue
             try:
                 self._wake(await self._run(lambda c: store.fire(c, self.wording)))
-            except (Unavailable, psycopg.ProgrammingError, *WAITED_FOR) as error:
+            except (Unavailable, psycopg.Error) as error:
                 self._leave(str(error))
 
     async def note(self) -> None:
@@ -279,7 +277,7 @@ class Router:
                     await within(self.consumer.commit(noted), COMMIT_S)
             if self.is_away or second % GAUGES_S:
                 continue
-            with contextlib.suppress(Unavailable, *WAITED_FOR):
+            with contextlib.suppress(Unavailable, psycopg.Error):
                 await self._measure()
                 if second % SWEEP_S == 0:
                     await self.database.run(lambda c: outbox.sweep(c, CANARY_KEPT_S))

@@ -120,7 +120,8 @@ def translated() -> Iterator[None]:
         raise Unavailable(f"PostgreSQL is a standby: {_first_line(error)}{REMEDY}") from error
     except psycopg.errors.QueryCanceled as error:
         raise Unavailable(f"PostgreSQL took too long: {error}") from error
-    except psycopg.OperationalError as error:
+    except (psycopg.OperationalError, psycopg.InternalError) as error:
+        # Internal: a damaged page, a chunk changed under us.  Its own trouble, and it may pass.
         raise Unavailable(f"PostgreSQL is away: {_first_line(error)}{REMEDY}") from error
 
 

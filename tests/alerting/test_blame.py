@@ -43,3 +43,9 @@ def test_a_finding_that_cannot_be_kept_is_to_blame_itself(error: Exception) -> N
 def test_a_server_that_has_become_a_standby_is_away() -> None:
     with pytest.raises(Unavailable, match="standby"), translated():
         raise errors.ReadOnlySqlTransaction("cannot execute UPDATE")
+
+
+@pytest.mark.parametrize("error", [errors.DataCorrupted, errors.InternalError_])
+def test_a_server_in_trouble_of_its_own_is_away(error: type[psycopg.Error]) -> None:
+    with pytest.raises(Unavailable, match="away"), translated():
+        raise error("invalid page")
