@@ -166,3 +166,32 @@ async def test_twelve_partitions_wait_for_postgresql_together_not_each(
 
 async def _nothing(work: Callable[[Any], Any], deadline_s: float | None = None) -> None:
     del work, deadline_s
+
+
+class Back(Database):
+    """PostgreSQL again, which needs a second for a large snapshot."""
+
+    def __init__(self) -> None:
+        self.deadlines: list[float] = []
+
+    async def run(self, work: Callable[[Any], Any], deadline_s: float | None = None) -> Any:
+        del work
+        assert deadline_s is not None
+        self.deadlines.append(deadline_s)
+
+    def close(self) -> None:
+        pass
+
+
+async def test_a_postgresql_that_is_back_has_all_the_time_that_a_snapshot_needs(
+    detect: Detect, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = Clock()
+    monkeypatch.setattr(recovery.time, "monotonic", clock.monotonic)
+    detect.recovery.away_until_s = clock.now_s + 10.0
+    detect.recovery.database = back = Back()
+
+    await detect.recovery._snapshot(3, 40)
+
+    assert back.deadlines == [recovery.SHORT_S, recovery.POSTGRES_S]
+    assert detect.recovery.away_until_s == 0.0

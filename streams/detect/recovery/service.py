@@ -83,8 +83,10 @@ class Recovery:
 
     async def _snapshot(self, number: int, until: int) -> store.Snapshot | None:
         """The newest that fits; raises Unavailable when there was no answer in the time given."""
-        begin_s = time.monotonic()
-        end_s = begin_s + (SHORT_S if begin_s < self.away_until_s else POSTGRES_S)
+        if time.monotonic() < self.away_until_s:
+            # Away a moment ago: a short look whether it is back, and then all the time it needs.
+            await self.database.run(lambda _: None, deadline_s=SHORT_S)
+        end_s = time.monotonic() + POSTGRES_S
         while True:
             try:
                 found = await self.database.run(
