@@ -16,9 +16,10 @@ from alerting import routes
 from alerting.incidents import Incident, Reason
 from alerting.slices import Tell
 from lifeline import words
-from lifeline.catalog import Asset, Catalog
+from lifeline.catalog import Catalog
 from lifeline.config import Router
 from lifeline.model import UNTITLED, Finding, Text
+from lifeline.network import Asset
 from lifeline.wire import (
     Explanation,
     IncidentState,

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from lifeline import wire
 from lifeline.entries import entry_of, wrongs
 from lifeline.model import UNTITLED, Text
+from lifeline.network import Asset, Link, Name, Position, Zone
 
 MAGIC = b"LLCAT001"
 METERS = {"online": "bool", "gaps": "1", "duplicates": "1", "rejects": "1", "skew": "ms"}
@@ -28,10 +29,7 @@ SEEN = "seen"
 NAME = re.compile(r"[a-z0-9][a-z0-9._-]*(/[a-z0-9][a-z0-9._-]*)*")
 DEVICE = re.compile(wire.DEVICE_NAME)
 
-Name = Annotated[str, Meta(min_length=1, max_length=128)]
 Seconds = Annotated[float, Meta(gt=0)]
-Position = tuple[float, float]
-"""WGS-84 longitude, latitude (RFC 7946)."""
 
 
 class CatalogError(ValueError):
@@ -40,25 +38,6 @@ class CatalogError(ValueError):
     def __init__(self, problems: Sequence[str]) -> None:
         super().__init__("; ".join(problems[:5]))
         self.problems = tuple(problems)
-
-
-class Zone(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The widest thing one detector may need; lives on one partition."""
-
-    name: Name
-    title: Text = UNTITLED
-
-
-class Asset(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A thing of the network: a well, a pump station, a span."""
-
-    name: Name
-    zone: Name
-    kind: str = ""
-    title: Text = UNTITLED
-    position: Position | None = None
-    lifeline: str = ""
-    """Set by the compiler."""
 
 
 class Channel(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -147,15 +126,6 @@ class Group(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     asset: str = ""
 
 
-class Link(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """An edge of the topology: two assets and how far apart the network makes them."""
-
-    a: Name
-    b: Name
-    kind: str = "pipe"
-    length_m: Annotated[float, Meta(ge=0)] = 0.0
-
-
 class Lifeline(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """One of the city's networks: gas, water, heating, bridge …"""
 
@@ -217,6 +187,8 @@ class Head(msgspec.Struct, frozen=True):
     n_channels: int
     retention: dict[str, dict[str, str]] = {}
     """Lifeline -> quantity -> retention class; '' stands for every other quantity."""
+    basins: dict[str, str] = {}
+    """Zone -> the drainage basin that it lies in, where one is named."""
     sections: dict[str, tuple[int, int]] = {}
     """Section name -> (offset, bytes) from the end of the head."""
 
@@ -325,6 +297,11 @@ class Catalog:
             return None
         found = _read_asset.decode(self._record("asset", ordinal))
         return found if found.name == name else None
+
+    def assets(self) -> Iterator[Asset]:
+        """Every asset, in the order of the files; decoded on the way, not kept."""
+        for ordinal in range(len(self._section("asset.ordinal", "<u4"))):
+            yield _read_asset.decode(self._record("asset", ordinal))
 
     def retention_of(self, lifeline: str, quantity: str) -> str:
         """The class that says for how long such readings are kept; '' where none is named."""

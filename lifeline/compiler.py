@@ -23,6 +23,7 @@ from lifeline.catalog import (
     hash_of,
 )
 from lifeline.model import GRADES
+from lifeline.network import SPACES, Link
 
 _pack = msgspec.msgpack.Encoder().encode
 
@@ -60,6 +61,7 @@ def compile_catalog(sources: Sequence[Source]) -> bytes:
         groups=tuple(group for source in sources for group in source.group),
         n_devices=len(devices),
         n_channels=len(pairs),
+        basins={zone.name: zone.basin for source in sources for zone in source.zone if zone.basin},
         retention={
             source.lifeline.name: {"": source.lifeline.retention, **source.retention}
             for source in sources
@@ -172,6 +174,7 @@ def _forms(source: Source) -> Iterator[str]:
     for entry in source.device:
         if not DEVICE.fullmatch(entry.name):
             yield f"device name {entry.name!r} does not fit {wire.DEVICE_NAME}"
+    yield from _network_forms(source)
     levels = {grade.level for grade in GRADES}
     for rule in source.rule:
         if rule.grade not in levels:
@@ -204,7 +207,28 @@ def _references(source: Source, known: _Known) -> Iterator[str]:
             yield f"retention names the quantity {quantity}, which no channel measures"
     for link in source.link:
         for name in sorted({link.a, link.b} - known.assets):
-            yield f"link {link.a} – {link.b} names the unknown asset {name}"
+            yield f"{_called(link)} names the unknown asset {name}"
+
+
+def _network_forms(source: Source) -> Iterator[str]:
+    """What is wrong with its links and valves: a plan to shut a pipe must not rest on a slip."""
+    for link in source.link:
+        if link.a == link.b:
+            yield f"{_called(link)} leads from an asset to itself"
+        if link.kind in SPACES and (link.valves or link.customers or link.hospitals):
+            yield f"{_called(link)} is {link.kind}, which has no valves and serves nobody"
+        if link.kind in SPACES and link.is_feed:
+            yield f"{_called(link)} is {link.kind}, which feeds nothing"
+        for valve in link.valves:
+            if valve.at_m > link.length_m:
+                yield (
+                    f"valve {valve.name} stands {valve.at_m:g} m along {_called(link)},"
+                    f" which is {link.length_m:g} m long"
+                )
+
+
+def _called(link: Link) -> str:
+    return f"link {link.a} – {link.b}"
 
 
 def _rule_references(rule: Rule, known: _Known) -> Iterator[str]:
@@ -244,6 +268,7 @@ def _names(sources: Sequence[Source]) -> Iterator[tuple[str, dict[str, list[str]
         ("limit", lambda source: [limit.id for limit in source.limit]),
         ("rule", lambda source: [rule.id for rule in source.rule]),
         ("group", lambda source: [group.name for group in source.group]),
+        ("valve", lambda source: [valve.name for link in source.link for valve in link.valves]),
     ):
         places: dict[str, list[str]] = {}
         for source in sources:

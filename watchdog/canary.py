@@ -9,7 +9,6 @@ from dataclasses import dataclass, field
 from itertools import count
 
 from lifeline.catalog import (
-    Asset,
     Channel,
     DeviceEntry,
     Lifeline,
@@ -17,9 +16,9 @@ from lifeline.catalog import (
     Model,
     Rule,
     Source,
-    Zone,
 )
 from lifeline.model import CANARY, Text
+from lifeline.network import Asset, Zone
 from lifeline.wire import partition_of
 
 CHANNEL = "beat"

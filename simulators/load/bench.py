@@ -1,7 +1,6 @@
 """A benchmark city: any number of channels with the common rules, as catalog sources."""
 
 from lifeline.catalog import (
-    Asset,
     Channel,
     DeviceEntry,
     Lifeline,
@@ -9,9 +8,9 @@ from lifeline.catalog import (
     Model,
     Rule,
     Source,
-    Zone,
 )  # fmt: skip
 from lifeline.model import Text
+from lifeline.network import Asset, Zone
 
 STEP_LIMIT = 80.0
 LEAK_LIMIT = 95.0
