@@ -54,6 +54,14 @@ class Push(msgspec.Struct, frozen=True):
     grade: int
     received_ms: int
     """Ingest's clock of the reading behind it; 0 where a person or a timer was."""
+    is_page: bool = False
+    """It tells a person, who must act: held and ended by an acknowledgement.  Its body is a
+    ``Card``; that of a notice, a ``Notice``."""
+    person: str = ""
+    address: str = ""
+    """Where the person is reached by the target; empty: the target's own."""
+    language: str = ""
+    """Of the person; empty: the target's."""
 
 
 @dataclass(slots=True)
