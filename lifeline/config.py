@@ -126,6 +126,15 @@ class Target(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     lifelines: tuple[str, ...] = ()
     """The lifelines that it is told of; empty: all of the city's, but not the canary, which is
     told to the target ``watchdog`` alone."""
+    desks: tuple[str, ...] = ()
+    """The desks of whose incidents it is told; empty: of all."""
+    format: Literal["json", "cap", "cap-gb", "case"] = "json"
+    """What it is sent: our own JSON, CAP 1.2, CAP with the identifiers and codes of the GB/T 35965
+    style profile, or a case of the city's management."""
+    system: str = "city"
+    """With ``case``: which system of ``deploy/exchange`` it is."""
+    sign_within_s: Annotated[float, Meta(ge=0)] = 0.0
+    """How long it may take to sign for an alert before people are told; 0: nobody waits for it."""
 
 
 class Router(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -179,6 +188,37 @@ class Watchdog(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Where silence is announced: a route of its own."""
 
 
+May = Literal["receipts", "cases", "warnings", "zones"]
+
+
+class Partner(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Another organisation's system that calls us: what it may do, and with which keys."""
+
+    name: Annotated[str, Meta(min_length=1, max_length=64)]
+    keys: dict[str, str]
+    """Key id to the file of its secret: one, and a second one while they are being changed."""
+    may: tuple[May, ...] = ()
+
+    def __post_init__(self) -> None:
+        if not 1 <= len(self.keys) <= 2:
+            raise ValueError(f"partner {self.name}: one key, or two while they are being changed")
+
+
+class Exchange(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The emergency platform, the city's case desk and whoever warns us: what they may send."""
+
+    tables: str = "deploy/exchange"
+    """Codes agreed with others: issuer, events, zones, cases, warnings."""
+    zones_s: Seconds = 600.0
+    """How often the state of every zone is made for others."""
+    partners: tuple[Partner, ...] = ()
+
+    def __post_init__(self) -> None:
+        ids = [key for partner in self.partners for key in partner.keys]
+        if len(ids) != len(set(ids)):
+            raise ValueError("partners: two keys bear one id")
+
+
 class Telemetry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Logs and metrics.  Each service serves /metrics, /healthz and /readyz on loopback."""
 
@@ -201,6 +241,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     router: Router = Router()
     console: Console = Console()
     watchdog: Watchdog = Watchdog()
+    exchange: Exchange = Exchange()
     telemetry: Telemetry = Telemetry()
 
 

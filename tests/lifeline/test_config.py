@@ -70,7 +70,7 @@ def test_the_shipped_file_shows_every_setting_at_its_default() -> None:
 
     settings, origin = load(text, "lifeline.toml", {})
 
-    lists_of_tables = {"router.targets", "watchdog.targets"}
+    lists_of_tables = {"router.targets", "watchdog.targets", "exchange.partners"}
     shown = {key for key, _, where in listing(settings, origin) if where == "lifeline.toml"}
     assert settings == Settings()
     assert shown | lists_of_tables == {key for key, _, _ in listing(settings, {})}
@@ -87,3 +87,21 @@ def test_the_shipped_file_shows_every_key_of_a_target_and_the_defaults_it_has() 
     (target,) = settings.router.targets
     assert set(re.findall(r"^(\w+) =", table, flags=re.MULTILINE)) == set(Target.__struct_fields__)
     assert target == Target(target.name, target.url, target.secret_file)
+
+
+@pytest.mark.parametrize(
+    ("keys", "sentence"),
+    [("{}", "one key, or two"), ("{a='1',b='2',c='3'}", "one key, or two")],
+)
+def test_a_partner_signs_with_one_key_or_with_two_while_they_change(
+    keys: str, sentence: str
+) -> None:
+    with pytest.raises(ConfigError, match=sentence):
+        load(f"[[exchange.partners]]\nname='p'\nkeys={keys}\n", "lifeline.toml", {})
+
+
+def test_two_partners_never_share_a_key_id() -> None:
+    one = "[[exchange.partners]]\nname='p'\nkeys={a='1'}\n"
+
+    with pytest.raises(ConfigError, match="two keys bear one id"):
+        load(one + one, "lifeline.toml", {})
