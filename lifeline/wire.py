@@ -147,6 +147,8 @@ class Notice(msgspec.Struct, frozen=True, kw_only=True):
     headline: Text
     explanation: Explanation
     link: str
+    verdict: Literal["", "true", "false", "test", "unknown"] = ""
+    """What an officer found it to be; '' while nobody has said."""
 
 
 class IncidentState(msgspec.Struct, frozen=True, kw_only=True):
