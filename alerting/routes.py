@@ -2,8 +2,8 @@
 
 from collections.abc import Iterable
 
-from lifeline.config import Target
 from lifeline.model import CANARY
+from lifeline.targets import Target
 
 WATCHDOG = "watchdog"
 """This target is told of the canary, and of nothing else unless its lifelines say so."""

@@ -13,6 +13,8 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import Meta
 
+from lifeline.targets import Target, hosts_problem
+
 Port = Annotated[int, Meta(ge=0, le=65535)]
 Seconds = Annotated[float, Meta(gt=0)]
 Milliseconds = Annotated[float, Meta(gt=0)]
@@ -111,32 +113,6 @@ class Archive(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             raise ValueError(f"retention_days lacks {ROUTINE}, the class of whatever names none")
 
 
-class Target(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """One receiver of signed webhooks."""
-
-    name: str
-    url: str
-    secret_file: str
-    key_id: str = "1"
-    timeout_s: Seconds = 10.0
-    private_allowed: bool = False
-    """Whether the address may be loopback or private (SSRF guard)."""
-    grade_max: Annotated[int, Meta(ge=1, le=9)] = 4
-    """The least grave grade that it is told of; 5 are sensor faults, a matter for maintenance."""
-    lifelines: tuple[str, ...] = ()
-    """The lifelines that it is told of; empty: all of the city's, but not the canary, which is
-    told to the target ``watchdog`` alone."""
-    desks: tuple[str, ...] = ()
-    """The desks of whose incidents it is told; empty: of all."""
-    format: Literal["json", "cap", "cap-gb", "case"] = "json"
-    """What it is sent: our own JSON, CAP 1.2, CAP with the identifiers and codes of the GB/T 35965
-    style profile, or a case of the city's management."""
-    system: str = "city"
-    """With ``case``: which system of ``deploy/exchange`` it is."""
-    sign_within_s: Annotated[float, Meta(ge=0)] = 0.0
-    """How long it may take to sign for an alert before people are told; 0: nobody waits for it."""
-
-
 class Router(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Findings to incidents to notices."""
 
@@ -153,6 +129,13 @@ class Router(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Findings of this grade or graver are pushed also while PostgreSQL is away; 0: none."""
     fast_after_s: Seconds = 3.0
     """How long PostgreSQL may be away before that begins."""
+    hosts_allowed: tuple[str, ...] = ()
+    """The hosts that targets may have; empty: those that they name."""
+
+    def __post_init__(self) -> None:
+        problem = hosts_problem(self.targets, self.hosts_allowed)
+        if problem:
+            raise ValueError(problem)
 
 
 class Console(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -186,6 +169,11 @@ class Watchdog(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What those pushes are signed with; the router's target ``watchdog`` names the same file."""
     targets: tuple[Target, ...] = ()
     """Where silence is announced: a route of its own."""
+
+    def __post_init__(self) -> None:
+        for target in self.targets:
+            if target.kind != "webhook":
+                raise ValueError(f"target {target.name}: silence is announced by webhook alone.")
 
 
 May = Literal["receipts", "cases", "warnings", "zones"]

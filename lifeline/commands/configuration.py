@@ -9,7 +9,7 @@ import msgspec
 import typer
 
 from lifeline import config as settings_of
-from lifeline import store
+from lifeline import store, targets
 from lifeline.commands.outcome import FILE_HELP, JSON_HELP, fail, print_json, spoken
 
 app = typer.Typer(
@@ -91,9 +91,10 @@ def _row(
 
 
 def _told() -> dict[tuple[str, str], str]:
-    """The sentence under each setting of ``lifeline.config``, which Python itself does not keep."""
+    """The sentence under each setting, which Python itself does not keep."""
     found: dict[tuple[str, str], str] = {}
-    for owner in ast.parse(inspect.getsource(settings_of)).body:
+    sources = (settings_of, targets)
+    for owner in (c for source in sources for c in ast.parse(inspect.getsource(source)).body):
         if isinstance(owner, ast.ClassDef):
             for before, after in zip(owner.body, owner.body[1:], strict=False):
                 match before, after:

@@ -2,10 +2,12 @@
 
 import re
 from importlib.resources import files
+from typing import get_args
 
 import pytest
 
-from lifeline.config import ConfigError, Settings, Target, listing, load
+from lifeline.config import ConfigError, Settings, listing, load
+from lifeline.targets import Kind, Target
 
 
 def test_nothing_set_runs_on_the_defaults() -> None:
@@ -78,15 +80,16 @@ def test_the_shipped_file_shows_every_setting_at_its_default() -> None:
 
 def test_the_shipped_file_shows_every_key_of_a_target_and_the_defaults_it_has() -> None:
     text = (files("deploy") / "lifeline.toml").read_text(encoding="utf-8")
-    start = text.index("# [[router.targets]]")
-    first = text[start:].partition("\n\n")[0]
-    table = "\n".join(re.findall(r"^# (\[\[.+|\w+ = .+)$", first, flags=re.MULTILINE))
+    shown = text[text.index("# [[router.targets]]") : text.index("# [[watchdog.targets]]")]
+    tables = "\n".join(re.findall(r"^# (\[\[.+|\w+ = .+)$", shown, flags=re.MULTILINE))
 
-    settings, _ = load(table, "lifeline.toml", {})
+    settings, _ = load(tables, "lifeline.toml", {})
 
-    (target,) = settings.router.targets
-    assert set(re.findall(r"^(\w+) =", table, flags=re.MULTILINE)) == set(Target.__struct_fields__)
-    assert target == Target(target.name, target.url, target.secret_file)
+    first, *others = settings.router.targets
+    keys = set(re.findall(r"^(\w+) =", tables, flags=re.MULTILINE))
+    assert keys == set(Target.__struct_fields__)
+    assert first == Target(first.name, first.url, first.secret_file)
+    assert {first.kind, *(other.kind for other in others)} == set(get_args(Kind))
 
 
 @pytest.mark.parametrize(
