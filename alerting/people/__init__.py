@@ -1,0 +1,1 @@
+"""Who is reached: desks, roster, escalation chains, pages to people, the hand-over of a shift."""
