@@ -207,6 +207,30 @@ class Exchange(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             raise ValueError("partners: two keys bear one id")
 
 
+class Audit(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The proof of what was done: seals, and where they are written down outside."""
+
+    seal_s: Seconds = 1.0
+    """How often the lines that came meanwhile are sealed."""
+    anchor_s: Seconds = 60.0
+    """How often the newest seal is written down outside."""
+    anchor_file: str = ".lifeline/anchors/audit.log"
+    """A folder of its own, best on another disk; '' for none."""
+    syslog_host: str = ""
+    """A log host of somebody else's, which gets every anchor too."""
+    syslog_port: Port = 514
+    syslog_protocol: Literal["tcp", "udp"] = "tcp"
+
+
+class Evidence(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Readings copied for an incident, so that retention cannot take them."""
+
+    reach_s: Seconds = 3600.0
+    """How far before and after each finding, and the end, they reach; for a slow sensor further."""
+    rows_max: Count = 200_000
+    """Readings of one incident; what would be more is left out, and that is said."""
+
+
 class Telemetry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Logs and metrics.  Each service serves /metrics, /healthz and /readyz on loopback."""
 
@@ -230,6 +254,8 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     console: Console = Console()
     watchdog: Watchdog = Watchdog()
     exchange: Exchange = Exchange()
+    audit: Audit = Audit()
+    evidence: Evidence = Evidence()
     telemetry: Telemetry = Telemetry()
 
 
