@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from lifeline.catalog import Catalog
-from lifeline.network import SPACES, Asset, Link
+from lifeline.network import UNDELIVERING, Asset, Link
 
 Kinds = frozenset[str]
 """Kinds of links that may be walked; empty: every kind that delivers something."""
@@ -158,4 +158,4 @@ def may_walk(link: Link, kinds: Kinds) -> bool:
     >>> may_walk(Link("a", "b", kind="adjacency"), CARRIERS)
     False
     """
-    return link.kind in kinds if kinds else link.kind not in SPACES
+    return link.kind in kinds if kinds else link.kind not in UNDELIVERING

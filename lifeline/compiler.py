@@ -23,7 +23,7 @@ from lifeline.catalog import (
     hash_of,
 )
 from lifeline.model import GRADES
-from lifeline.network import SPACES, Link
+from lifeline.network import SPACES, UNDELIVERING, Link
 
 _pack = msgspec.msgpack.Encoder().encode
 
@@ -215,7 +215,7 @@ def _network_forms(source: Source) -> Iterator[str]:
     for link in source.link:
         if link.a == link.b:
             yield f"{_called(link)} leads from an asset to itself"
-        if link.kind in SPACES and (link.valves or link.customers or link.hospitals):
+        if link.kind in UNDELIVERING and (link.valves or link.customers or link.hospitals):
             yield f"{_called(link)} is {link.kind}, which has no valves and serves nobody"
         if link.kind in SPACES and link.is_feed:
             yield f"{_called(link)} is {link.kind}, which feeds nothing"

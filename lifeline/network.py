@@ -19,6 +19,9 @@ ADJACENCY = "adjacency"
 CONDUIT = "conduit"
 """A closed way underground, such as a sewer, a cable duct or a covered channel."""
 SPACES = frozenset((ADJACENCY, CONDUIT))
+SIGNAL = "signal"
+"""A gateway speaks for a device: what it is silent of has not happened there."""
+UNDELIVERING = SPACES | {SIGNAL}
 """Kinds of links that carry nothing to anybody; every other kind delivers what flows in it."""
 
 
