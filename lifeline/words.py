@@ -42,7 +42,6 @@ HAZARDS: Table = {
     "heavy-rain": ("强降雨", "Heavy rain"),
     "immersed": ("传感器浸水", "Sensor under water"),
     "pump-trip": ("水泵跳停", "Pump trip"),
-    "load-effect": ("荷载效应", "Load effect"),
     "sensor-fault": ("传感器故障", "Sensor fault"),
     "data-quality": ("数据质量异常", "Data quality"),
     "gateway-silent": ("设备失联", "Device silent"),
