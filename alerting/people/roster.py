@@ -156,16 +156,16 @@ class Roster:
         names = [name for turn in shifts for name in turn.persons]
         return self._present(names or self.desks[desk].standing.get(post, ()), at_ms)
 
-    def on_duty(self, desk: str, at_ms: int) -> tuple[str, ...]:
-        """Who has the duty of a desk; of one that is not staffed now, its parent's.
-
-        Empty where the roster has a gap.
-        """
+    def seat(self, desk: str, at_ms: int) -> str:
+        """The desk itself; where it is part-time and nobody is there, the one that stands in."""
         for name in self.line(desk):
-            found = self.holders(name, "on-duty", at_ms)
-            if found or not self.desks[name].part_time:
-                return found
-        return ()
+            if not self.desks[name].part_time or self.holders(name, "on-duty", at_ms):
+                return name
+        return desk
+
+    def on_duty(self, desk: str, at_ms: int) -> tuple[str, ...]:
+        """Who has the duty of a desk, or of the one that stands in; empty in a roster's gap."""
+        return self.holders(self.seat(desk, at_ms), "on-duty", at_ms)
 
     def shift_ends_ms(self, desk: str, at_ms: int) -> int | None:
         """Until when whoever is on duty is; None where no shift ends it."""
@@ -200,13 +200,12 @@ class Roster:
 
     def whom(self, desk: str, whom: Whom, at_ms: int) -> tuple[str, ...]:
         """The people that a step of a chain means at an instant."""
+        seat = self.seat(desk, at_ms)
         match whom:
-            case "on-duty":
-                return self.on_duty(desk, at_ms)
-            case "second" | "leader":
-                return self.holders(desk, whom, at_ms)
+            case "on-duty" | "second" | "leader":
+                return self.holders(seat, whom, at_ms)
             case "parent-desk":
-                parent = self.desks[desk].parent
+                parent = self.desks[seat].parent
                 return self.on_duty(parent, at_ms) if parent else ()
             case "everyone":
                 return self.members(desk, at_ms)
@@ -227,11 +226,10 @@ class Roster:
         step = min(step, len(chain.steps) - 1)
         if chain.steps[step].whom == "list":
             return Reach((), step)
+        is_top = not self.desks[self.seat(desk, at_ms)].parent
         lacks: list[Lack] = []
         for number, taken in enumerate(chain.steps[step:], step):
-            if taken.whom == "list" or (
-                taken.whom == "parent-desk" and not self.desks[desk].parent
-            ):
+            if taken.whom == "list" or (taken.whom == "parent-desk" and is_top):
                 continue
             names = self.whom(desk, taken.whom, at_ms)
             found = self._sift(names, taken.targets, grade, at_ms, drill=drill)

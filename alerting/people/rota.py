@@ -25,8 +25,9 @@ class Person(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     name: Name
     """Also the name that he signs in to the console with, unless ``login`` says another."""
     title: Text
-    addresses: dict[str, Annotated[str, Meta(min_length=1)]]
-    """By target of ``router.targets``: a telephone number, a mail address, an account."""
+    addresses: dict[str, str]
+    """By target of ``router.targets``: a telephone number, a mail address, an account; empty for a
+    group's robot, which knows whom it speaks to."""
     language: Literal["zh", "en"] = "zh"
     grade_max: Level = 4
     """The least grave grade that he is paged for."""
