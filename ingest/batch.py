@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ingest.acks import Receipt
 from ingest.quality import Known, Verdict
@@ -44,17 +45,20 @@ class _Open:
     value: "array[float]" = field(default_factory=lambda: array("d"))
     quality: "array[int]" = field(default_factory=lambda: array("H"))
     received: "array[int]" = field(default_factory=lambda: array("q"))
-    message: "array[int]" = field(default_factory=lambda: array("i"))
+    """One a message, as is the next; as columns only when the batch is sealed."""
+    readings: "array[int]" = field(default_factory=lambda: array("q"))
     size: int = 0
 
     def add(self, known: Known, message: Message, verdict: Verdict, received_ms: int) -> None:
         n = len(verdict.names)
         self.size += n * READING_BYTES + MESSAGE_BYTES + len(message.device)
         if n == 1:
-            self._add_one(verdict, received_ms)
+            self._add_one(verdict)
         elif n:
-            self._add_many(verdict, received_ms, n)
+            self._add_many(verdict, n)
         self.messages.append(message)
+        self.received.append(received_ms)
+        self.readings.append(n)
         self.counts[known.lifeline] = self.counts.get(known.lifeline, 0) + n
 
     def _slot(self, name: str) -> int:
@@ -64,24 +68,33 @@ class _Open:
             self.size += len(name) + 2
         return slot
 
-    def _add_one(self, verdict: Verdict, received_ms: int) -> None:
+    def _slots(self, names: Sequence[str], n: int) -> "Sequence[int] | NDArray[np.int32]":
+        """The same for all of a message, as a rule without a look at each name."""
+        table = self.names
+        if table.keys().isdisjoint(names) and len(set(names)) == n:
+            first = len(table)
+            table.update(zip(names, range(first, first + n), strict=True))
+            self.size += sum(map(len, names)) + 2 * n
+            return np.arange(first, first + n, dtype=np.int32)
+        try:
+            return list(map(table.__getitem__, names))
+        except KeyError:
+            return [self._slot(name) for name in names]
+
+    def _add_one(self, verdict: Verdict) -> None:
         self.channel.append(self._slot(verdict.names[0]))
         self.at_ms.append(int(verdict.at_ms[0]))
         self.value.append(float(verdict.values[0]))
         self.quality.append(int(verdict.quality[0]))
-        self.received.append(received_ms)
-        self.message.append(len(self.messages))
 
-    def _add_many(self, verdict: Verdict, received_ms: int, n: int) -> None:
-        slot = self._slot
-        self.channel.extend([slot(name) for name in verdict.names])
+    def _add_many(self, verdict: Verdict, n: int) -> None:
+        _extend(self.channel, self._slots(verdict.names, n))
         _extend(self.at_ms, verdict.at_ms)
         _extend(self.value, verdict.values)
         _extend(self.quality, verdict.quality)
-        self.received.extend([received_ms] * n)
-        self.message.extend([len(self.messages)] * n)
 
     def seal(self, key: Key, now_ms: int) -> Sealed:
+        readings = np.frombuffer(self.readings, np.int64)
         batch = Batch(
             received_ms=now_ms,
             channels=list(self.names),
@@ -90,8 +103,8 @@ class _Open:
             at_ms=np.frombuffer(self.at_ms, np.int64),
             value=np.frombuffer(self.value, np.float64),
             quality=np.frombuffer(self.quality, np.uint16),
-            received=np.frombuffer(self.received, np.int64),
-            message=np.frombuffer(self.message, np.int32),
+            received=np.repeat(np.frombuffer(self.received, np.int64), readings),
+            message=np.repeat(np.arange(len(readings), dtype=np.int32), readings),
         )
         return Sealed(key[0], key[1], batch, self.receipts, self.counts)
 

@@ -82,6 +82,14 @@ class Known:
     shape: Shape
     state_ms: int = 0
     """Time of its last birth or will: two of them never share a millisecond."""
+    _plan: Plan | None = None
+    _planned: tuple[str, ...] = ()
+
+    def names_of(self, plan: Plan) -> tuple[str, ...]:
+        """The permanent names of a list of channels; the last list is remembered."""
+        if self._plan is not plan:
+            self._plan, self._planned = plan, tuple(self.names[i] for i in plan.positions)
+        return self._planned
 
 
 class Directory:
@@ -215,16 +223,15 @@ def _judge_columns(
     first, last = min(uplink.at_ms), max(uplink.at_ms)
     if first < oldest or last > newest:
         return None
-    names = known.names
     values = np.array(uplink.values)
     quality: Sequence[int] | Bits = uplink.states
     is_fine = (values >= plan.low) & (values <= plan.high)
     back_fill = received_ms - known.historical_after_ms
-    if first < back_fill or not is_fine.all():
+    if first < back_fill or np.count_nonzero(is_fine) < len(is_fine):
         bits = np.array(uplink.states, np.uint16)
         is_number = np.isfinite(values)
         bits[~is_number] |= np.uint16(Quality.NON_FINITE)
         bits[is_number & ~is_fine] |= np.uint16(Quality.OUT_OF_RANGE)
         bits[np.array(uplink.at_ms) < back_fill] |= np.uint16(Quality.HISTORICAL)
         quality = bits
-    return Verdict([names[i] for i in plan.positions], uplink.at_ms, values, quality, {})
+    return Verdict(known.names_of(plan), uplink.at_ms, values, quality, {})
