@@ -1,27 +1,28 @@
 """Alarms: how one (channel or group, detector kind, hazard) stands, after ISA-18.2.  Pure.
 
-An excursion is one finding id from ``raised`` to ``cleared``, with its delays; an alarm is what its
-excursions make together.  The hazard is part of the name because an incident has one hazard, and an
-alarm belongs to one incident at a time.
+An alarm is what its excursions make together.  The hazard is part of the name because an incident
+has one hazard it is named for, and an alarm belongs to one incident at a time.
 """
 
 import enum
-from collections.abc import Iterable
 from typing import Literal
 
 import msgspec
 
-from lifeline.model import Finding, Lane
+from alerting.excursions import key_of
+from lifeline.model import Finding
 
-State = Literal["normal", "unacknowledged", "acknowledged", "returned-unacknowledged"]
-Stage = Literal["pending", "active", "leaving", "over", "ignored"]
-"""Of an excursion: in its on-delay, counting, in its off-delay, ended, never counted."""
-ACTIVE: frozenset[Stage] = frozenset(("active", "leaving"))
-BACKLOG_MS = 2000
-"""After an outage records come late: a delay that ran out meanwhile waits so long for a clear."""
-
-FORGOTTEN_MS = 180_000
-"""A finding that lasts says so every minute: silent for three of them, it is believed no more."""
+State = Literal[
+    "normal",
+    "unacknowledged",
+    "acknowledged",
+    "returned-unacknowledged",
+    "latched-unacknowledged",
+    "latched-acknowledged",
+    "shelved",
+    "suppressed",
+    "out-of-service",
+]
 
 
 class Change(enum.StrEnum):
@@ -31,31 +32,119 @@ class Change(enum.StrEnum):
     REALARM = "realarm"
     """A raise that needs a human again, whoever acknowledged: it opened, re-opened, worsened."""
     RETURN = "return"
+    LATCH = "latch"
+    """The condition has gone, and the alarm stays until somebody resets it."""
     ACKNOWLEDGE = "acknowledge"
+    UNDO = "undo"
+    """The acknowledgement is taken back in the seconds in which it may be."""
+    RESET = "reset"
+    SHELVE = "shelve"
+    UNSHELVE = "unshelve"
+    UNSHELVE_CALM = "unshelve-calm"
+    """By hand, when the condition has gone."""
+    EXPIRE = "expire"
+    """The shelf's time is over and the condition still there."""
+    EXPIRE_CALM = "expire-calm"
+    SUPPRESS = "suppress"
+    SHOW = "show"
+    """What suppressed it has ended and the condition is still there."""
+    SHOW_CALM = "show-calm"
+    RETIRE = "retire"
+    RESTORE = "restore"
+    RESTORE_CALM = "restore-calm"
 
 
+_SEEN: dict[Change, State] = {
+    Change.SHELVE: "shelved",
+    Change.SUPPRESS: "suppressed",
+    Change.RETIRE: "out-of-service",
+}
+"""What may happen to every alarm that people can see."""
 TRANSITIONS: dict[State, dict[Change, State]] = {
-    "normal": {Change.RAISE: "unacknowledged", Change.REALARM: "unacknowledged"},
+    "normal": {
+        **_SEEN,
+        Change.RAISE: "unacknowledged",
+        Change.REALARM: "unacknowledged",
+        Change.UNDO: "returned-unacknowledged",
+    },
     "unacknowledged": {
+        **_SEEN,
         Change.RAISE: "unacknowledged",
         Change.REALARM: "unacknowledged",
         Change.RETURN: "returned-unacknowledged",
+        Change.LATCH: "latched-unacknowledged",
         Change.ACKNOWLEDGE: "acknowledged",
     },
     "acknowledged": {
+        **_SEEN,
         # The acknowledgement silences repetition, never a rise.
         Change.RAISE: "acknowledged",
         Change.REALARM: "unacknowledged",
         Change.RETURN: "normal",
+        Change.LATCH: "latched-acknowledged",
+        Change.UNDO: "unacknowledged",
     },
     "returned-unacknowledged": {
+        **_SEEN,
         Change.RAISE: "unacknowledged",
         Change.REALARM: "unacknowledged",
         Change.ACKNOWLEDGE: "normal",
     },
+    "latched-unacknowledged": {
+        **_SEEN,
+        Change.RAISE: "unacknowledged",
+        Change.REALARM: "unacknowledged",
+        Change.ACKNOWLEDGE: "latched-acknowledged",
+    },
+    "latched-acknowledged": {
+        **_SEEN,
+        Change.RAISE: "unacknowledged",
+        Change.REALARM: "unacknowledged",
+        Change.RESET: "normal",
+        Change.UNDO: "latched-unacknowledged",
+    },
+    # Hidden from the list of alarms: the condition comes and goes, and is counted.
+    "shelved": {
+        Change.RAISE: "shelved",
+        # Somebody shelved what he knew of: a rise breaks through.
+        Change.REALARM: "unacknowledged",
+        Change.RETURN: "shelved",
+        Change.LATCH: "shelved",
+        Change.UNSHELVE: "acknowledged",
+        Change.UNSHELVE_CALM: "normal",
+        Change.EXPIRE: "unacknowledged",
+        Change.EXPIRE_CALM: "normal",
+        Change.RETIRE: "out-of-service",
+    },
+    "suppressed": {
+        Change.RAISE: "suppressed",
+        Change.RETURN: "suppressed",
+        Change.LATCH: "suppressed",
+        Change.SHOW: "unacknowledged",
+        Change.SHOW_CALM: "normal",
+        Change.RETIRE: "out-of-service",
+    },
+    "out-of-service": {
+        Change.RAISE: "out-of-service",
+        Change.RETURN: "out-of-service",
+        Change.LATCH: "out-of-service",
+        Change.RESTORE: "unacknowledged",
+        Change.RESTORE_CALM: "normal",
+    },
 }
-UNACKNOWLEDGED: frozenset[State] = frozenset(("unacknowledged", "returned-unacknowledged"))
+UNACKNOWLEDGED: frozenset[State] = frozenset(
+    ("unacknowledged", "returned-unacknowledged", "latched-unacknowledged")
+)
 RAISED: frozenset[State] = frozenset(("unacknowledged", "acknowledged"))
+LATCHED: frozenset[State] = frozenset(("latched-unacknowledged", "latched-acknowledged"))
+HIDDEN: frozenset[State] = frozenset(("shelved", "suppressed", "out-of-service"))
+
+CHATTER_CYCLES, CHATTER_MS = 3, 60_000
+"""ISA-18.2's starting criterion: three alarms within a minute."""
+FLEETING_MS = 10_000
+"""An excursion shorter than this has gone before anybody could look."""
+STALE_MS = 24 * 3600_000
+"""A condition that stands longer is no news to anybody: it is listed."""
 
 
 class Alarm(msgspec.Struct, frozen=True, kw_only=True):
@@ -74,40 +163,33 @@ class Alarm(msgspec.Struct, frozen=True, kw_only=True):
     since_ms: int
     """When this state began, our clock."""
     incident: str = ""
-    """The open incident that holds it now."""
+    """The live incident that holds it now."""
     revision: int = 0
+    rule: str = ""
+    """The rule whose excursion was the last to raise it."""
+    active_ms: int | None = None
+    """Since when its condition has stood, whatever hides the alarm; None: it has gone."""
+    hidden_by: str = ""
+    """Who shelved it or took it out of service; of a suppressed one, the window."""
+    hidden_until_ms: int | None = None
+    """When the shelf ends."""
+    hidden_raises: int = 0
+    """How often it was raised since it was hidden."""
+    cycles: tuple[int, ...] = ()
+    """Event times of its last raises, at most as many as make it chatter."""
+    is_chattering: bool = False
+    is_fleeting: bool = False
+    """Its last excursion had gone before anybody could look."""
 
-
-class Excursion(msgspec.Struct, frozen=True, kw_only=True):
-    """One finding id and how far it has come.  Kept for good: re-delivery is then harmless."""
-
-    id: str
-    alarm: str
-    stage: Stage
-    finding: Finding
-    """Its first record: what explains it."""
-    last_ms: int
-    """Event time of its newest record."""
-    cleared_ms: int | None = None
-    due_ms: int | None = None
-    """When its delay runs out by our clock, unless a record says so earlier by event time."""
-    incident: str = ""
+    @property
+    def is_active(self) -> bool:
+        """Whether its condition stands, shown or hidden."""
+        return self.active_ms is not None
 
 
 def advance(state: State, change: Change) -> State | None:
     """The state after a change; None where the standard knows no such transition."""
     return TRANSITIONS[state].get(change)
-
-
-def key_of(finding: Finding) -> str:
-    """The name of the alarm that a finding belongs to.  Drills never touch a real alarm."""
-    drill = "drill|" if finding.drill else ""
-    return f"{drill}{finding.detector}|{finding.hazard}|{finding.channel}"
-
-
-def excursion_id(finding: Finding) -> str:
-    """The name of the excursion; a drill's is another one even at the same instant."""
-    return f"drill-{finding.id}" if finding.drill else finding.id
 
 
 def blank(finding: Finding, now_ms: int) -> Alarm:
@@ -123,64 +205,19 @@ def blank(finding: Finding, now_ms: int) -> Alarm:
         drill=finding.drill,
         grade=finding.grade,
         since_ms=now_ms,
+        rule=finding.rule,
     )
 
 
-def on_at_ms(finding: Finding) -> int:
-    """Event time at which an excursion has lasted through its on-delay."""
-    return finding.onset_ms + round(finding.on_delay_s * 1000)
+def cycled(cycles: tuple[int, ...], at_ms: int) -> tuple[int, ...]:
+    """The times of the last raises with this one among them.
 
-
-def off_at_ms(excursion: Excursion) -> int:
-    """Event time at which a cleared excursion has been quiet through its off-delay."""
-    assert excursion.cleared_ms is not None
-    return excursion.cleared_ms + round(excursion.finding.off_delay_s * 1000)
-
-
-def due_ms(record: Finding, until_ms: int, now_ms: int) -> int:
-    """Our time at which event time ``until_ms`` is over, as seen from the record just read."""
-    rest_ms = max(0, until_ms - record.at_ms)
-    return max(record.received_ms + rest_ms, now_ms + min(rest_ms, BACKLOG_MS))
-
-
-def may_clear(opened: Lane, record: Lane) -> bool:
-    """Whether a ``cleared`` of one lane ends what another lane opened.
-
-    Back-filled readings never clear a live alarm: they say how it was, not how it is.
+    >>> cycled((10, 20, 30), 25)
+    (20, 25, 30)
     """
-    return record in ("live", opened)
+    return tuple(sorted((*cycles, at_ms))[-CHATTER_CYCLES:])
 
 
-def is_covered(finding: Finding, excursions: Iterable[Excursion]) -> bool:
-    """Whether a back-filled excursion lies inside one that is known, at least as grave: no news."""
-    return any(
-        e.stage not in ("ignored", "pending")
-        and e.finding.grade <= finding.grade
-        and e.finding.onset_ms <= finding.onset_ms
-        and (e.cleared_ms is None or finding.onset_ms <= e.cleared_ms)
-        for e in excursions
-    )
-
-
-def superseded(newer: Excursion, active: Iterable[Excursion]) -> list[Excursion]:
-    """Those that a newer live excursion of the same rule and channel proves to be over.
-
-    A detector holds one at a time: an older one still counting is one whose ``cleared`` was lost,
-    or that got another name when the detector began blank.
-    """
-    if newer.finding.lane != "live":
-        return []
-    return [
-        e
-        for e in active
-        if e.id != newer.id
-        and e.stage == "active"
-        and e.finding.lane == "live"
-        and e.finding.rule == newer.finding.rule
-        and e.finding.onset_ms <= newer.finding.onset_ms
-    ]
-
-
-def is_forgotten(excursion: Excursion, newer: Finding) -> bool:
-    """Whether an excursion had long been silent when a newer one began."""
-    return newer.onset_ms - excursion.last_ms > FORGOTTEN_MS
+def chatters(cycles: tuple[int, ...]) -> bool:
+    """Whether these raises came as fast as a chattering alarm's."""
+    return len(cycles) == CHATTER_CYCLES and cycles[-1] - cycles[0] <= CHATTER_MS

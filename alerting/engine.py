@@ -5,41 +5,29 @@ as a ``Slice`` and is brought forward, and what has to be kept, told and remembe
 effects.
 """
 
-from typing import Literal
-
 import msgspec
 
-from alerting import alarms, incidents
+from alerting import alarms, excursions, incidents
+from alerting.actions import Act, Action
 from alerting.alarms import Change
+from alerting.excursions import Excursion
 from alerting.incidents import Event, Incident, Reason
 from alerting.slices import Effect, Slice, Tell
 from alerting.turn import Turn
 from lifeline.model import Finding
 
-Action = Literal["acknowledge", "close", "note"]
-
-
-class Act(msgspec.Struct, frozen=True, kw_only=True):
-    """Somebody's action on an incident.  ``expected_revision`` is what he saw; None: any."""
-
-    incident: str
-    action: Action
-    actor: str
-    note: str = ""
-    expected_revision: int | None = None
-    override: bool = False
-    channel: str = "console"
+__all__ = ["Act", "Action", "act", "next_due", "step", "tick"]
 
 
 def step(slice_: Slice, finding: Finding, now_ms: int) -> list[Effect]:
     """What one finding does.  Reading the same finding again does nothing."""
     turn = Turn(slice_, now_ms, [])
-    alarm = alarms.key_of(finding)
+    alarm = excursions.key_of(finding)
     if alarm not in slice_.alarms:
         slice_.put_alarm(alarms.blank(finding, now_ms))
     if finding.lane == "live":
         turn.settle(alarm, finding)
-    known = slice_.excursions.get(alarms.excursion_id(finding))
+    known = slice_.excursions.get(excursions.excursion_id(finding))
     if finding.phase == "cleared":
         turn.clear(known, finding)
     elif known is None or _is_news(known, finding):
@@ -49,7 +37,7 @@ def step(slice_: Slice, finding: Finding, now_ms: int) -> list[Effect]:
     return turn.effects
 
 
-def _is_news(known: alarms.Excursion, finding: Finding) -> bool:
+def _is_news(known: Excursion, finding: Finding) -> bool:
     """Whether live readings now say what only back-filled ones said, inside a known alarm."""
     return known.stage == "ignored" and known.cleared_ms is None and finding.lane == "live"
 

@@ -8,7 +8,7 @@ told anew; its page finds the true one by the finding.
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
-from alerting import alarms, engine
+from alerting import engine, excursions
 from alerting.notices import Push, Wording
 from alerting.slices import Effect, Slice, Tell
 from lifeline.model import Finding
@@ -37,8 +37,8 @@ class FastPath:
         for finding in findings:
             if finding.lane != "live" or finding.grade > self.grade:
                 continue
-            name, is_over = alarms.excursion_id(finding), finding.phase == "cleared"
-            if is_over or alarms.on_at_ms(finding) <= finding.at_ms:
+            name, is_over = excursions.excursion_id(finding), finding.phase == "cleared"
+            if is_over or excursions.on_at_ms(finding) <= finding.at_ms:
                 self.delayed.pop(name, None)
             else:
                 self.delayed.setdefault(name, finding)
@@ -56,7 +56,7 @@ class FastPath:
         """An outage begins: what the outbox holds and cannot give out until it ends."""
         self.slice, self.begun_ms = Slice(), now_ms
         for finding in self.delayed.values():
-            if alarms.on_at_ms(finding) >= now_ms - alarms.BACKLOG_MS:
+            if excursions.on_at_ms(finding) >= now_ms - excursions.BACKLOG_MS:
                 engine.step(self.slice, finding, now_ms)
         return list(self.owed.values())
 
@@ -66,8 +66,8 @@ class FastPath:
         for finding in findings:
             if now_ms - finding.received_ms > FRESH_MS or finding.lane != "live":
                 continue  # Of a leak that lasts there is a live one, told before or in this outage.
-            is_known = alarms.excursion_id(finding) in self.slice.excursions
-            is_old = finding.phase == "cleared" or alarms.on_at_ms(finding) < self.begun_ms
+            is_known = excursions.excursion_id(finding) in self.slice.excursions
+            is_old = finding.phase == "cleared" or excursions.on_at_ms(finding) < self.begun_ms
             if finding.phase != "raised" and is_old and not is_known:
                 continue  # It counted before the outage and was told then, under its first record.
             effects += engine.step(self.slice, finding, now_ms)

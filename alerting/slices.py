@@ -1,15 +1,46 @@
 """The part of the state that a step concerns, indexed; and what a step wants done.  Pure."""
 
 from dataclasses import dataclass, field
+from typing import Literal
 
 import msgspec
 
-from alerting.alarms import ACTIVE, Alarm, Excursion
-from alerting.incidents import Incident, Reason
+from alerting.actions import Act
+from alerting.alarms import Alarm
+from alerting.excursions import ACTIVE, Excursion
+from alerting.incidents import Incident, Reason, Verdict
+from alerting.windows import Window
 from lifeline.model import Finding
+
+Deadline = Literal[
+    "delay",
+    "realarm",
+    "shelf",
+    "window",
+    "fall",
+    "remind",
+    "escalate",
+    "progress",
+    "quiet",
+    "undo",
+    "archive",
+    "receipt",
+]
+"""What a deadline is for; its subject is an excursion (delay), an alarm (realarm, shelf), a window,
+or an incident."""
 
 Place = tuple[str, str, bool]
 """(asset, hazard, drill): what has one open incident at most."""
+
+
+class Proposal(msgspec.Struct, frozen=True, kw_only=True):
+    """What one person asked for and a second must confirm."""
+
+    id: str
+    zone: str
+    act: Act
+    at_ms: int
+    expires_ms: int
 
 
 class SaveExcursion(msgspec.Struct, frozen=True, tag=True):
@@ -52,18 +83,84 @@ class Tell(msgspec.Struct, frozen=True, tag=True):
     """Nobody was told of this incident before."""
 
 
-class Wait(msgspec.Struct, frozen=True, tag=True):
-    """Come back to this excursion when its delay has run out."""
+class Page(msgspec.Struct, frozen=True, tag=True):
+    """People must be told, and must act."""
 
-    excursion: str
+    incident: str
+    revision: int
+    grade: int
+    step: int
+    """Of the escalation; 0 before the first."""
+    kind: Literal["first", "remind", "escalate", "progress", "unsigned"]
+    reason: Reason
+    at_ms: int
+    finding: Finding
+
+
+class Hold(msgspec.Struct, frozen=True, tag=True):
+    """Pages of the incident that nobody has leased yet wait until then."""
+
+    incident: str
+    until_ms: int
+
+
+class Release(msgspec.Struct, frozen=True, tag=True):
+    """What was held goes out after all."""
+
+    incident: str
+
+
+class End(msgspec.Struct, frozen=True, tag=True):
+    """Pages of the incident that nobody has leased yet are never sent."""
+
+    incident: str
+    reason: Reason
+
+
+class Schedule(msgspec.Struct, frozen=True, tag=True):
+    """Come back to this subject at this time; an earlier time for the same is forgotten."""
+
+    kind: Deadline
+    subject: str
     zone: str
     due_ms: int
 
 
-class Forget(msgspec.Struct, frozen=True, tag=True):
-    """Nothing more to wait for."""
+class Cancel(msgspec.Struct, frozen=True, tag=True):
+    """Nothing more to come back for."""
 
-    excursion: str
+    kind: Deadline
+    subject: str
+
+
+class Label(msgspec.Struct, frozen=True, tag=True):
+    """What the incident's findings were, as a person judged: kept for the detectors."""
+
+    incident: str
+    verdict: Verdict
+    code: str
+    actor: str
+    at_ms: int
+
+
+class SaveWindow(msgspec.Struct, frozen=True, tag=True):
+    """Keep this window."""
+
+    window: Window
+
+
+class Propose(msgspec.Struct, frozen=True, tag=True):
+    """Keep what one person asked for until a second confirms it."""
+
+    proposal: Proposal
+
+
+class Decided(msgspec.Struct, frozen=True, tag=True):
+    """A second person has confirmed it."""
+
+    proposal: str
+    by: str
+    at_ms: int
 
 
 class Record(msgspec.Struct, frozen=True, tag=True):
@@ -78,9 +175,30 @@ class Record(msgspec.Struct, frozen=True, tag=True):
     note: str
     channel: str
     revision: int
+    alarm: str = ""
+    """The alarm that it is about, where it is about one."""
+    second: str = ""
+    """Who confirmed it."""
 
 
-Effect = SaveExcursion | SaveAlarm | SaveIncident | Join | Tell | Wait | Forget | Record
+Effect = (
+    SaveExcursion
+    | SaveAlarm
+    | SaveIncident
+    | Join
+    | Tell
+    | Page
+    | Hold
+    | Release
+    | End
+    | Schedule
+    | Cancel
+    | Label
+    | SaveWindow
+    | Propose
+    | Decided
+    | Record
+)
 
 
 @dataclass(slots=True)
@@ -110,10 +228,10 @@ class Slice:
 
     def put_incident(self, incident: Incident) -> None:
         """Takes the incident in, in place of its older self."""
-        place = (incident.asset, incident.hazard, incident.drill)
+        place = incident.place
         self.incidents[incident.id] = incident
         self.episodes[place] = max(incident.episode, self.episodes.get(place, 0))
-        if incident.phase != "closed":
+        if incident.is_live:
             assert self._open.get(place, incident.id) == incident.id, (
                 "two open incidents of a place"
             )
@@ -143,4 +261,4 @@ class Slice:
         """The open incident that an alarm is in or would join; None: it would open one."""
         name = alarm.incident or self._open.get((alarm.asset, alarm.hazard, alarm.drill), "")
         found = self.incidents.get(name)
-        return found if found is not None and found.phase != "closed" else None
+        return found if found is not None and found.is_live else None

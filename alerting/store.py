@@ -11,14 +11,15 @@ from collections.abc import Iterable, Sequence
 import msgspec
 from psycopg import Connection
 
-from alerting import alarms, engine
-from alerting.alarms import Alarm, Excursion
+from alerting import engine, excursions
+from alerting.alarms import Alarm
 from alerting.engine import Act
+from alerting.excursions import Excursion
 from alerting.incidents import Incident, Reason
 from alerting.ledger.store import DELAY, Folded, keep
 from alerting.notices import Wording
 from alerting.slices import Effect, Slice
-from lifeline.model import GRADES, Finding
+from lifeline.model import GRADES, Finding, Grade
 
 CONSUMER = "router"
 ZONE_LOCK = 0x11FE
@@ -49,12 +50,20 @@ def keep_grades(connection: Connection) -> None:
     """Brings the grading table up to date."""
     with connection.cursor() as cursor:
         cursor.executemany(
-            "insert into grade values (%s, %s, %s, %s, %s, %s, %s) on conflict (level)"
+            "insert into grade values (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)"
+            " on conflict (level)"
             " do update set"
             " zh = excluded.zh, en = excluded.en, colour = excluded.colour, shape = excluded.shape,"
-            " cap_severity = excluded.cap_severity, cap_urgency = excluded.cap_urgency",
-            [msgspec.structs.astuple(grade) for grade in GRADES],
+            " cap_severity = excluded.cap_severity, cap_urgency = excluded.cap_urgency,"
+            " dark = excluded.dark, remind_s = excluded.remind_s,"
+            " escalate_s = excluded.escalate_s, progress_s = excluded.progress_s",
+            [_row(grade) for grade in GRADES],
         )
+
+
+def _row(grade: Grade) -> list[object]:
+    values = msgspec.structs.asdict(grade) | {"escalate_s": list(grade.escalate_s)}
+    return list(values.values())
 
 
 def fold(connection: Connection, wording: Wording, findings: Sequence[Finding]) -> Folded:
@@ -119,7 +128,7 @@ def act(connection: Connection, wording: Wording, action: Act, now_ms: int) -> t
 def load(connection: Connection, findings: Sequence[Finding]) -> Slice:
     """Every alarm, incident and excursion that these findings concern."""
     slice_ = Slice()
-    keys = sorted({alarms.key_of(f) for f in findings})
+    keys = sorted({excursions.key_of(f) for f in findings})
     places = sorted({(f.asset, f.hazard, f.drill) for f in findings})
     mine = _alarms(connection, "key", keys)
     # An asset may have been renamed in the catalog while its alarm lasts: its incident counts.
@@ -161,20 +170,26 @@ _INCIDENT = (
     "select i.id, i.asset, i.hazard, i.drill, i.episode, i.phase, i.zone, i.lifeline, i.grade,"
     " i.told, i.lane, i.lead::text, i.onset_ms, i.opened_ms, i.updated_ms, i.is_active, i.revision,"
     " i.changed_revision, i.acknowledged_by, i.acknowledged_ms, i.calm_ms, i.closed_by,"
-    " i.closed_ms, i.overridden, i.last_actor from incident i"
+    " i.closed_ms, i.overridden, i.last_actor, i.unseen_ms, i.undo_ms, i.verdict, i.verdict_code,"
+    " i.verdict_by, i.verdict_ms, i.task, i.person, i.dispatched_ms, i.arrived_ms, i.progress_ms,"
+    " i.prolonged, i.review, i.first_out, i.first_ms, i.merged_into, i.second from incident i"
 )
 _CONCERNED = (
-    _INCIDENT + " where i.id = any(%s) or (i.phase <> 'closed' and (i.asset, i.hazard, i.drill) in"  # noqa: S608
-    " (select * from unnest(%s::text[], %s::text[], %s::bool[])))"
+    _INCIDENT  # noqa: S608 (constants alone)
+    + " where i.id = any(%s) or (i.phase not in ('closed', 'archived') and"
+    + " (i.asset, i.hazard, i.drill) in"
+    + " (select * from unnest(%s::text[], %s::text[], %s::bool[])))"
 )
 _ONE = _INCIDENT + " where i.id = %s"
 _ALARM = (
     "select key, channel, detector, hazard, zone, asset, lifeline, drill, state, grade, since_ms,"
-    " incident, revision from alarm"
+    " incident, revision, rule, active_ms, hidden_by, hidden_until_ms, hidden_raises, cycles,"
+    " is_chattering, is_fleeting from alarm"
 )
 _ALARMS = {"key": _ALARM + " where key = any(%s)", "incident": _ALARM + " where incident = any(%s)"}
 _EXCURSION = (
-    "select id, alarm, stage, body::text, last_ms, cleared_ms, due_ms, incident from excursion"
+    "select id, alarm, stage, body::text, last_ms, cleared_ms, due_ms, incident, damp_ms"
+    " from excursion"
 )
 _NEAR = (
     _EXCURSION
@@ -183,6 +198,9 @@ _NEAR = (
 _COVERING = (
     _EXCURSION + " where alarm = any(%s) and stage = 'over' and onset_ms <= %s and cleared_ms >= %s"
 )
+
+
+_CYCLES = Alarm.__struct_fields__.index("cycles")
 
 
 def incident_of(row: Sequence[object]) -> Incident:
@@ -200,7 +218,7 @@ def _put_incidents(slice_: Slice, rows: Iterable[Sequence[object]]) -> None:
 def _alarms(connection: Connection, column: str, names: list[str]) -> list[Alarm]:
     fields = Alarm.__struct_fields__
     return [
-        Alarm(**dict(zip(fields, row, strict=True)))
+        Alarm(**{**dict(zip(fields, row, strict=True)), "cycles": tuple(row[_CYCLES])})
         for row in connection.execute(_ALARMS[column], (names,)).fetchall()
     ]
 
@@ -208,14 +226,14 @@ def _alarms(connection: Connection, column: str, names: list[str]) -> list[Alarm
 def _put_excursions(
     connection: Connection, slice_: Slice, keys: list[str], findings: Sequence[Finding]
 ) -> None:
-    names = [alarms.excursion_id(f) for f in findings]
+    names = [excursions.excursion_id(f) for f in findings]
     rows = connection.execute(_NEAR, (names, keys)).fetchall()
     late = [f for f in findings if f.lane != "live"]
     if late:
         onsets = [f.onset_ms for f in late]
-        back_dated = [alarms.key_of(f) for f in late]
+        back_dated = [excursions.key_of(f) for f in late]
         rows += connection.execute(_COVERING, (back_dated, max(onsets), min(onsets))).fetchall()
-    for name, alarm, stage, body, last_ms, cleared_ms, due_ms, incident in rows:
+    for name, alarm, stage, body, last_ms, cleared_ms, due_ms, incident, damp_ms in rows:
         excursion = Excursion(
             id=name,
             alarm=alarm,
@@ -225,6 +243,7 @@ def _put_excursions(
             cleared_ms=cleared_ms,
             due_ms=due_ms,
             incident=incident,
+            damp_ms=damp_ms,
         )
         slice_.put_excursion(excursion)
 

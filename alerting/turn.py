@@ -4,20 +4,21 @@ from dataclasses import dataclass
 
 import msgspec
 
-from alerting import alarms, incidents
-from alerting.alarms import Alarm, Change, Excursion
+from alerting import alarms, excursions, incidents
+from alerting.alarms import Alarm, Change
+from alerting.excursions import Excursion
 from alerting.incidents import Event, Incident, Reason
 from alerting.slices import (
+    Cancel,
     Effect,
-    Forget,
     Join,
     Record,
     SaveAlarm,
     SaveExcursion,
     SaveIncident,
+    Schedule,
     Slice,
     Tell,
-    Wait,
 )
 from lifeline.model import CANARY, Finding
 
@@ -40,32 +41,32 @@ class Turn:
 
     def settle(self, alarm: str, record: Finding) -> None:
         """Ends the delays that event time has outrun: records go before any timer."""
-        own = alarms.excursion_id(record)
+        own = excursions.excursion_id(record)
         reached_ms = record.onset_ms if record.phase == "raised" else record.at_ms
         for excursion in self.slice.excursions_of(alarm):
             if excursion.finding.lane != "live" and excursion.id != own:
                 continue
-            is_on = alarms.on_at_ms(excursion.finding) <= reached_ms
+            is_on = excursions.on_at_ms(excursion.finding) <= reached_ms
             if excursion.stage == "pending" and is_on:
                 self.activate(excursion)
-            elif excursion.stage == "leaving" and alarms.off_at_ms(excursion) <= reached_ms:
+            elif excursion.stage == "leaving" and excursions.off_at_ms(excursion) <= reached_ms:
                 self.end(excursion)
 
     def begin(self, finding: Finding) -> None:
         """An excursion not heard of before.  ``held`` without ``raised`` counts: it lasts."""
-        key = alarms.key_of(finding)
+        key = excursions.key_of(finding)
         excursion = Excursion(
-            id=alarms.excursion_id(finding),
+            id=excursions.excursion_id(finding),
             alarm=key,
             stage="pending",
             finding=finding,
             last_ms=finding.at_ms,
         )
         others = self.slice.excursions_of(key)
-        if finding.lane != "live" and alarms.is_covered(finding, others):
+        if finding.lane != "live" and excursions.is_covered(finding, others):
             self.keep(excursion, stage="ignored")
-        elif finding.at_ms < (on_ms := alarms.on_at_ms(finding)):
-            self.wait(excursion, "pending", alarms.due_ms(finding, on_ms, self.now_ms))
+        elif finding.at_ms < (on_ms := excursions.on_at_ms(finding)):
+            self.wait(excursion, "pending", excursions.due_ms(finding, on_ms, self.now_ms))
         else:
             self.activate(excursion)
 
@@ -73,7 +74,7 @@ class Turn:
         """It lasts."""
         if record.at_ms > excursion.last_ms and excursion.stage in ("pending", "active"):
             excursion = self.keep(excursion, last_ms=record.at_ms)
-        if excursion.stage == "pending" and alarms.on_at_ms(excursion.finding) <= record.at_ms:
+        if excursion.stage == "pending" and excursions.on_at_ms(excursion.finding) <= record.at_ms:
             self.activate(excursion)
 
     def clear(self, excursion: Excursion | None, record: Finding) -> None:
@@ -81,8 +82,8 @@ class Turn:
         if excursion is None:
             # Its beginning is in quarantine or before our time: nothing was raised, nothing ends.
             unknown = Excursion(
-                id=alarms.excursion_id(record),
-                alarm=alarms.key_of(record),
+                id=excursions.excursion_id(record),
+                alarm=excursions.key_of(record),
                 stage="ignored",
                 finding=record,
                 last_ms=record.at_ms,
@@ -90,10 +91,10 @@ class Turn:
             )
             self.keep(unknown)
             return
-        if not alarms.may_clear(excursion.finding.lane, record.lane):
+        if not excursions.may_clear(excursion.finding.lane, record.lane):
             return
         if excursion.stage == "pending":
-            if record.at_ms < alarms.on_at_ms(excursion.finding):
+            if record.at_ms < excursions.on_at_ms(excursion.finding):
                 self.keep(excursion, stage="over", cleared_ms=record.at_ms, last_ms=record.at_ms)
                 return
             excursion = self.activate(excursion)
@@ -103,21 +104,21 @@ class Turn:
             excursion, cleared_ms=record.at_ms, last_ms=max(excursion.last_ms, record.at_ms)
         )
         if excursion.finding.off_delay_s > 0:
-            off_ms = alarms.off_at_ms(excursion)
-            self.wait(excursion, "leaving", alarms.due_ms(record, off_ms, self.now_ms))
+            off_ms = excursions.off_at_ms(excursion)
+            self.wait(excursion, "leaving", excursions.due_ms(record, off_ms, self.now_ms))
         else:
             self.end(excursion)
 
-    def wait(self, excursion: Excursion, stage: alarms.Stage, due_ms: int) -> None:
+    def wait(self, excursion: Excursion, stage: excursions.Stage, due_ms: int) -> None:
         """Keeps the excursion in a delay, with the time at which to come back to it."""
         self.keep(excursion, stage=stage, due_ms=due_ms)
-        self.effects.append(Wait(excursion.id, excursion.finding.zone, due_ms))
+        self.effects.append(Schedule("delay", excursion.id, excursion.finding.zone, due_ms))
 
     def keep(
         self,
         excursion: Excursion,
         *,
-        stage: alarms.Stage | None = None,
+        stage: excursions.Stage | None = None,
         due_ms: int | None = None,
         last_ms: int | None = None,
         cleared_ms: int | None = None,
@@ -125,7 +126,7 @@ class Turn:
     ) -> Excursion:
         """The excursion with these changes; with its stage its old delay is forgotten."""
         if stage is not None and excursion.due_ms is not None:
-            self.effects.append(Forget(excursion.id))
+            self.effects.append(Cancel("delay", excursion.id))
         kept = msgspec.structs.replace(
             excursion,
             stage=stage or excursion.stage,
@@ -143,9 +144,9 @@ class Turn:
     def activate(self, excursion: Excursion) -> Excursion:
         """The excursion counts from now on: its alarm is raised and joins or opens an incident."""
         finding = excursion.finding
-        older = alarms.superseded(excursion, self.slice.active_of(excursion.alarm))
+        older = excursions.superseded(excursion, self.slice.active_of(excursion.alarm))
         for one in older:
-            if alarms.is_forgotten(one, finding):
+            if excursions.is_forgotten(one, finding):
                 # What it was about ended unseen long ago: this is a recurrence, and is told.
                 self.end(self.keep(one, cleared_ms=one.last_ms))
         alarm = self.slice.alarms.get(excursion.alarm) or alarms.blank(finding, self.now_ms)
@@ -169,7 +170,7 @@ class Turn:
         self.keep_incident(incident, reason)
         self.record(incident, ROUTER, reason)
         if reason is not Reason.JOINED and finding.lane != "historical":
-            at_ms = max(finding.at_ms, alarms.on_at_ms(finding))
+            at_ms = max(finding.at_ms, excursions.on_at_ms(finding))
             is_first = before is None or before.told is None
             self.effects.append(Tell(incident.id, finding, reason, at_ms, 0, is_first))
         return excursion

@@ -114,6 +114,14 @@ class Rule(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     off_delay_s: Annotated[float, Meta(ge=0)] = 0.0
     confidence: Annotated[float, Meta(gt=0, le=1)] = 0.9
     title: Text = UNTITLED
+    latching: bool = False
+    """Whether its alarms stay after the condition has gone, until somebody resets them."""
+    is_managed: bool = False
+    """Whether lives depend on it: shelving takes a second person and lasts an hour at most."""
+    realarm_s: Annotated[float, Meta(ge=0)] = 0.0
+    """When an acknowledged alarm that still stands needs a human again; 0: never."""
+    fall_hold_s: Annotated[float, Meta(ge=0)] = 0.0
+    """How long a lesser grade must last before its incident eases to it; 0: it never does."""
 
 
 class Group(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

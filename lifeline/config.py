@@ -13,6 +13,7 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import Meta
 
+from lifeline.life import Life
 from lifeline.targets import Target, hosts_problem
 
 Port = Annotated[int, Meta(ge=0, le=65535)]
@@ -251,6 +252,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     detect: Detect = Detect()
     archive: Archive = Archive()
     router: Router = Router()
+    life: Life = Life()
     console: Console = Console()
     watchdog: Watchdog = Watchdog()
     exchange: Exchange = Exchange()

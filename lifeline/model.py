@@ -66,15 +66,32 @@ class Grade(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     shape: str
     cap_severity: str = "Unknown"
     cap_urgency: str = "Unknown"
+    dark: str = ""
+    """Its colour on a dark ground; empty: the same."""
+    remind_s: float | None = None
+    """When people who have not acknowledged it are reminded; None: it is only listed."""
+    escalate_s: tuple[float, ...] = ()
+    """When each further step of escalation falls due, counted from the same moment."""
+    progress_s: float | None = None
+    """How long an acknowledged incident may go without a step of its people."""
 
 
 GRADES = (
-    Grade(1, "一级", "Critical", "#C8102E", "▲", "Extreme", "Immediate"),
-    Grade(2, "二级", "Major", "#B85000", "◆", "Severe", "Immediate"),
-    Grade(3, "三级", "Moderate", "#F2C200", "■", "Moderate", "Expected"),
-    Grade(4, "四级", "Minor", "#1F5FBF", "●", "Minor", "Future"),
+    Grade(
+        1, "一级", "Critical", "#C8102E", "▲", "Extreme", "Immediate", "#FF5A5F",
+        30.0, (120.0, 300.0, 600.0), 600.0,
+    ),
+    Grade(
+        2, "二级", "Major", "#B85000", "◆", "Severe", "Immediate", "#FF9A3C",
+        120.0, (300.0, 900.0), 1200.0,
+    ),
+    Grade(
+        3, "三级", "Moderate", "#F2C200", "■", "Moderate", "Expected", "#F2C200",
+        600.0, (1800.0,), 7200.0,
+    ),
+    Grade(4, "四级", "Minor", "#1F5FBF", "●", "Minor", "Future", "#6FA8FF"),
     Grade(5, "设备", "Device", "#6B7280", "○"),
-)
+)  # fmt: skip
 """The default table: the four levels of the law, and one for devices and data."""
 
 GRADE_FAULT = 5

@@ -7,10 +7,21 @@ that a missing word never hides an alarm.
 from typing import Literal
 
 from lifeline.model import GRADE_FAULT, GRADES, Finding, Quality
+from lifeline.terms import (
+    ACTIONS,
+    ALARM_MARKS,
+    ALARM_STATES,
+    PHASES,
+    REASONS,
+    REFUSALS,
+    VERDICT_CODES,
+    VERDICTS,
+    WINDOWS,
+    Table,
+)
 
 Language = Literal["zh", "en"]
 LANGUAGES: tuple[Language, ...] = ("zh", "en")
-Table = dict[str, tuple[str, str]]
 
 LIFELINES: Table = {
     "gas": ("燃气", "Gas"),
@@ -63,53 +74,6 @@ CONTEXTS: Table = {
     "weather": ("天气", "Weather"),
     "hotline": ("热线来电", "Hotline"),
     "regime": ("工况切换", "Change of regime"),
-}
-PHASES: Table = {
-    "open": ("待确认", "Open"),
-    "acknowledged": ("已确认", "Acknowledged"),
-    "watching": ("观察中", "Watching"),
-    "closed": ("已关闭", "Closed"),
-}
-ALARM_STATES: Table = {
-    "normal": ("正常", "Normal"),
-    "unacknowledged": ("报警未确认", "Unacknowledged"),
-    "acknowledged": ("报警已确认", "Acknowledged"),
-    "returned-unacknowledged": ("已恢复未确认", "Returned, not acknowledged"),
-}
-REASONS: Table = {
-    "opened": ("新事件", "New incident"),
-    "worsened": ("等级升高", "Grade rose"),
-    "reopened": ("恢复后再次报警", "Alarm came back"),
-    "joined": ("新报警并入", "Another alarm joined"),
-    "acknowledged": ("已确认", "Acknowledged"),
-    "returned": ("测值已恢复正常", "Readings are back to normal"),
-    "closed": ("已关闭", "Closed"),
-    "closed-active": ("报警未消除时强制关闭", "Closed while an alarm was active"),
-    "noted": ("备注", "Note"),
-    "noted-late": ("事件关闭后的确认，记为备注", "Acknowledged after closure: kept as a note"),
-    "self-closed": ("自检完成", "Self-test done"),
-}
-REFUSALS: Table = {
-    "unknown": ("没有这个事件。", "There is no such incident."),
-    "faster": (
-        "此事件刚被他人或新报警更改，请看最新状态后再操作。",
-        "Somebody, or a new alarm, has just changed this incident. Look at it again, then act.",
-    ),
-    "already-acknowledged": ("此事件已被确认。", "This incident is acknowledged already."),
-    "not-acknowledged": (
-        "请先确认此事件，再关闭。",
-        "Acknowledge this incident before you close it.",
-    ),
-    "active": (
-        "仍有报警未恢复，不能关闭。",
-        "An alarm is still active, so this incident cannot be closed.",
-    ),
-    "needs-note": ("请填写说明。", "A note is needed."),
-    "already-closed": ("此事件已关闭。", "This incident is closed already."),
-    "nothing-to-acknowledge": (
-        "没有需要确认的报警。",
-        "There is nothing to acknowledge: it has been, and the alarms have returned to normal.",
-    ),
 }
 EXPLANATIONS: Table = {
     "above-limit": ("测值 {value} 高于限值 {limit}", "{value} is above the limit of {limit}"),
@@ -210,6 +174,31 @@ def phase(code: str, language: Language) -> str:
 def alarm_state(code: str, language: Language) -> str:
     """Where an alarm stands."""
     return _word(ALARM_STATES, code, language)
+
+
+def alarm_mark(code: str, language: Language) -> str:
+    """What is odd about an alarm: that it chatters, flits or stands."""
+    return _word(ALARM_MARKS, code, language)
+
+
+def verdict(code: str, language: Language) -> str:
+    """What somebody found an incident to be."""
+    return _word(VERDICTS, code, language)
+
+
+def verdict_code(code: str, language: Language) -> str:
+    """Why he found so."""
+    return _word(VERDICT_CODES, code, language)
+
+
+def window(kind: str, language: Language) -> str:
+    """A kind of window."""
+    return _word(WINDOWS, kind, language)
+
+
+def action(code: str, language: Language) -> str:
+    """What people can do."""
+    return _word(ACTIONS, code, language)
 
 
 def grade(level: int, language: Language) -> str:

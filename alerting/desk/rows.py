@@ -2,7 +2,8 @@
 
 import msgspec
 
-from alerting.alarms import Stage, State
+from alerting.alarms import State
+from alerting.excursions import Stage
 from alerting.incidents import Phase
 from lifeline.model import Finding, Lane
 

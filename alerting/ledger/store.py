@@ -9,9 +9,11 @@ import psycopg
 from psycopg import Connection, Cursor
 
 from alerting import notices, slices
-from alerting.alarms import Alarm, Excursion
+from alerting.alarms import Alarm
+from alerting.excursions import Excursion
 from alerting.incidents import Incident, Reason, incident_id
 from alerting.notices import Push, Wording
+from alerting.outbox import store as outbox
 from alerting.slices import Effect, Slice
 from lifeline import wire
 from lifeline.errors import Unavailable
@@ -84,7 +86,7 @@ def keep(
         _keep_alarms(cursor, [slice_.alarms[key] for key in sorted(keys)], before)
         _keep_excursions(cursor, [slice_.excursions[name] for name in sorted(found)])
         _keep_rest(cursor, effects)
-        _keep_pushes(cursor, pushes, slice_)
+        outbox.put(cursor, pushes, {i.id: i.revision for i in slice_.incidents.values()})
         if states:
             cursor.executemany("insert into incident_change (zone, body) values (%s, %s)", states)
         if changed:
@@ -98,33 +100,53 @@ def keep(
 _KEEP_INCIDENT = (
     "insert into incident (id, asset, hazard, drill, episode, phase, zone, lifeline, grade, told,"
     " lane, lead, onset_ms, opened_ms, updated_ms, is_active, revision, changed_revision,"
-    " acknowledged_by, acknowledged_ms, calm_ms, closed_by, closed_ms, overridden, last_actor)"
+    " acknowledged_by, acknowledged_ms, calm_ms, closed_by, closed_ms, overridden, last_actor,"
+    " unseen_ms, undo_ms, verdict, verdict_code, verdict_by, verdict_ms, task, person,"
+    " dispatched_ms, arrived_ms, progress_ms, prolonged, review, first_out, first_ms, merged_into, second)"
     " values (%(id)s, %(asset)s, %(hazard)s, %(drill)s, %(episode)s, %(phase)s, %(zone)s,"
     " %(lifeline)s, %(grade)s, %(told)s, %(lane)s, %(lead)s, %(onset_ms)s, %(opened_ms)s,"
     " %(updated_ms)s, %(is_active)s, %(revision)s, %(changed_revision)s, %(acknowledged_by)s,"
     " %(acknowledged_ms)s, %(calm_ms)s, %(closed_by)s, %(closed_ms)s, %(overridden)s,"
-    " %(last_actor)s) on conflict (id) do update set phase = excluded.phase, grade ="
+    " %(last_actor)s, %(unseen_ms)s, %(undo_ms)s, %(verdict)s, %(verdict_code)s, %(verdict_by)s,"
+    " %(verdict_ms)s, %(task)s, %(person)s, %(dispatched_ms)s, %(arrived_ms)s, %(progress_ms)s,"
+    " %(prolonged)s, %(review)s, %(first_out)s, %(first_ms)s, %(merged_into)s, %(second)s)"
+    " on conflict (id) do update set phase = excluded.phase, grade ="
     " excluded.grade, told = excluded.told, lead = excluded.lead, updated_ms ="
     " excluded.updated_ms, is_active = excluded.is_active, revision = excluded.revision,"
     " changed_revision = excluded.changed_revision, acknowledged_by = excluded.acknowledged_by,"
     " acknowledged_ms = excluded.acknowledged_ms, calm_ms = excluded.calm_ms, closed_by ="
     " excluded.closed_by, closed_ms = excluded.closed_ms, overridden = excluded.overridden,"
-    " last_actor = excluded.last_actor where incident.revision = %(before)s"
+    " last_actor = excluded.last_actor, unseen_ms = excluded.unseen_ms, undo_ms ="
+    " excluded.undo_ms, verdict = excluded.verdict, verdict_code = excluded.verdict_code,"
+    " verdict_by = excluded.verdict_by, verdict_ms = excluded.verdict_ms, task = excluded.task,"
+    " person = excluded.person, dispatched_ms = excluded.dispatched_ms, arrived_ms ="
+    " excluded.arrived_ms, progress_ms = excluded.progress_ms, prolonged = excluded.prolonged,"
+    " review = excluded.review, first_out = excluded.first_out, first_ms = excluded.first_ms,"
+    " merged_into = excluded.merged_into, second = excluded.second"
+    " where incident.revision = %(before)s"
 )
 _KEEP_ALARM = (
     "insert into alarm (key, channel, detector, hazard, zone, asset, lifeline, drill, state,"
-    " grade, since_ms, incident, revision) values (%(key)s, %(channel)s, %(detector)s, %(hazard)s,"
+    " grade, since_ms, incident, revision, rule, active_ms, hidden_by, hidden_until_ms,"
+    " hidden_raises, cycles, is_chattering, is_fleeting)"
+    " values (%(key)s, %(channel)s, %(detector)s, %(hazard)s,"
     " %(zone)s, %(asset)s, %(lifeline)s, %(drill)s, %(state)s, %(grade)s, %(since_ms)s,"
-    " %(incident)s, %(revision)s) on conflict (key) do update set state = excluded.state, grade ="
+    " %(incident)s, %(revision)s, %(rule)s, %(active_ms)s, %(hidden_by)s, %(hidden_until_ms)s,"
+    " %(hidden_raises)s, %(cycles)s, %(is_chattering)s, %(is_fleeting)s)"
+    " on conflict (key) do update set state = excluded.state, grade ="
     " excluded.grade, since_ms = excluded.since_ms, incident = excluded.incident, revision ="
-    " excluded.revision where alarm.revision = %(before)s"
+    " excluded.revision, rule = excluded.rule, active_ms = excluded.active_ms, hidden_by ="
+    " excluded.hidden_by, hidden_until_ms = excluded.hidden_until_ms, hidden_raises ="
+    " excluded.hidden_raises, cycles = excluded.cycles, is_chattering = excluded.is_chattering,"
+    " is_fleeting = excluded.is_fleeting where alarm.revision = %(before)s"
 )
 _KEEP_EXCURSION = (
     "insert into excursion (id, alarm, stage, lane, grade, onset_ms, last_ms, cleared_ms, due_ms,"
-    " incident, would_open, body) values (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)"
+    " incident, would_open, body, damp_ms)"
+    " values (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)"
     " on conflict (id) do update set stage = excluded.stage, lane = excluded.lane,"
     " last_ms = excluded.last_ms, cleared_ms = excluded.cleared_ms, due_ms = excluded.due_ms,"
-    " incident = excluded.incident, body = excluded.body"
+    " incident = excluded.incident, body = excluded.body, damp_ms = excluded.damp_ms"
 )
 
 
@@ -143,7 +165,10 @@ def _keep_incidents(
 
 
 def _keep_alarms(cursor: Cursor[Any], alarms: Sequence[Alarm], before: dict[str, int]) -> None:
-    rows = [{**msgspec.structs.asdict(a), "before": before.get(a.key, 0)} for a in alarms]
+    rows = [
+        {**msgspec.structs.asdict(a), "cycles": list(a.cycles), "before": before.get(a.key, 0)}
+        for a in alarms
+    ]
     _compare_and_set(cursor, _KEEP_ALARM, rows)
 
 
@@ -170,6 +195,7 @@ def _keep_excursions(cursor: Cursor[Any], excursions: Sequence[Excursion]) -> No
             e.incident,
             incident_id(e.id),
             _json(e.finding).decode(),
+            e.damp_ms,
         )
         for e in excursions
     ]
@@ -181,68 +207,52 @@ def _keep_rest(cursor: Cursor[Any], effects: Iterable[Effect]) -> None:
     """Memberships, delays and the audit."""
     joins: list[tuple[str, str, str, int]] = []
     records: list[tuple[Any, ...]] = []
-    delays: dict[str, slices.Wait | None] = {}
+    deadlines: dict[tuple[str, str], slices.Schedule | None] = {}
     for effect in effects:
         match effect:
             case slices.Join(incident, alarm, reason, at_ms):
                 joins.append((incident, alarm, str(reason), at_ms))
             case slices.Record():
                 records.append(tuple(map(_plain, msgspec.structs.astuple(effect))))
-            case slices.Wait(excursion):
-                delays[excursion] = effect
-            case slices.Forget(excursion):
-                delays[excursion] = None
+            case slices.Schedule(kind, subject):
+                deadlines[kind, subject] = effect
+            case slices.Cancel(kind, subject):
+                deadlines[kind, subject] = None
     if joins:
         cursor.executemany(
             "insert into membership (incident, alarm, reason, at_ms) values (%s, %s, %s, %s)"
             " on conflict do nothing",
             joins,
         )
-    gone = [excursion for excursion, wait in delays.items() if wait is None]
+    _keep_deadlines(cursor, deadlines)
+    if records:
+        cursor.executemany(
+            "insert into audit (incident, at_ms, actor, action, reason, note, channel, revision,"
+            " alarm, second) values (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s)",
+            [(row[0], *row[2:]) for row in records],
+        )
+
+
+def _keep_deadlines(
+    cursor: Cursor[Any], deadlines: dict[tuple[str, str], slices.Schedule | None]
+) -> None:
+    gone = [name for name, due in deadlines.items() if due is None]
     if gone:
-        cursor.execute("delete from deadline where kind = %s and subject = any(%s)", (DELAY, gone))
-    waits = [
-        (w.excursion, DELAY, w.zone, w.due_ms / 1000.0) for w in delays.values() if w is not None
-    ]
-    if waits:
+        cursor.execute(
+            "delete from deadline d using unnest(%s::text[], %s::text[]) as g (kind, subject)"
+            " where d.kind = g.kind and d.subject = g.subject",
+            ([kind for kind, _ in gone], [subject for _, subject in gone]),
+        )
+    due = [d for d in deadlines.values() if d is not None]
+    if due:
         cursor.executemany(
             "insert into deadline (subject, kind, zone, due_at)"
             " values (%s, %s, %s, to_timestamp(%s))"
             " on conflict (subject, kind) do update set due_at = excluded.due_at",
-            waits,
-        )
-    if records:
-        cursor.executemany(
-            "insert into audit (incident, at_ms, actor, action, reason, note, channel, revision)"
-            " values (%s, %s, %s, %s, %s, %s, %s, %s)",
-            [(row[0], *row[2:]) for row in records],
+            [(d.subject, d.kind, d.zone, d.due_ms / 1000.0) for d in due],
         )
 
 
 def _plain(value: object) -> object:
     """The value as the tables hold it: psycopg would write an enumeration's name."""
     return str(value) if isinstance(value, Reason) else value
-
-
-def _keep_pushes(cursor: Cursor[Any], pushes: Sequence[Push], slice_: Slice) -> None:
-    rows = [
-        (
-            p.key,
-            p.incident,
-            p.target,
-            p.kind,
-            p.reason,
-            slice_.incidents[p.incident].revision,
-            p.grade,
-            p.body,
-            p.received_ms,
-        )
-        for p in pushes
-    ]
-    if rows:
-        cursor.executemany(
-            "insert into outbox (key, incident, target, kind, reason, revision, grade, body,"
-            " received_ms) values (%s, %s, %s, %s, %s, %s, %s, %s, %s)"
-            " on conflict (key) do nothing",
-            rows,
-        )

@@ -1,0 +1,133 @@
+"""The rules of a desk: grades and their clocks, rules' treatment, times that bound actions.  Pure.
+
+Also what the engine asks of whoever knows the network: which incidents a finding may belong to.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Literal, Protocol
+from zoneinfo import ZoneInfo
+
+import msgspec
+
+from alerting.incidents import Incident
+from lifeline.catalog import Rule
+from lifeline.life import Life
+from lifeline.model import GRADES, Finding, Grade
+
+TOP_GRADES = 2
+"""How many of the gravest grades page at any hour."""
+
+
+class Clocks(msgspec.Struct, frozen=True):
+    """What a grade's clocks are set to; seconds since it began to wait for a human."""
+
+    remind_s: float | None = None
+    escalate_s: tuple[float, ...] = ()
+    """When each step of escalation falls due."""
+    progress_s: float | None = None
+    """How long an acknowledged incident may go without a step of its people."""
+
+
+class Treatment(msgspec.Struct, frozen=True):
+    """How a rule's alarms are treated."""
+
+    latching: bool = False
+    is_managed: bool = False
+    realarm_s: float = 0.0
+    fall_hold_s: float = 0.0
+
+
+class Candidate(msgspec.Struct, frozen=True):
+    """An incident to which a finding may belong, and why."""
+
+    incident: str
+    reason: Literal["network", "rule"]
+    rule: str = ""
+    distance_m: float | None = None
+    hypothesis: str = ""
+    grade: int | None = None
+    """What the two together are, where that is graver than the finding."""
+
+
+class Correlator(Protocol):
+    """Who knows the network."""
+
+    def reach(self, finding: Finding) -> frozenset[str]:
+        """The assets whose incidents may matter to a finding."""
+
+    def candidates(
+        self, finding: Finding, open_incidents: Sequence[Incident], now_ms: int
+    ) -> Sequence[Candidate]:
+        """The incidents that it may belong to, the best first."""
+
+
+def _default_clocks() -> Mapping[int, Clocks]:
+    return clocks_of(GRADES)
+
+
+def clocks_of(grades: Sequence[Grade]) -> Mapping[int, Clocks]:
+    """The clocks of a grading table."""
+    return {g.level: Clocks(g.remind_s, g.escalate_s, g.progress_s) for g in grades}
+
+
+@dataclass(slots=True, frozen=True)
+class Policy:
+    """Everything about a desk that the engine must know and that is neither state nor finding."""
+
+    grades: tuple[Grade, ...] = GRADES
+    clocks: Mapping[int, Clocks] = field(default_factory=_default_clocks)
+    treatments: Mapping[str, Treatment] = field(default_factory=dict)
+    life: Life = field(default_factory=Life)
+    correlator: Correlator | None = None
+
+    def treatment(self, rule: str) -> Treatment:
+        """How the alarms of a rule are treated."""
+        return self.treatments.get(rule, PLAIN)
+
+    def clocks_for(self, grade: int) -> Clocks:
+        """The clocks of a grade; one that the table lacks has none."""
+        return self.clocks.get(grade, STILL)
+
+    def is_top(self, grade: int) -> bool:
+        """Whether it pages at any hour."""
+        return grade in sorted(g.level for g in self.grades)[:TOP_GRADES]
+
+    def is_working(self, at_ms: int) -> bool:
+        """Whether the city's offices work at that moment."""
+        life = self.life
+        local = datetime.fromtimestamp(at_ms / 1000, UTC).astimezone(ZoneInfo(life.timezone))
+        hour = local.hour + local.minute / 60
+        return local.isoweekday() in life.work_days and life.work_from_h <= hour < life.work_until_h
+
+    def may_page(self, grade: int, at_ms: int) -> bool:
+        """Whether a clock of this grade may call somebody at that moment."""
+        return self.is_top(grade) or self.is_working(at_ms)
+
+
+PLAIN, STILL = Treatment(), Clocks()
+DEFAULT = Policy()
+
+
+def policy_of(
+    grades: Sequence[Grade],
+    life: Life,
+    rules: Sequence[Rule],
+    correlator: Correlator | None = None,
+    clocks: Mapping[int, Clocks] | None = None,
+) -> Policy:
+    """The policy of these settings and this catalog.
+
+    ``clocks``: the roster's, where one is written; without, those of the grading table.
+    """
+    return Policy(
+        grades=tuple(grades),
+        clocks=clocks_of(grades) if clocks is None else clocks,
+        treatments={
+            rule.id: Treatment(rule.latching, rule.is_managed, rule.realarm_s, rule.fall_hold_s)
+            for rule in rules
+        },
+        life=life,
+        correlator=correlator,
+    )
