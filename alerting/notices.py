@@ -49,7 +49,8 @@ class Push(msgspec.Struct, frozen=True):
     key: str
     body: bytes
     incident: str
-    kind: Kind
+    """Empty: a test page."""
+    kind: Kind | Literal["page", "test"]
     reason: str
     grade: int
     received_ms: int

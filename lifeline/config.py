@@ -232,6 +232,17 @@ class Evidence(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Readings of one incident; what would be more is left out, and that is said."""
 
 
+class People(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Who is paged: the roster, and the links that pages carry."""
+
+    roster: str = "deploy/roster.toml"
+    """Desks, shifts, escalation; empty: nobody is paged."""
+    link_secret_file: str = ""
+    """What the links of pages are made with; without it each router draws its own."""
+    link_h: Annotated[float, Meta(gt=0, le=168)] = 24.0
+    """How long a link holds."""
+
+
 class Telemetry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Logs and metrics.  Each service serves /metrics, /healthz and /readyz on loopback."""
 
@@ -258,6 +269,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     exchange: Exchange = Exchange()
     audit: Audit = Audit()
     evidence: Evidence = Evidence()
+    people: People = People()
     telemetry: Telemetry = Telemetry()
 
 

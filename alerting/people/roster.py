@@ -258,9 +258,10 @@ class Roster:
         people = [person for person in people if not self.is_quiet(person, grade, at_ms)]
         if not people:
             return "quiet"
-        return tuple(self._ways(people, targets)) or "address"
+        return tuple(self.ways(people, targets)) or "address"
 
-    def _ways(self, people: Iterable[Person], targets: Iterable[str]) -> Iterator[Recipient]:
+    def ways(self, people: Iterable[Person], targets: Iterable[str]) -> Iterator[Recipient]:
+        """Every way by which these people are reached, of the targets that can be sent by."""
         wanted = [t for t in targets if self.targets is None or t in self.targets]
         for person in people:
             for target in wanted:
@@ -272,7 +273,7 @@ class Roster:
         for names in (self.members(desk, at_ms), tuple(self.persons)):
             people = [self.persons[name] for name in names]
             ways = sorted({target for person in people for target in person.addresses})
-            found = tuple(self._ways(people, ways))
+            found = tuple(self.ways(people, ways))
             if found:
                 return found
         return ()

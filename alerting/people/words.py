@@ -1,7 +1,8 @@
 """What people read about rosters, pages and hand-overs, Chinese and English.  Pure."""
 
 from lifeline.model import Text
-from lifeline.words import LANGUAGES, Language, Table
+from lifeline.terms import Table
+from lifeline.words import LANGUAGES, Language
 
 WHOM: Table = {
     "on-duty": ("当班", "on duty"),

@@ -1,0 +1,230 @@
+"""Pages: what a person is told who must act, as a card for every way he is reached by.  Pure."""
+
+import hashlib
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from alerting import cards
+from alerting.cards import Button, Card, Line
+from alerting.incidents import Incident
+from alerting.notices import TOLD, Push, Wording
+from alerting.people import links, times
+from alerting.people.roster import Reach, Recipient, Roster
+from alerting.people.rota import Chain, Person
+from alerting.people.words import KINDS, LINES, PAGES, WHOM, joined, say
+from alerting.slices import Page
+from lifeline import words
+from lifeline.model import CANARY, GRADES, Grade
+from lifeline.words import Language
+
+LATE_KINDS = frozenset(("remind", "escalate", "progress"))
+"""Pages for which nothing new has happened."""
+
+
+@dataclass(slots=True)
+class Paging:
+    """How a ``Page`` becomes pushes: the roster, the catalog's places, the secret of links."""
+
+    roster: Roster
+    wording: Wording
+    secret: bytes
+    grades: tuple[Grade, ...] = GRADES
+
+    def reach(self, page: Page, incident: Incident) -> Reach:
+        """Whom a page is for, before anybody is left out who has stopped his own."""
+        desk = self.roster.desk_of(incident.lifeline, incident.zone)
+        chain = self.roster.chains.get(page.grade)
+        is_nobodys = chain is None or incident.lifeline == CANARY
+        if is_nobodys or (chain is not None and self._waits(page, chain)):
+            return Reach((), page.step)
+        return self.roster.reach(desk, page.grade, page.step, page.at_ms, drill=incident.drill)
+
+    def _waits(self, page: Page, chain: Chain) -> bool:
+        """Whether it is for the list of the next working day: nobody is woken by nothing new."""
+        is_late = page.kind in LATE_KINDS and chain.hours == "working"
+        return is_late and not self.roster.is_working(page.at_ms)
+
+    def pages(
+        self, page: Page, incident: Incident, stopped: frozenset[str] = frozenset()
+    ) -> list[Push]:
+        """The pushes of a page, one a recipient and target.
+
+        ``stopped`` are the people who have acknowledged it for themselves; what is new goes to them
+        all the same.
+        """
+        reach = self.reach(page, incident)
+        found = list(reach.recipients)
+        if page.kind == "progress" and found:
+            found = [*self._taker(page, incident), *found]
+        if page.kind != "first":
+            found = [one for one in found if one.person not in stopped]
+        return [self._push(page, incident, one, reach) for one in dict.fromkeys(found)]
+
+    def _taker(self, page: Page, incident: Incident) -> Iterable[Recipient]:
+        """Whoever acknowledged it is the first to be asked how it goes."""
+        person = self.roster.person_of(incident.acknowledged_by)
+        if person is None or (incident.drill and person.name not in self.roster.rota.drill.persons):
+            return ()
+        if self.roster.is_quiet(person, page.grade, page.at_ms):
+            return ()
+        chain = self.roster.chains[page.grade]
+        return self.roster.ways([person], chain.steps[0].targets)
+
+    def _push(self, page: Page, incident: Incident, to: Recipient, reach: Reach) -> Push:
+        key = key_of(
+            page.incident, str(page.revision), str(page.step), page.kind, to.person, to.target
+        )
+        return Push(
+            target=to.target,
+            key=key,
+            body=cards.encode(self._card(page, incident, to, reach, key)),
+            incident=page.incident,
+            kind="page",
+            reason=page.kind,
+            grade=page.grade,
+            received_ms=page.finding.received_ms if page.kind == "first" else 0,
+            is_page=True,
+            person=to.person,
+            address=to.address,
+            language=to.language,
+        )
+
+    def _card(self, page: Page, incident: Incident, to: Recipient, reach: Reach, key: str) -> Card:
+        language = to.language
+        finding = page.finding
+        grade = self._grade(page.grade)
+        word = grade.zh if language == "zh" else grade.en
+        told = TOLD.get(page.reason, "opened")
+        where = self._place(finding.asset, language)
+        title = words.headline(finding, where, language, reason=told)
+        if page.kind != "first":
+            kind = say(KINDS, page.kind, language)
+            title += f"（{kind}）" if language == "zh" else f" ({kind})"
+        what = words.hazard(finding.hazard, language)
+        of = words.lifeline(finding.lifeline, language)
+        lines = [
+            ("grade", f"{grade.shape} {word}"),
+            ("what", f"{of} {what}" if language == "zh" else f"{of}: {what}"),
+            ("where", where),
+            ("since", times.clock(incident.onset_ms, self.roster.zone)),
+            ("why", words.explain(finding, language)),
+            *(("next", text) for text in self._next(page, incident, reach, language)),
+        ]
+        is_new = page.kind in ("first", "remind", "escalate")
+        button = say(PAGES, "acknowledge" if is_new else "seen", language)
+        return Card(
+            title=title,
+            grade=page.grade,
+            grade_word=word,
+            colour=grade.colour,
+            shape=grade.shape,
+            lines=tuple(Line(say(LINES, code, language), text) for code, text in lines),
+            button=Button(button, self._url(key)),
+            language=language,
+            drill=incident.drill,
+            plain=_plain(title, [text for code, text in lines if code in PLAIN], language),
+        )
+
+    def _next(
+        self, page: Page, incident: Incident, reach: Reach, language: Language
+    ) -> Iterable[str]:
+        """Who is called next, and when, unless somebody acts."""
+        if reach.is_last_resort:
+            yield say(PAGES, "last-resort", language)
+        if page.kind not in ("first", "remind", "escalate"):
+            return
+        steps = self.roster.chains[page.grade].steps
+        if page.step + 1 >= len(steps):
+            yield say(PAGES, "last", language)
+            return
+        step = steps[page.step + 1]
+        since_ms = page.at_ms if incident.unseen_ms is None else incident.unseen_ms
+        at_ms = since_ms + step.after_s * 1000
+        time = times.hour(at_ms, self.roster.zone)
+        if step.whom == "list":
+            yield say(PAGES, "next-list", language, time=time)
+            return
+        desk = self.roster.desk_of(incident.lifeline, incident.zone)
+        people = [self.roster.persons[n] for n in self.roster.whom(desk, step.whom, at_ms)]
+        names = [getattr(person.title, language) for person in people]
+        whom = say(WHOM, step.whom, language)
+        if step.whom == "everyone" or not names:
+            yield f"{time} {whom}"
+            return
+        yield say(PAGES, "next", language, time=time, whom=whom, people=joined(names, language))
+
+    def _place(self, asset: str, language: Language) -> str:
+        known = self.wording.catalog.asset(asset) if self.wording.catalog else None
+        title = "" if known is None else str(getattr(known.title, language))
+        return title or asset
+
+    def _grade(self, level: int) -> Grade:
+        plain = Grade(level, str(level), str(level), "#6B7280", "○")
+        return next((grade for grade in self.grades if grade.level == level), plain)
+
+    def _url(self, key: str) -> str:
+        token = links.token_of(self.secret, key)
+        return links.url_of(self.wording.settings.public_url, token)
+
+    def tests(self, persons: Iterable[Person], run: str, at_ms: int) -> list[Push]:
+        """Test pages: one for every way in which each of them is to be tried."""
+        wanted = self.roster.rota.test.targets
+        return [
+            self._test(recipient, run, at_ms)
+            for person in persons
+            for recipient in self.roster.ways([person], wanted or sorted(person.addresses))
+        ]
+
+    def _test(self, to: Recipient, run: str, at_ms: int) -> Push:
+        language = to.language
+        key = key_of("test", run, to.person, to.target)
+        mark = say(PAGES, "test-mark", language)
+        title = say(PAGES, "test-title", language, mark=mark)
+        why = say(PAGES, "test-why", language)
+        lines = (
+            Line(say(LINES, "since", language), times.clock(at_ms, self.roster.zone)),
+            Line(say(LINES, "what", language), why),
+        )
+        card = Card(
+            title=title,
+            grade=TEST_GRADE,
+            grade_word=say(KINDS, "test", language),
+            colour="#6B7280",
+            shape="○",
+            lines=lines,
+            button=Button(say(PAGES, "seen", language), self._url(key)),
+            language=language,
+            drill=False,
+            plain=_plain(title, [why], language),
+        )
+        return Push(
+            target=to.target,
+            key=key,
+            body=cards.encode(card),
+            incident="",
+            kind="test",
+            reason="test",
+            grade=TEST_GRADE,
+            received_ms=0,
+            is_page=True,
+            person=to.person,
+            address=to.address,
+            language=language,
+        )
+
+
+PLAIN = ("where", "since", "why", "next")
+"""The lines that a voice reads out after the title, which says the rest."""
+TEST_GRADE = 9
+"""A test waits behind everything that is real."""
+
+
+def key_of(*parts: str) -> str:
+    """The key of a page: the same telling of the same person by the same way, the same key."""
+    return hashlib.sha256("\n".join(parts).encode()).hexdigest()
+
+
+def _plain(title: str, texts: list[str], language: Language) -> str:
+    """All of it as one text."""
+    stop, between = ("。", "") if language == "zh" else (".", " ")
+    return between.join(f"{text.rstrip('.。')}{stop}" for text in (title, *texts))
