@@ -1,6 +1,7 @@
 """Which channels a bank has seen: a row each, the cohort it belongs to, and when it last spoke."""
 
 from collections.abc import Sequence
+from itertools import repeat
 
 import numpy as np
 from numpy.typing import NDArray
@@ -47,12 +48,14 @@ class Roster:
         That is what the catalog does not know, and whatever has moved to another partition's zone:
         here it would be silent for ever.
         """
-        row_of = self.rows.get
-        found = np.array([row_of(name, -1) for name in names], np.intp)
+        found = self._rows_of(names)
         if len(names) and found.min() < 0:
             self._enrol([names[i] for i in np.flatnonzero(found < 0).tolist()])
-            found = np.array([row_of(name, -1) for name in names], np.intp)
+            found = self._rows_of(names)
         return found
+
+    def _rows_of(self, names: Sequence[str]) -> NDArray[np.intp]:
+        return np.fromiter(map(self.rows.get, names, repeat(-1)), np.intp, len(names))
 
     def _enrol(self, names: Sequence[str]) -> None:
         newcomers: dict[int, dict[str, tuple[Device, Channel]]] = {}

@@ -31,12 +31,14 @@ class Window:
     lateness_ms: int
     rows: dict[str, int] = field(default_factory=dict)
     last_ms: Ints = field(default_factory=lambda: np.zeros(64, np.int64))
+    _scratch: NDArray[np.int32] = field(default_factory=lambda: np.zeros(64, np.int32))
+    """Room to find repeated rows in, one a row; means nothing between two calls."""
 
     def rows_of(self, names: Sequence[str]) -> Rows:
         """The row of each name; a name never seen gets the next free one."""
-        rows = self.rows
+        rows, n = self.rows, len(names)
         try:
-            found = [rows[name] for name in names]
+            return np.fromiter(map(rows.__getitem__, names), np.intp, n)
         except KeyError:
             found = [rows.setdefault(name, len(rows)) for name in names]
             self._grow(len(rows))
@@ -48,6 +50,7 @@ class Window:
             wider = np.zeros(max(n, 2 * have), np.int64)
             wider[:have] = self.last_ms
             self.last_ms = wider
+            self._scratch = np.zeros(len(wider), np.int32)
 
     def classify(self, batch: Batch, names: Rows) -> Lanes:
         """A lane code for each reading, in the order of arrival; remembers what was live.
@@ -57,7 +60,7 @@ class Window:
         rows = names[batch.channel]
         at = np.clip(batch.at_ms, 0, TIME_MAX)
         old = (batch.quality & HISTORICAL_BIT) != 0
-        if _are_single(batch.channel, names):
+        if self._are_single(batch.channel, names):
             prior = self.last_ms[rows]
             live = (at > prior) & ~old
             self.last_ms[rows[live]] = at[live]
@@ -67,6 +70,15 @@ class Window:
         lanes[at == prior] = SKIP
         lanes[old | (at < prior - self.lateness_ms)] = HISTORICAL
         return lanes
+
+    def _are_single(self, channel: NDArray[np.int32], names: Rows) -> bool:
+        """Whether every channel comes at most once: the common case, and told quickly."""
+        if not len(channel):
+            return True
+        order = np.arange(len(names), dtype=np.int32)
+        self._scratch[names] = order
+        is_once = np.array_equal(self._scratch[names], order)
+        return is_once and int(np.bincount(channel).max()) == 1
 
     def _prior(self, rows: Rows, at: Ints, old: NDArray[np.bool_]) -> Ints:
         """The newest live time of each reading's channel just before it came; moves ``last_ms``.
@@ -102,10 +114,4 @@ class Window:
         assert len(last) == len(self.rows), "one time a channel"
         self.last_ms = np.zeros(max(64, len(last)), np.int64)
         self.last_ms[: len(last)] = last
-
-
-def _are_single(channel: NDArray[np.int32], names: Rows) -> bool:
-    """Whether every channel comes at most once: the common case, and told quickly."""
-    if not len(channel):
-        return True
-    return bool(np.bincount(channel).max() == 1) and len(set(names.tolist())) == len(names)
+        self._scratch = np.zeros(len(self.last_ms), np.int32)
