@@ -4,8 +4,9 @@ import hashlib
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from alerting import cards
-from alerting.cards import Button, Card, Line
+import msgspec
+
+from alerting.cards import Card
 from alerting.incidents import Incident
 from alerting.notices import TOLD, Push, Wording
 from alerting.people import links, times
@@ -77,7 +78,7 @@ class Paging:
         return Push(
             target=to.target,
             key=key,
-            body=cards.encode(self._card(page, incident, to, reach, key)),
+            body=encode(self._card(page, incident, to, reach, key)),
             incident=page.incident,
             kind="page",
             reason=page.kind,
@@ -118,11 +119,13 @@ class Paging:
             grade_word=word,
             colour=grade.colour,
             shape=grade.shape,
-            lines=tuple(Line(say(LINES, code, language), text) for code, text in lines),
-            button=Button(button, self._url(key)),
+            lines=tuple((say(LINES, code, language), text) for code, text in lines),
+            button=button,
+            url=self._url(key),
+            is_drill=incident.drill,
             language=language,
-            drill=incident.drill,
-            plain=_plain(title, [text for code, text in lines if code in PLAIN], language),
+            text=_plain(title, [text for code, text in lines if code in PLAIN], language),
+            incident=incident.id,
         )
 
     def _next(
@@ -182,8 +185,8 @@ class Paging:
         title = say(PAGES, "test-title", language, mark=mark)
         why = say(PAGES, "test-why", language)
         lines = (
-            Line(say(LINES, "since", language), times.clock(at_ms, self.roster.zone)),
-            Line(say(LINES, "what", language), why),
+            (say(LINES, "since", language), times.clock(at_ms, self.roster.zone)),
+            (say(LINES, "what", language), why),
         )
         card = Card(
             title=title,
@@ -192,15 +195,16 @@ class Paging:
             colour="#6B7280",
             shape="○",
             lines=lines,
-            button=Button(say(PAGES, "seen", language), self._url(key)),
+            button=say(PAGES, "seen", language),
+            url=self._url(key),
+            is_drill=False,
             language=language,
-            drill=False,
-            plain=_plain(title, [why], language),
+            text=_plain(title, [why], language),
         )
         return Push(
             target=to.target,
             key=key,
-            body=cards.encode(card),
+            body=encode(card),
             incident="",
             kind="test",
             reason="test",
@@ -217,6 +221,7 @@ PLAIN = ("where", "since", "why", "next")
 """The lines that a voice reads out after the title, which says the rest."""
 TEST_GRADE = 9
 """A test waits behind everything that is real."""
+encode = msgspec.json.Encoder().encode
 
 
 def key_of(*parts: str) -> str:
