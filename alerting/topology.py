@@ -127,6 +127,16 @@ class Topology:
         """Whether what fails at ``source`` is felt at the asset, through however many others."""
         return source in self._fed(asset)
 
+    def kin(self, asset: str) -> list[str]:
+        """Whatever an asset is fed by or feeds, through however many others; sorted, bounded."""
+        found = {*self._fed(asset)}
+        waiting = [asset]
+        while waiting and len(found) < ASSETS_MAX:
+            new = [child for child in self.children(waiting.pop()) if child not in found]
+            found.update(new)
+            waiting += new
+        return sorted(found - {asset})
+
     def _fed(self, asset: str) -> Iterator[str]:
         seen = {asset}
         waiting = [asset]

@@ -30,6 +30,7 @@ LIFELINES: Table = {
     "bridge": ("桥梁", "Bridges"),
     "drainage": ("排水", "Drainage"),
     "tunnel": ("综合管廊", "Utility tunnel"),
+    "power": ("电力", "Power"),
     "canary": ("自检", "Self-test"),
 }
 HAZARDS: Table = {

@@ -1,0 +1,366 @@
+"""To which open incidents a finding may belong: by its own network, and across lifelines.  Pure.
+
+Every candidate says by which rule, how far and how long apart, and what the two would mean
+together.  Two findings get the same answer whichever comes first.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from alerting import policy
+from alerting.alarms import Alarm
+from alerting.incidents import Incident
+from alerting.rulegraph import Crossing, Effect, Network, Rules, Selector
+from alerting.topology import Topology
+from lifeline.catalog import Catalog
+from lifeline.model import UNTITLED, Finding, Text
+
+REACH_MAX = 512
+"""Assets whose incidents are locked and loaded for one finding: the nearest ones."""
+ENDED = frozenset(("closed", "archived"))
+NETWORK = "network"
+RANKS: tuple[Effect | str, ...] = ("raise", "suppress", "load", "join", NETWORK, "lower")
+"""Which of two hypotheses is acted on: the grave one first, the reassuring one last."""
+
+
+class Candidate(policy.Candidate, frozen=True, kw_only=True):
+    """An incident to which a finding may belong, and everything that speaks for it.
+
+    ``grade`` is that of the two together, None where the rule leaves the finding's as it is.
+    """
+
+    effect: Effect = "join"
+    lag_s: float = 0.0
+    """How much later the finding began than the incident; negative: earlier."""
+    said: Text = UNTITLED
+    """The hypothesis for people; ``hypothesis`` is its code, the rule's name."""
+    task: Text = UNTITLED
+    is_cause: bool = False
+    """Whether the finding is the cause and the incident its consequence."""
+    origin: str = ""
+    """The asset where it began, where the lags tell."""
+
+
+class Sighting(NamedTuple):
+    """One thing seen at one place: a finding, or an alarm of an incident."""
+
+    asset: str
+    zone: str
+    lifeline: str
+    hazard: str
+    detector: str
+    channel: str
+    onset_ms: int
+    grade: int
+    contexts: tuple[str, ...] = ()
+
+
+@dataclass(slots=True)
+class Correlator:
+    """The rules over one catalog; remembers walks, nothing else."""
+
+    catalog: Catalog
+    rules: Rules
+    topology: Topology = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.topology = Topology(self.catalog)
+
+    def is_frozen(self, finding: Finding) -> bool:
+        """Whether the ground was frozen in the finding's zone: gas runs farther under a lid."""
+        return self.rules.frozen_context in finding.contexts
+
+    def reach(self, finding: Finding) -> frozenset[str]:
+        """The assets whose open incidents may matter, the nearest ``REACH_MAX`` of them."""
+        seen = of_finding(finding)
+        near: dict[str, float] = {finding.asset: 0.0}
+        is_frozen = self.is_frozen(finding)
+        for rule in self.rules.network:
+            if finding.hazard in rule.hazards:
+                metres = rule.distance_m * (rule.frozen_factor if is_frozen else 1.0)
+                _nearer(near, self.topology.within(seen.asset, metres, frozenset(rule.kinds)))
+        for crossing in self.rules.rule:
+            for mine, other in ((crossing.a, crossing.b), (crossing.b, crossing.a)):
+                if self._fits(mine, seen):
+                    _nearer(near, self._around(crossing, seen, other, is_frozen=is_frozen))
+        order = sorted(near, key=lambda name: (near[name], name))
+        return frozenset(order[:REACH_MAX])
+
+    def _around(
+        self, rule: Crossing, seen: Sighting, other: Selector, *, is_frozen: bool
+    ) -> Mapping[str, float]:
+        match rule.scope:
+            case "network":
+                kinds = frozenset(rule.kinds)
+                return self.topology.within(seen.asset, _metres(rule, is_frozen=is_frozen), kinds)
+            case "asset":
+                return {}
+            case "feed":
+                # Behind whatever the network puts next to it.
+                return dict.fromkeys(self.topology.kin(seen.asset), 1.0)
+            case _:
+                zones = [seen.zone]
+                if rule.scope == "basin":
+                    zones = self.topology.zones_of(self.topology.basin(seen.zone))
+                kinds = frozenset(other.asset_kinds)
+                return {
+                    name: DISTANT_M
+                    for name, kind in self.topology.of_zones(zones)
+                    if not kinds or kind in kinds
+                }
+
+    def candidates(
+        self,
+        finding: Finding,
+        open_incidents: Sequence[Incident],
+        now_ms: int,
+        *,
+        members: Mapping[str, Sequence[Alarm]] | None = None,
+    ) -> Sequence[Candidate]:
+        """The open incidents that a finding may belong to, the best first; [] where it is alone.
+
+        ``members``: an incident's alarms, where they are known: it is as near as the nearest one.
+        """
+        del now_ms  # Everything is measured in event time: a replay must come to the same.
+        seen = of_finding(finding)
+        open_ = [
+            (incident, sightings(incident, (members or {}).get(incident.id, ())))
+            for incident in open_incidents
+            if incident.phase not in ENDED and incident.drill == finding.drill
+        ]
+        scene = _Scene(seen, [s for _, all_ in open_ for s in all_], self.is_frozen(finding))
+        found: list[tuple[_Key, Candidate]] = []
+        for incident, there in open_:
+            if (incident.asset, incident.hazard) == (finding.asset, finding.hazard):
+                continue  # The place's own incident takes it without asking.
+            offers = [offer for s in there for offer in self._offers(scene, incident, s)]
+            if offers:
+                found.append(min(offers, key=lambda offer: offer[0]))
+        found.sort(key=lambda offer: (offer[0], offer[1].incident))
+        return [candidate for _, candidate in found]
+
+    def _offers(
+        self, scene: "_Scene", incident: Incident, there: Sighting
+    ) -> Iterator[tuple["_Key", Candidate]]:
+        lag_ms = scene.seen.onset_ms - there.onset_ms
+        for number, network in enumerate(self.rules.network):
+            metres = self._apart(network, scene, there)
+            if metres is not None and abs(lag_ms) <= network.window_s * 1000:
+                key = (RANKS.index(NETWORK), metres, abs(lag_ms), f"{NETWORK}-{number:03}")
+                yield (
+                    key,
+                    Candidate(
+                        incident=incident.id,
+                        reason="network",
+                        rule=NETWORK,
+                        distance_m=metres,
+                        lag_s=lag_ms / 1000,
+                    ),
+                )
+        for rule in self.rules.rule:
+            for is_cause in (True, False):
+                made = self._crossed(rule, scene, incident, there, is_cause=is_cause)
+                if made is not None:
+                    assert made.distance_m is not None
+                    key = (RANKS.index(rule.effect), made.distance_m, abs(lag_ms), rule.id)
+                    yield key, made
+
+    def _apart(self, rule: Network, scene: "_Scene", there: Sighting) -> float | None:
+        """Metres between two of one hazard in one lifeline, where the rule joins them."""
+        seen = scene.seen
+        if seen.hazard not in rule.hazards or seen.hazard != there.hazard:
+            return None
+        if seen.lifeline != there.lifeline:
+            return None
+        metres = rule.distance_m * (rule.frozen_factor if scene.is_frozen else 1.0)
+        return self.topology.distance_m(seen.asset, there.asset, metres, frozenset(rule.kinds))
+
+    def _crossed(
+        self,
+        rule: Crossing,
+        scene: "_Scene",
+        incident: Incident,
+        there: Sighting,
+        *,
+        is_cause: bool,
+    ) -> Candidate | None:
+        a, b = (scene.seen, there) if is_cause else (there, scene.seen)
+        lag_ms = b.onset_ms - a.onset_ms
+        is_in_time = abs(lag_ms) <= rule.window_s * 1000 and (rule.order == "either" or lag_ms >= 0)
+        if not is_in_time or not (self._fits(rule.a, a) and self._fits(rule.b, b)):
+            return None
+        metres = self._between(rule, a, b, is_frozen=scene.is_frozen)
+        if metres is None or not self._holds(rule, scene, a, b):
+            return None
+        grade = _grade(rule, a.grade, b.grade, self.rules.top_grade)
+        if grade is None:
+            return None
+        return Candidate(
+            incident=incident.id,
+            reason="rule",
+            rule=rule.id,
+            distance_m=metres,
+            hypothesis=rule.id,
+            grade=grade,
+            effect=rule.effect,
+            lag_s=(scene.seen.onset_ms - there.onset_ms) / 1000,
+            said=rule.hypothesis,
+            task=rule.task,
+            is_cause=is_cause,
+            origin=self._first(rule, scene).asset if rule.lag_grows else "",
+        )
+
+    def _holds(self, rule: Crossing, scene: "_Scene", a: Sighting, b: Sighting) -> bool:
+        """Whether nothing speaks against it, there are enough of them, and the lags fit."""
+        every = [scene.seen, *scene.others]
+        for selector in rule.unless:
+            for one in every:
+                if self._fits(selector, one) and any(
+                    self._between(rule, one, end, is_frozen=scene.is_frozen) is not None
+                    for end in (a, b)
+                ):
+                    return False
+        if rule.count_min > 1:
+            like = {
+                (one.asset, one.channel)
+                for one in every
+                if self._fits(rule.b, one)
+                and self._between(rule, a, one, is_frozen=scene.is_frozen) is not None
+            }
+            if len(like) < rule.count_min:
+                return False
+        return not rule.lag_grows or self._grows(rule, scene)
+
+    def _trail(self, rule: Crossing, scene: "_Scene") -> list[Sighting]:
+        """What was seen along the way that the rule walks, in the order in which it began."""
+        found = {
+            one
+            for one in (scene.seen, *scene.others)
+            if self._fits(rule.a, one) or self._fits(rule.b, one)
+            if self._between(rule, scene.seen, one, is_frozen=scene.is_frozen) is not None
+        }
+        return sorted(found, key=lambda one: (one.onset_ms, one.asset, one.channel))
+
+    def _first(self, rule: Crossing, scene: "_Scene") -> Sighting:
+        return self._trail(rule, scene)[0]
+
+    def _grows(self, rule: Crossing, scene: "_Scene") -> bool:
+        trail = self._trail(rule, scene)
+        origin = trail[0]
+        way = [
+            self._between(rule, origin, one, is_frozen=scene.is_frozen)
+            for one in trail
+            if one.asset != origin.asset
+        ]
+        # One that is out of the origin's reach says nothing of a single leak that spreads.
+        known = [metres for metres in way if metres is not None]
+        return len(known) == len(way) and known == sorted(known) and len(set(known)) > 0
+
+    def _between(
+        self, rule: Crossing, a: Sighting, b: Sighting, *, is_frozen: bool
+    ) -> float | None:
+        """Metres between two, None where they are not in the rule's scope."""
+        is_in = False
+        match rule.scope:
+            case "network":
+                metres = _metres(rule, is_frozen=is_frozen)
+                return self.topology.distance_m(a.asset, b.asset, metres, frozenset(rule.kinds))
+            case "asset":
+                is_in = a.asset == b.asset
+            case "zone":
+                is_in = a.zone == b.zone
+            case "basin":
+                is_in = self.topology.basin(a.zone) == self.topology.basin(b.zone)
+            case _:
+                is_in = self.topology.is_fed_by(b.asset, a.asset)
+        return 0.0 if is_in else None
+
+    def _fits(self, selector: Selector, one: Sighting) -> bool:
+        if selector.hazards and one.hazard not in selector.hazards:
+            return False
+        if selector.lifelines and one.lifeline not in selector.lifelines:
+            return False
+        if selector.detectors and one.detector not in selector.detectors:
+            return False
+        if selector.contexts and not {*selector.contexts} & {*one.contexts}:
+            return False
+        if selector.asset_kinds and self.topology.kind(one.asset) not in selector.asset_kinds:
+            return False
+        return not selector.quantities or self._quantity(one.channel) in selector.quantities
+
+    def _quantity(self, channel: str) -> str:
+        found = self.catalog.find(channel)
+        return found[1].quantity if found is not None else ""
+
+
+_Key = tuple[int, float, int, str]
+DISTANT_M = 1e9
+"""Of what is in scope without a way between: after all that is near."""
+
+
+class _Scene(NamedTuple):
+    seen: Sighting
+    others: list[Sighting]
+    is_frozen: bool
+
+
+def of_finding(finding: Finding) -> Sighting:
+    """What a finding has seen."""
+    return Sighting(
+        finding.asset,
+        finding.zone,
+        finding.lifeline,
+        finding.hazard,
+        finding.detector,
+        finding.channel,
+        finding.onset_ms,
+        finding.grade,
+        finding.contexts,
+    )
+
+
+def sightings(incident: Incident, members: Iterable[Alarm] = ()) -> list[Sighting]:
+    """What an incident is about: its own place since its onset, and each other alarm's."""
+    lead = incident.lead
+    own = of_finding(lead)._replace(
+        asset=incident.asset, hazard=incident.hazard, onset_ms=incident.onset_ms
+    )
+    others = {
+        Sighting(
+            alarm.asset,
+            alarm.zone,
+            alarm.lifeline,
+            alarm.hazard,
+            alarm.detector,
+            alarm.channel,
+            alarm.since_ms,
+            alarm.grade,
+        )
+        for alarm in members
+        if (alarm.asset, alarm.hazard) != (own.asset, own.hazard)
+    }
+    return [own, *sorted(others)]
+
+
+def _metres(rule: Crossing, *, is_frozen: bool) -> float:
+    return rule.distance_m * (rule.frozen_factor if is_frozen else 1.0)
+
+
+def _nearer(near: dict[str, float], found: Mapping[str, float]) -> None:
+    for name, metres in found.items():
+        near[name] = min(metres, near.get(name, metres))
+
+
+def _grade(rule: Crossing, a: int, b: int, top: int) -> int | None:
+    """What the two are together; None where the rule may not speak: the top grade stays."""
+    gravest = min(a, b)
+    match rule.effect:
+        case "join":
+            return gravest
+        case "raise":
+            return min(gravest, top)
+        case "lower":
+            return None if gravest <= top else gravest + 1
+        case _:
+            return None if b <= top else a
