@@ -19,6 +19,7 @@ from aiokafka import ConsumerRecord, TopicPartition
 from psycopg import Connection
 
 from alerting import store
+from alerting.audit.service import Sealer
 from alerting.fast import FastPath
 from alerting.feed.service import Feed
 from alerting.ledger.store import Contended, Folded, contended
@@ -28,7 +29,7 @@ from alerting.outbox.service import Courier
 from lifeline import crashpoints, telemetry, wire
 from lifeline.catalog import Catalog
 from lifeline.config import Settings
-from lifeline.db import Database, begin_progress, move_progress, quarantine
+from lifeline.db import SERVICE_ROLE, Database, begin_progress, move_progress, quarantine
 from lifeline.errors import Refused, Unavailable
 from lifeline.log.service import begin, end, make_consumer, translated, within
 from lifeline.model import CANARY, Finding
@@ -85,10 +86,12 @@ class Router:
         log: Log,
     ) -> None:
         self.settings, self.health, self.log = settings, health, log
-        self.database = Database(settings.postgres, connections=settings.postgres.pool_max + 2)
+        connections = settings.postgres.pool_max + 3
+        self.database = Database(settings.postgres, connections, role=SERVICE_ROLE)
         self.catalog = catalog
         self.wording = Wording(catalog, settings.router)
         self.feed = Feed(settings.kafka, self.database, log)
+        self.sealer = Sealer(settings.audit, self.database, log)
         self.fast = FastPath(self.wording, settings.router.fast_grade)
         self.courier = Courier(settings.router, self.database, log, self.fast.settle)
         self.partitions = [
@@ -377,7 +380,7 @@ async def run(
     try:
         await router.start()
         loops = [router.read(), router.time(), router.note(), router.feed.run()]
-        loops.append(router.watch_catalog())
+        loops += [router.watch_catalog(), router.sealer.seal(), router.sealer.anchor()]
         tasks = [asyncio.create_task(loop) for loop in (*loops, *router.courier.loops())]
         tasks.append(asyncio.create_task(stop.wait()))
         done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)

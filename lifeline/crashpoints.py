@@ -20,6 +20,7 @@ NAMES = (
     "router.before-send",
     "router.after-send",
     "router.after-mark",
+    "router.before-seal",
 )
 
 armed: dict[str, Callable[[], None]] = {}

@@ -10,6 +10,7 @@ import contextlib
 import os
 import socket
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from importlib.resources import files
 from typing import Any, TypeVar
 
@@ -26,6 +27,8 @@ CONNECT_S = 3
 REMEDY = ". Is it up (`lifeline stack status`), and is postgres.dsn right?"
 MIGRATION_LOCK = 0x11FE11FE
 """Key of the advisory lock that lets one migration run at a time."""
+SERVICE_ROLE = "lifeline_service"
+"""May read and write, but change or delete nothing of what is append-only; `migrate` makes it."""
 
 
 def conninfo(settings: config.Postgres) -> str:
@@ -57,9 +60,13 @@ class Database:
     or may not have been committed then, so work must be safe to run again.  A statement
     that the server refuses (constraint, permission, data) stays psycopg's own error: it
     is our bug or the caller's case.
+
+    With a ``role`` every statement runs under it where it is there and ours to take.
     """
 
-    def __init__(self, settings: config.Postgres, connections: int | None = None) -> None:
+    def __init__(
+        self, settings: config.Postgres, connections: int | None = None, *, role: str = ""
+    ) -> None:
         self._deadline_s = settings.statement_timeout_s + CONNECT_S
         self._pool = ConnectionPool(
             conninfo(settings),
@@ -67,6 +74,7 @@ class Database:
             max_size=connections or settings.pool_max,
             open=False,
             check=ConnectionPool.check_connection,
+            configure=partial(_take_role, role) if role else None,
             timeout=CONNECT_S,
             # The pool doubles its pauses until then: after 14 s without a
             # server, 30 s here meant 13 s more.
@@ -106,6 +114,15 @@ class Database:
     def close(self) -> None:
         """Closes every connection; waits 2 s at most."""
         self._pool.close(timeout=2.0)
+
+
+def _take_role(role: str, connection: Connection) -> None:
+    connection.execute(
+        "select set_config('role', rolname, false) from pg_roles"
+        " where rolname = %s and pg_has_role(oid, 'member')",
+        (role,),
+    )
+    connection.commit()
 
 
 @contextlib.contextmanager
@@ -229,6 +246,9 @@ def migrate(settings: config.Postgres, say: Callable[[str], None]) -> list[str]:
                     raise
                 raise Refused(f"migration {name}: {error}") from error
             applied.append(name)
+        row = connection.execute("select provide_service_role()").fetchone()
+        if row is None or not row[0]:
+            say(f"role {SERVICE_ROLE} cannot be made by us: services run as the owner for now")
     return applied
 
 

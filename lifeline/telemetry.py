@@ -101,6 +101,9 @@ incident_unacked_age_seconds = Gauge(
 notices = Counter("lifeline_notices_total", "Attempts to deliver a notice.", ["target", "outcome"])
 notices_waiting = Gauge("lifeline_notices_waiting", "Notices not yet delivered.", ["target"])
 fast_path = Counter("lifeline_fast_path_total", "Notices sent while PostgreSQL was away.")
+audit_anchored_seconds = Gauge(
+    "lifeline_audit_anchored_timestamp_seconds", "When the audit's seal was last anchored outside."
+)
 canary_age_seconds = Gauge(
     "lifeline_canary_age_seconds", "Since the canary last came through.", ["partition"]
 )

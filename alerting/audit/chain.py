@@ -22,9 +22,9 @@ FORM = "1"
 class Line(msgspec.Struct, frozen=True, kw_only=True):
     """What is to be kept: who did what, when, from where and why."""
 
-    subject: str = ""
-    """The chain; '' is the incident's, and without incident the house's."""
     incident: str = ""
+    """It is the chain too; without one ``subject`` says which, and else it is the house's."""
+    subject: str = ""
     at_ms: int
     actor: str
     action: str
@@ -32,13 +32,20 @@ class Line(msgspec.Struct, frozen=True, kw_only=True):
     note: str = ""
     channel: str
     revision: int = 0
+    alarm: str = ""
+    """The alarm that it is about, where it is about one."""
+    second: str = ""
+    """Who confirmed it, where two had to."""
     detail: str = ""
-    """More facts as text, e.g. a JSON object: the second person, what was set to what."""
+    """More facts as text, e.g. a JSON object: what was set to what."""
+
+    def __post_init__(self) -> None:
+        assert not (self.incident and self.subject)
 
     @property
     def chain(self) -> str:
         """The chain that it belongs to."""
-        return self.subject or self.incident or HOUSE
+        return self.incident or self.subject or HOUSE
 
 
 class Entry(msgspec.Struct, frozen=True):
@@ -94,6 +101,8 @@ def canonical(line: Line, number: int, written_us: int) -> bytes:
         line.note,
         line.channel,
         str(line.revision),
+        line.alarm,
+        line.second,
         line.detail,
     )
 

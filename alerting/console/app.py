@@ -38,7 +38,7 @@ from alerting.notices import Wording
 from lifeline import telemetry
 from lifeline.catalog import Catalog
 from lifeline.config import ConfigError, Settings
-from lifeline.db import Database
+from lifeline.db import SERVICE_ROLE, Database
 from lifeline.errors import Unavailable
 from lifeline.store import CatalogFile
 from lifeline.telemetry import Health
@@ -295,7 +295,7 @@ async def run(
 ) -> None:
     """Serves until ``stop``; raises ConfigError, and Unavailable without PostgreSQL at start."""
     site = make_site(settings, catalog)
-    database = Database(settings.postgres)
+    database = Database(settings.postgres, role=SERVICE_ROLE)
     listener: socket.socket | None = None
     try:
         await database.run(

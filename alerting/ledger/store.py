@@ -10,11 +10,14 @@ from psycopg import Connection, Cursor
 
 from alerting import notices, slices
 from alerting.alarms import Alarm
+from alerting.audit import store as audit
+from alerting.audit.chain import Line
 from alerting.excursions import Excursion
 from alerting.incidents import Incident, Reason, incident_id
 from alerting.notices import Push, Wording
 from alerting.outbox import store as outbox
 from alerting.slices import Effect, Slice
+from alerting.turn import ROUTER
 from lifeline import wire
 from lifeline.errors import Unavailable
 from lifeline.model import CANARY
@@ -204,16 +207,16 @@ def _keep_excursions(cursor: Cursor[Any], excursions: Sequence[Excursion]) -> No
 
 
 def _keep_rest(cursor: Cursor[Any], effects: Iterable[Effect]) -> None:
-    """Memberships, delays and the audit."""
+    """Memberships, deadlines and the audit."""
     joins: list[tuple[str, str, str, int]] = []
-    records: list[tuple[Any, ...]] = []
+    lines: list[Line] = []
     deadlines: dict[tuple[str, str], slices.Schedule | None] = {}
     for effect in effects:
         match effect:
             case slices.Join(incident, alarm, reason, at_ms):
                 joins.append((incident, alarm, str(reason), at_ms))
             case slices.Record():
-                records.append(tuple(map(_plain, msgspec.structs.astuple(effect))))
+                lines.append(_line(effect))
             case slices.Schedule(kind, subject):
                 deadlines[kind, subject] = effect
             case slices.Cancel(kind, subject):
@@ -225,12 +228,11 @@ def _keep_rest(cursor: Cursor[Any], effects: Iterable[Effect]) -> None:
             joins,
         )
     _keep_deadlines(cursor, deadlines)
-    if records:
-        cursor.executemany(
-            "insert into audit (incident, at_ms, actor, action, reason, note, channel, revision,"
-            " alarm, second) values (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s)",
-            [(row[0], *row[2:]) for row in records],
-        )
+    if all(line.actor == ROUTER for line in lines):
+        # What the house itself does must go on, whatever is the matter with the audit.
+        audit.append_or_owe(cursor.connection, lines)
+    else:
+        audit.append(cursor, lines)
 
 
 def _keep_deadlines(
@@ -253,6 +255,18 @@ def _keep_deadlines(
         )
 
 
-def _plain(value: object) -> object:
-    """The value as the tables hold it: psycopg would write an enumeration's name."""
-    return str(value) if isinstance(value, Reason) else value
+def _line(record: slices.Record) -> Line:
+    """The line in the chain of its incident, else of its alarm, else of its zone."""
+    return Line(
+        incident=record.incident,
+        subject="" if record.incident else record.alarm or f"zone {record.zone}",
+        at_ms=record.at_ms,
+        actor=record.actor,
+        action=record.action,
+        reason=str(record.reason),
+        note=record.note,
+        channel=record.channel,
+        revision=record.revision,
+        alarm=record.alarm,
+        second=record.second,
+    )

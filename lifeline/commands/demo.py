@@ -45,6 +45,8 @@ bootstrap = "{kafka}"
 dsn = "{dsn}"
 [catalog]
 compiled = "{folder}/catalog.bin"
+[audit]
+anchor_file = "{folder}/anchors/audit.log"
 [console]
 port = {console}
 secure_cookie = false

@@ -21,6 +21,7 @@ import psycopg
 from psycopg import sql
 from psycopg.conninfo import make_conninfo
 
+from lifeline.db import SERVICE_ROLE
 from lifeline.stack.processes import StackError, residents, run, wait_until
 
 DATABASE = "lifeline"
@@ -151,6 +152,11 @@ class Postgres:
                 if there.fetchone() is None:
                     login = sql.SQL("create role {} login createdb in role pg_monitor password {}")
                     link.execute(login.format(role, word))
+                there = link.execute("select 1 from pg_roles where rolname = %s", [SERVICE_ROLE])
+                if there.fetchone() is None:
+                    services = sql.Identifier(SERVICE_ROLE)
+                    link.execute(sql.SQL("create role {} nologin").format(services))
+                    link.execute(sql.SQL("grant {} to {}").format(services, role))
                 there = link.execute("select 1 from pg_database where datname = %s", [DATABASE])
                 if there.fetchone() is None:
                     link.execute(sql.SQL("create database {} owner {}").format(role, role))

@@ -114,6 +114,7 @@ class World:
             **self.stack.addresses().environment(),
             "LIFELINE_CATALOG_SOURCES": json.dumps([str(self.folder / "catalog")]),
             "LIFELINE_CATALOG_COMPILED": str(self.folder / "catalog.bin"),
+            "LIFELINE_AUDIT_ANCHOR_FILE": str(self.folder / "anchors" / "audit.log"),
             "LIFELINE_ROUTER_TARGETS": json.dumps([to_platform, to_watchdog]),
             "LIFELINE_WATCHDOG_TARGETS": json.dumps([of_silence]),
             "LIFELINE_WATCHDOG_PORT": str(self.ports["watchdog-receiver"]),

@@ -15,6 +15,8 @@ from psycopg import sql
 
 from alerting import engine, incidents
 from alerting import store as router_store
+from alerting.audit import store as audit
+from alerting.audit.chain import Line
 from alerting.desk import store as desk_store
 from alerting.notices import Wording
 from alerting.slices import Slice
@@ -312,11 +314,9 @@ def test_an_officer_and_the_router_never_overwrite_each_other(house: House) -> N
 
 
 def test_nobody_rewrites_the_audit(house: House) -> None:
-    insert = (
-        "insert into audit (incident, at_ms, actor, action, reason, note, channel, revision)"
-        " values ('i', 1, 'li', 'note', 'noted', '', 'console', 1) returning id"
-    )
-    house.rig.rows(insert)
+    line = Line(incident="i", at_ms=1, actor="li", action="note", channel="console")
+    with psycopg.connect(house.rig.dsn) as connection:
+        audit.append(connection, [line])
 
     for attack in ("update audit set actor = 'x'", "delete from audit", "truncate audit"):
         with pytest.raises(psycopg.errors.InsufficientPrivilege), contextlib.suppress(IndexError):

@@ -13,6 +13,8 @@ from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
 from psycopg import Connection
 
+from alerting.audit import store as audit
+from alerting.audit.chain import Line
 from alerting.console import sessions, totp
 from alerting.console.sessions import BREAK_GLASS, Role, Session
 from lifeline.db import Database
@@ -139,12 +141,19 @@ def break_glass(connection: Connection, password: str, address: str) -> bool:
     )
     if used.rowcount == 0:
         return False
-    connection.execute(
-        "insert into audit (incident, at_ms, actor, action, reason, note, channel, revision)"
-        " values ('', (extract(epoch from clock_timestamp()) * 1000)::int8, %s, 'sign-in',"
-        " 'break-glass', %s, 'console', 0)",
-        (BREAK_GLASS, f"from {address}"),
+    row = connection.execute(
+        "select (extract(epoch from clock_timestamp()) * 1000)::int8"
+    ).fetchone()
+    assert row is not None
+    line = Line(
+        at_ms=row[0],
+        actor=BREAK_GLASS,
+        action="sign-in",
+        reason="break-glass",
+        note=f"from {address}",
+        channel="console",
     )
+    audit.append(connection, [line])
     return True
 
 
