@@ -105,7 +105,7 @@ def assess(
     """How bad an incident is, and why; ``exposure`` None where nobody has said what is near."""
     weights = weights or Weights()
     channels = {alarm.channel for alarm in alarms if alarm.state not in UNRAISED}
-    verdict = str(getattr(incident, "verdict", ""))
+    verdict = incident.verdict
     likely = _likely(incident.lead, max(1, len(channels)), verdict, weights)
     likelihood = _likelihood(incident.lead, max(1, len(channels)), verdict, weights)
     grave = _grave(incident, exposure, weights)
