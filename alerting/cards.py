@@ -1,49 +1,183 @@
-"""Cards: what a person is shown of one page, whatever way it comes to him.  Pure."""
+"""One card: what a person is told of an incident, or of many, in one language.  Pure."""
 
-from typing import Literal
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from typing import Any
+from zoneinfo import ZoneInfo
 
 import msgspec
 
+from lifeline.model import GRADES, Grade
+from lifeline.wire import Malformed, Notice, decode_notice
+from lifeline.words import Language
 
-class Line(msgspec.Struct, frozen=True):
-    """One line of a card: what it is about, and what is so."""
+Lines = tuple[tuple[str, str], ...]
+Words = dict[Language, str]
 
-    label: str
-    text: str
+DRILL: Words = {"zh": "【演练】", "en": "[EXERCISE] "}
+_SUMMARY: Words = {"zh": "【汇总】", "en": "Summary: "}
+_COUNTED: Words = {"zh": "{n} 起：{grades}", "en": "{n} incidents: {grades}"}
+_BETWEEN: Words = {"zh": "、", "en": ", "}
+_DRILLS_TOO: Words = {"zh": "；另有演练 {n} 起", "en": "; and {n} of an exercise"}
+_STOP: Words = {"zh": "。", "en": ". "}
+_OPEN: Words = {"zh": "查看并处理", "en": "Open"}
+_DESK: Words = {"zh": "打开值守台", "en": "Open the desk"}
+_TEST: Words = {"zh": "通道测试，无需处理", "en": "Test of this channel, nothing to do"}
+_TEST_TEXT: Words = {
+    "zh": "这是一条测试消息。收到即表示此通道可用。",
+    "en": "This is a test. If you read it, this channel works.",
+}
+_LABELS: dict[Language, tuple[str, str, str, str]] = {
+    "zh": ("等级", "地点", "开始", "依据"),
+    "en": ("Grade", "Place", "Since", "Why"),
+}
 
 
-class Button(msgspec.Struct, frozen=True):
-    """What a person can press; the address shows, and only what is pressed there acts."""
-
-    label: str
-    url: str
-
-
-class Card(msgspec.Struct, frozen=True, kw_only=True):
-    """The body of a page, in one language.  Every way out shows of it what it can."""
+class Card(msgspec.Struct, frozen=True):
+    """What a person is told, in one language: the body of a page, and what a notice becomes."""
 
     title: str
-    """With its mark where it is an exercise or a test: no way out can forget that."""
     grade: int
     grade_word: str
     colour: str
     shape: str
-    lines: tuple[Line, ...]
-    button: Button | None = None
-    language: Literal["zh", "en"] = "zh"
-    drill: bool = False
-    plain: str = ""
-    """All of it as one short text, for SMS and voice: without colour, shape and address."""
+    lines: Lines
+    """Label and value."""
+    button: str
+    url: str
+    is_drill: bool
+    language: Language
+    text: str
+    """One or two plain sentences, for SMS and voice."""
+    incident: str = ""
+    is_bundle: bool = False
+    must_act: bool = True
+    """It asks for an acknowledgement, and does not only tell."""
 
 
-_decode = msgspec.json.Decoder(Card).decode
+_card = msgspec.json.Decoder(Card)
 
 
-def encode(card: Card) -> bytes:
-    """The card as the outbox keeps it: the same card, the same bytes."""
-    return msgspec.json.encode(card)
+def read(body: bytes, language: Language, zone: str, *, is_page: bool) -> Card:
+    """The card that an outbox row holds; raises Malformed."""
+    if not is_page:
+        return of_notice(decode_notice(body), language, zone)
+    try:
+        return marked(_card.decode(body))
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+        raise Malformed(f"not a card: {error}") from error
 
 
-def decode(body: bytes) -> Card:
-    """The card again."""
-    return _decode(body)
+def of_notice(notice: Notice, language: Language, zone: str) -> Card:
+    """A notice as a card, times as in the time zone ``zone``."""
+    grade = _grade(notice.grade.level)
+    word = _in(notice.grade, language)
+    headline = _in(notice.headline, language)
+    why = _in(notice.explanation.text, language)
+    began = datetime.fromtimestamp(notice.onset_ms / 1000, ZoneInfo(zone))
+    values = (
+        f"{grade.shape}{word}",
+        _in(notice.asset.title, language),
+        began.strftime("%m-%d %H:%M:%S"),
+        why,
+    )
+    return marked(
+        Card(
+            title=headline,
+            grade=notice.grade.level,
+            grade_word=word,
+            colour=grade.colour,
+            shape=grade.shape,
+            lines=tuple(zip(_LABELS[language], values, strict=True)),
+            button=_OPEN[language],
+            url=notice.link,
+            is_drill=notice.status == "Exercise",
+            language=language,
+            text=f"{headline}{_STOP[language]}{why}{_STOP[language]}".strip(),
+            incident=notice.incident,
+            must_act=notice.kind == "alert" or notice.reason in {"worsened", "reopened"},
+        )
+    )
+
+
+def of_test(language: Language, url: str) -> Card:
+    """The card with which a channel is tried: it looks like an alarm to nobody."""
+    grade = GRADES[-1]
+    return Card(
+        title=_TEST[language],
+        grade=grade.level,
+        grade_word=_in(grade, language),
+        colour=grade.colour,
+        shape=grade.shape,
+        lines=(),
+        button=_DESK[language],
+        url=url,
+        is_drill=False,
+        language=language,
+        text=_TEST_TEXT[language],
+        must_act=False,
+    )
+
+
+def marked(card: Card) -> Card:
+    """The card with the mark of an exercise before title and text, once, when it is one."""
+    if not card.is_drill:
+        return card
+    mark = DRILL[card.language]
+    title, text = (t if t.startswith(mark.strip()) else mark + t for t in (card.title, card.text))
+    return msgspec.structs.replace(card, title=title, text=text)
+
+
+def bundle(cards: Sequence[Card], url: str, *, is_bare: bool = False) -> Card:
+    """Many cards as one: how many of which grade, the gravest first, each incident once.
+
+    ``is_bare`` leaves the counts alone, for a vendor that has refused the words.
+    """
+    language = cards[0].language
+    told: dict[str, Card] = {}
+    for number, card in enumerate(sorted(cards, key=lambda c: (c.is_drill, c.grade))):
+        told.setdefault(card.incident or str(number), marked(card))
+    real = [card for card in told.values() if not card.is_drill]
+    drills = [card for card in told.values() if card.is_drill]
+    counted = _counted(real or drills, language)
+    if real and drills:
+        counted += _DRILLS_TOO[language].format(n=len(drills))
+    first = (real or drills)[0]
+    return marked(
+        Card(
+            title=_SUMMARY[language] + counted,
+            grade=first.grade,
+            grade_word=first.grade_word,
+            colour=first.colour,
+            shape=first.shape,
+            lines=()
+            if is_bare
+            else tuple((f"{c.shape}{c.grade_word}", c.title) for c in told.values()),
+            button=_DESK[language],
+            url=url,
+            is_drill=not real,
+            language=language,
+            text=_SUMMARY[language]
+            + counted
+            + _STOP[language]
+            + ("" if is_bare else f"{first.title}{_STOP[language]}".rstrip()),
+            is_bundle=True,
+            must_act=any(card.must_act for card in told.values()),
+        )
+    )
+
+
+def _counted(cards: Iterable[Card], language: Language) -> str:
+    counts = Counter((c.grade, c.shape, c.grade_word) for c in cards)
+    words = (f"{shape}{word} {n}" for (_, shape, word), n in sorted(counts.items()))
+    total = sum(counts.values())
+    return _COUNTED[language].format(n=total, grades=_BETWEEN[language].join(words))
+
+
+def _grade(level: int) -> Grade:
+    return next((grade for grade in GRADES if grade.level == level), GRADES[-1])
+
+
+def _in(text: Any, language: Language) -> str:
+    return str(text.zh if language == "zh" else text.en)
