@@ -5,7 +5,7 @@ a heading, and nothing is longer than the vendor's documents allow, cut between 
 """
 
 import unicodedata
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import msgspec
@@ -108,7 +108,7 @@ def dingtalk(card: Card) -> bytes:
 
 def feishu(card: Card) -> bytes:
     """An interactive card whose words are plain text; the channel adds time and signature."""
-    text = fit(_sentences(card, clean), FEISHU_TEXT_BYTES, card.language)
+    text = _text(card, clean, FEISHU_TEXT_BYTES)
     elements: list[dict[str, Any]] = [
         {"tag": "div", "text": {"tag": "plain_text", "content": text}},
     ]
@@ -135,7 +135,7 @@ def ntfy(card: Card, topic: str) -> bytes:
     body: dict[str, Any] = {
         "topic": topic,
         "title": cut(clean(card.title), NTFY_TITLE_BYTES),
-        "message": fit(_sentences(card, clean), NTFY_TEXT_BYTES, card.language),
+        "message": _text(card, clean, NTFY_TEXT_BYTES),
         "priority": NTFY_PRIORITY.get(card.grade, 2),
         "tags": ["rotating_light"] if card.grade == 1 else [],
     }
@@ -167,11 +167,11 @@ def voice(card: Card, to: Sequence[str]) -> bytes:
 
 def letter(card: Card, to: Sequence[str]) -> Letter:
     """The card in plain words, for what has no cards: e-mail, syslog, Apprise."""
-    lines = [*_sentences(card, clean), *([card.url] if card.url else [])]
+    link = f"\n{card.url}" if card.url else ""
     return Letter(
         to=tuple(to),
         subject=cut(clean(f"{card.shape}{card.title}"), SUBJECT_BYTES),
-        text=fit(lines, LETTER_BYTES, card.language),
+        text=_text(card, clean, LETTER_BYTES, after=link),
         grade=card.grade,
         incident=card.incident,
     )
@@ -198,7 +198,7 @@ def plain(text: str) -> str:
 
 def short(text: str, characters_max: int) -> str:
     """The text, cleaned and cut to so many characters, which shows."""
-    text = clean(text)
+    text = clean(text[: 4 * characters_max])
     return text if len(text) <= characters_max else text[: characters_max - 1] + "…"
 
 
@@ -214,36 +214,38 @@ def cut(text: str, bytes_max: int) -> str:
     return data[: max(0, bytes_max - len("…".encode()))].decode("utf-8", "ignore") + "…"
 
 
-def fit(lines: Sequence[str], bytes_max: int, language: Language) -> str:
-    """The lines that there is room for, one under the other, and how many there was none for."""
-    room = bytes_max - len(_MORE[language].format(n=len(lines)).encode()) - 1
+def fit(lines: Iterable[str], total: int, bytes_max: int, language: Language) -> str:
+    """The lines that there is room for, and how many of the ``total`` there was none for."""
+    room = bytes_max - len(_MORE[language].format(n=total).encode()) - 1
     taken: list[str] = []
     for line in (cut(line, bytes_max // 2) for line in lines):
         room -= len(line.encode()) + 1
         if room < 0:
             break
         taken.append(line)
-    if len(taken) < len(lines):
-        taken.append(_MORE[language].format(n=len(lines) - len(taken)))
+    if len(taken) < total:
+        taken.append(_MORE[language].format(n=total - len(taken)))
     return "\n".join(taken)
 
 
-def _sentences(card: Card, said: Callable[[str], str]) -> list[str]:
-    """The lines of a card, or its text where it has none."""
-    colon = _COLON[card.language]
-    if card.is_bundle and card.lines:
-        return [f"{said(label)} {said(value)}" for label, value in card.lines]
-    rows = [f"{said(label)}{colon}{said(value)}" for label, value in card.lines]
-    return rows or [said(card.text)]
+def _text(
+    card: Card, said: Callable[[str], str], bytes_max: int, before: str = "", after: str = ""
+) -> str:
+    """The lines of a card, or its text where it has none, between two others."""
+    colon = " " if card.is_bundle else _COLON[card.language]
+    rows = card.lines or (("", card.text),)
+    said_rows = (
+        f"{before}{said(label)}{colon if label else ''}{said(value)}" for label, value in rows
+    )
+    return fit(said_rows, len(rows), bytes_max - len(after.encode()), card.language) + after
 
 
 def _markdown(card: Card, bytes_max: int) -> str:
     link = f"\n[{plain(card.button)}]({_target(card.url)})" if card.url else ""
     title = f"**{cut(plain(card.shape + card.title), bytes_max // 4)}**\n"
     # Messengers join lines that no quote or list sets apart.
-    rows = [f"> {line}" for line in _sentences(card, plain)]
-    room = bytes_max - len(title.encode()) - len(link.encode())
-    return title + fit(rows, room, card.language) + link
+    room = bytes_max - len(title.encode())
+    return title + _text(card, plain, room, before="> ", after=link)
 
 
 def _target(url: str) -> str:

@@ -28,7 +28,7 @@ TARGETS = {
     "mqtt": Target("t", "mqtt://m", topic="x", kind="mqtt"),
     "webhook": Target("t", "http://w/", "s"),
 }
-EVIL = "[点我](http://evil.example) **急** <@all> # `x` ~a~ |b| \\ @所有人 <font color='red'>\n\u202e"
+EVIL = "[点我](http://evil.example) **急** <@all> # `x` ~a~ |b| \\ @所有人 <i>\n\u202e"
 
 
 def given_to(kind: str, what: Card, address: str = "") -> Any:
@@ -158,6 +158,6 @@ def test_clean_text_is_one_line_that_shows_all_it_holds(text: str) -> None:
 
 @given(st.lists(st.text(max_size=50), max_size=60), st.integers(200, 900))
 def test_lines_fit_or_are_counted(lines: list[str], bytes_max: int) -> None:
-    made = layouts.fit(lines, bytes_max, "zh")
+    made = layouts.fit(lines, len(lines), bytes_max, "zh")
 
     assert len(made.encode()) <= bytes_max
