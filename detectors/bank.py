@@ -174,10 +174,12 @@ class Bank:
         return self.groups[group]
 
     def context(self, record: Context) -> None:
-        """Keep what a zone must know until its time is over."""
+        """Keep what a zone must know until its time is over, of one name the newest revision."""
         kept = self.records.setdefault(record.zone, [])
-        if record not in kept:
-            kept.append(record)
+        if record in kept or any(_is_older(record, other) for other in kept):
+            return
+        kept[:] = [other for other in kept if not _is_older(other, record)]
+        kept.append(record)
 
     def contexts(self, zone: str, at_ms: int) -> tuple[Context, ...]:
         """What holds in this zone at this moment."""
@@ -340,6 +342,15 @@ def _group_evidence(frame: GroupFrame) -> Evidence:
         if math.isfinite(value) and math.isfinite(age_s)
     ]
     return tuple(sorted(readings[:EVIDENCE_MAX]))
+
+
+def _is_older(record: Context, other: Context) -> bool:
+    """Whether ``other`` bears the same name (``id``) and a later word of it (``revision``)."""
+    name = record.detail.get("id", "")
+    if not name or name != other.detail.get("id"):
+        return False
+    before, after = record.detail.get("revision", 0.0), other.detail.get("revision", 0.0)
+    return isinstance(before, float) and isinstance(after, float) and before < after
 
 
 def _is_over(records: list[Context], now_ms: int) -> bool:

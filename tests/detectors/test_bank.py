@@ -312,6 +312,20 @@ def test_context_is_kept_until_its_time_is_over() -> None:
     assert b.records == {}
 
 
+def test_of_a_context_with_a_name_the_newest_revision_holds() -> None:
+    def rain(name: str | float, revision: str | float, until_ms: int) -> Context:
+        detail = {"id": name, "revision": revision}
+        return Context("gas/z", "regime", START_MS, START_MS + until_ms, detail)
+
+    b, on, off = bank(), rain("w1", 1.0, 60_000), rain("w1", 2.0, 10_000)
+    others = (rain("w2", 1.0, 60_000), rain("w1", "x", 60_000), rain("", 1.0, 60_000))
+    for record in (on, *others, off, on):
+        b.context(record)
+
+    assert b.contexts("gas/z", START_MS + 5000) == (*others, off)
+    assert b.contexts("gas/z", START_MS + 20_000) == others
+
+
 def test_meters_of_a_device_are_channels_like_any_other() -> None:
     said = feed(bank(), ("device/d0/gaps", 1, 7.0))
 
