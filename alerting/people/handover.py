@@ -21,7 +21,6 @@ class OpenIncident(msgspec.Struct, frozen=True, kw_only=True):
     id: str
     grade: int
     hazard: str
-    lifeline: str
     asset: str
     phase: str
     since_ms: int

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import msgspec
 
 from alerting.cards import Card
-from alerting.incidents import Incident
+from alerting.incidents import Incident, Reason
 from alerting.notices import TOLD, Push, Wording
 from alerting.people import links, times
 from alerting.people.roster import Reach, Recipient, Roster
@@ -20,6 +20,8 @@ from lifeline.words import Language
 
 LATE_KINDS = frozenset(("remind", "escalate", "progress"))
 """Pages for which nothing new has happened."""
+UNTAKEN = frozenset(("first", "remind", "escalate"))
+"""Pages of what nobody has acknowledged: somebody else is called next."""
 
 
 @dataclass(slots=True)
@@ -71,26 +73,47 @@ class Paging:
         chain = self.roster.chains[page.grade]
         return self.roster.ways([person], chain.steps[0].targets)
 
-    def _push(self, page: Page, incident: Incident, to: Recipient, reach: Reach) -> Push:
-        key = key_of(
-            page.incident, str(page.revision), str(page.step), page.kind, to.person, to.target
+    def call(self, incident: Incident, person: Person, at_ms: int) -> list[Push]:
+        """The pushes with which somebody is called in by hand, by every way that he has."""
+        page = Page(
+            incident=incident.id,
+            revision=incident.revision,
+            grade=incident.grade,
+            step=0,
+            kind="first",
+            reason=Reason.OPENED,
+            at_ms=at_ms,
+            finding=incident.lead,
         )
+        ways = tuple(self.roster.ways([person], sorted(person.addresses)))
+        reach = Reach(ways, 0)
+        return [self._push(page, incident, way, reach, f"call {at_ms}") for way in ways]
+
+    def _push(
+        self, page: Page, incident: Incident, to: Recipient, reach: Reach, called: str = ""
+    ) -> Push:
+        what = called or page.kind
+        key = key_of(page.incident, str(page.revision), str(page.step), what, to.person, to.target)
+        kind = what.split()[0]
+        is_first = kind == "first"
         return Push(
             target=to.target,
             key=key,
-            body=encode(self._card(page, incident, to, reach, key)),
+            body=encode(self._card(page, incident, to, reach, key, kind)),
             incident=page.incident,
             kind="page",
-            reason=page.kind,
+            reason=kind,
             grade=page.grade,
-            received_ms=page.finding.received_ms if page.kind == "first" else 0,
+            received_ms=page.finding.received_ms if is_first else 0,
             is_page=True,
             person=to.person,
             address=to.address,
             language=to.language,
         )
 
-    def _card(self, page: Page, incident: Incident, to: Recipient, reach: Reach, key: str) -> Card:
+    def _card(
+        self, page: Page, incident: Incident, to: Recipient, reach: Reach, key: str, kind: str
+    ) -> Card:
         language = to.language
         finding = page.finding
         grade = self._grade(page.grade)
@@ -98,9 +121,9 @@ class Paging:
         told = TOLD.get(page.reason, "opened")
         where = self._place(finding.asset, language)
         title = words.headline(finding, where, language, reason=told)
-        if page.kind != "first":
-            kind = say(KINDS, page.kind, language)
-            title += f"（{kind}）" if language == "zh" else f" ({kind})"
+        if kind != "first":
+            suffix = say(KINDS, kind, language)
+            title += f"（{suffix}）" if language == "zh" else f" ({suffix})"
         what = words.hazard(finding.hazard, language)
         of = words.lifeline(finding.lifeline, language)
         lines = [
@@ -109,10 +132,9 @@ class Paging:
             ("where", where),
             ("since", times.clock(incident.onset_ms, self.roster.zone)),
             ("why", words.explain(finding, language)),
-            *(("next", text) for text in self._next(page, incident, reach, language)),
+            *(("next", text) for text in self._next(page, incident, reach, language, kind)),
         ]
-        is_new = page.kind in ("first", "remind", "escalate")
-        button = say(PAGES, "acknowledge" if is_new else "seen", language)
+        button = say(PAGES, "acknowledge" if kind in UNTAKEN else "seen", language)
         return Card(
             title=title,
             grade=page.grade,
@@ -129,12 +151,12 @@ class Paging:
         )
 
     def _next(
-        self, page: Page, incident: Incident, reach: Reach, language: Language
+        self, page: Page, incident: Incident, reach: Reach, language: Language, kind: str
     ) -> Iterable[str]:
         """Who is called next, and when, unless somebody acts."""
         if reach.is_last_resort:
             yield say(PAGES, "last-resort", language)
-        if page.kind not in ("first", "remind", "escalate"):
+        if kind not in UNTAKEN:
             return
         steps = self.roster.chains[page.grade].steps
         if page.step + 1 >= len(steps):

@@ -1,0 +1,1 @@
+"""Hand-overs as PostgreSQL keeps them."""
