@@ -17,10 +17,11 @@ OUR_PACKAGES = (
 PURE_MODULES = {
     "abc", "array", "base64", "binascii", "bisect", "collections", "contextlib", "copy",
     "csv", "dataclasses", "datetime", "difflib", "enum", "fastapi", "fnmatch", "fractions",
-    "functools", "hashlib", "heapq", "hmac", "html", "http", "ipaddress", "itertools", "jinja2",
+    "functools", "hashlib", "heapq", "hmac", "html", "http", "io", "ipaddress", "itertools",
+    "jinja2",
     "json", "markupsafe", "math", "mmap", "msgspec", "numpy", "operator", "re", "river", "scipy",
     "statistics", "string", "struct", "textwrap", "tomllib", "types", "typing", "unicodedata",
-    "urllib", "uuid", "zlib", "zoneinfo",
+    "urllib", "uuid", "zipfile", "zlib", "zoneinfo",
 }  # fmt: skip
 WORLDLY_PARTS = {"http.client", "http.server", "urllib.request", "urllib.robotparser"}
 WORLDLY_CALLS = {"open", "input", "print", "breakpoint", "exec", "eval", "__import__"}
