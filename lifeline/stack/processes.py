@@ -97,15 +97,18 @@ def launch(
     )
 
 
-def step_back(pid: int, by: int = 10) -> None:
-    """Lets alarms go first on a shared machine: this process and its children yield.
+def step_back(pid: int, by: int = 10) -> bool:
+    """Lets alarms go first on a shared machine: this process and its session yield.
 
     Linux groups processes by session (autogroup) before it looks at their niceness, so both are
-    set. Where either is refused, nothing is lost but the courtesy.
+    set.  False where either is refused: nothing is lost then but the courtesy.
     """
-    with contextlib.suppress(OSError):
+    try:
         os.setpriority(os.PRIO_PROCESS, pid, by)
         Path(f"/proc/{pid or 'self'}/autogroup").write_text(str(by), encoding="ascii")
+    except OSError:
+        return False
+    return True
 
 
 def wait_until(fact: Callable[[], bool], within_s: float) -> bool:

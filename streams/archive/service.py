@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 import structlog
 from numpy.typing import NDArray
+from psycopg import Connection
 
 from lifeline import crashpoints, telemetry, wire
 from lifeline.catalog import Catalog
@@ -22,6 +23,7 @@ from lifeline.log.service import Reader, Record
 from lifeline.model import Batch
 from lifeline.store import CatalogFile
 from streams.archive import store
+from streams.archive.courtesy.service import Courtesy
 from streams.archive.names import Names, describe, merge
 from streams.archive.rows import Rows, days_of, join
 from streams.archive.upkeep.service import Upkeep
@@ -66,6 +68,7 @@ class Archive:
         self.database = Database(settings.postgres, connections=3)
         self.reader = Reader(settings.kafka, GROUP)
         self.names = Names()
+        self.courtesy = Courtesy()
         self.is_timescale = True
         self.days: set[int] = set()
         self.queues: dict[int, deque[Item]] = {}
@@ -295,9 +298,12 @@ class Archive:
             if new:
                 await self.database.run(lambda c: store.create_days(c, new))
                 self.days.update(new)
-        stored = await self.database.run(
-            lambda c: store.write(c, work, is_timescale=self.is_timescale)
-        )
+
+        def write(connection: Connection) -> store.Stored:
+            self.courtesy.ask(connection)
+            return store.write(connection, work, is_timescale=self.is_timescale)
+
+        stored = await self.database.run(write)
         crashpoints.reach("archive.after-commit")
         return stored
 
@@ -378,13 +384,10 @@ async def run(
     tasks: list[asyncio.Task[None]] = []
     try:
         await archive.start()
-        tasks = [
-            asyncio.create_task(archive.write_for_ever()),
-            asyncio.create_task(archive.look_for_rest()),
-            asyncio.create_task(archive.watch_catalog()),
-        ]
         keeper = Upkeep(archive.database, settings, log, archive.is_timescale)
-        tasks.append(asyncio.create_task(keeper.run()))
+        loops = [archive.write_for_ever(), archive.look_for_rest(), archive.watch_catalog()]
+        loops += [archive.courtesy.run(archive.database), keeper.run()]
+        tasks = [asyncio.create_task(loop) for loop in loops]
         worker.must_live = tasks
         await worker.run(stop)
     finally:

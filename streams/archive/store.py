@@ -283,3 +283,11 @@ def refresh_aggregates(connection: Connection, settled_s: float) -> int:
                 (start, start + dt.timedelta(minutes=width)),
             )
     return len(minutes)
+
+
+def background(connection: Connection) -> list[int]:
+    """The processes in which the server works for nobody: checkpoints, aggregates, vacuum."""
+    rows = connection.execute(
+        "select pid from pg_stat_activity where backend_type <> 'client backend'"
+    ).fetchall()
+    return [pid for (pid,) in rows]

@@ -1,6 +1,7 @@
 """The archive keeps every reading exactly once, whatever dies, on both kinds of PostgreSQL."""
 
 import math
+import os
 import signal
 import time
 from collections.abc import Iterator
@@ -12,6 +13,7 @@ import pytest
 from lifeline.model import Batch, Message
 from lifeline.stack import Addresses, Stack
 from streams.archive import store as archive_store
+from streams.archive.courtesy.service import BEHIND
 from tests.integration.rig import (
     ZONE_PARTITION,
     Rig,
@@ -75,7 +77,14 @@ def test_every_reading_arrives_once_and_nan_is_null(city: Rig) -> None:
     assert city.rows("select next_offset from progress where partition = %s", ZONE_PARTITION) == [
         (51,)
     ]
+    wait_for(lambda: behind(city) >= {"client backend", "checkpointer"}, 10, "storing gives way")
     assert city.end(worker) == 0
+
+
+def behind(city: Rig) -> set[str]:
+    """The kinds of PostgreSQL's processes here that every other session goes before."""
+    rows = city.rows("select pid, backend_type from pg_stat_activity")
+    return {kind for pid, kind in rows if os.getpriority(os.PRIO_PROCESS, pid) == BEHIND}
 
 
 def test_repeated_rows_are_counted_and_the_first_of_two_values_stands(city: Rig) -> None:

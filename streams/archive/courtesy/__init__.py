@@ -1,0 +1,1 @@
+"""Storing gives way to alarms on a machine that they share."""
