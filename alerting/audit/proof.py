@@ -63,10 +63,21 @@ class _Count:
     chains: set[str] = field(default_factory=set)
 
 
-def verify(entries: Iterable[Entry], seals: Iterable[Seal], anchors: Sequence[Anchor]) -> Proof:
-    """Everything that is wrong; ``entries`` by chain and number, ``seals`` by number."""
+def verify(
+    entries: Iterable[Entry],
+    seals: Iterable[Seal],
+    anchors: Sequence[Anchor],
+    begin: tuple[int, bytes] | None = None,
+) -> Proof:
+    """Everything that is wrong; ``entries`` by chain and number, ``seals`` by number.
+
+    Where only a part of the seals is here, ``begin`` is the number and the hash of the one before
+    them, and they may come without the heads of other chains than those to be proved.
+    """
     seen, count = _Seen(), _Count()
-    problems = [*_seals(seals, seen), *_anchors(anchors, seen)]
+    seen.last, before = begin or (0, GENESIS)
+    found = _seals(seals, seen, before, is_part=begin is not None)
+    problems = [*found, *_anchors(anchors, seen)]
     anchored = max((a.seal for a in anchors), default=0)
     chain: list[Entry] = []
     for entry in entries:
@@ -93,8 +104,9 @@ def verify(entries: Iterable[Entry], seals: Iterable[Seal], anchors: Sequence[An
     )
 
 
-def _seals(seals: Iterable[Seal], seen: _Seen) -> Iterator[Problem]:
-    before = GENESIS
+def _seals(
+    seals: Iterable[Seal], seen: _Seen, before: bytes, *, is_part: bool
+) -> Iterator[Problem]:
     for seal in seals:
         if seal.number > seen.last + 1:
             yield Problem("seals-gone", "", seen.last + 1, str(seal.number - 1))
@@ -102,7 +114,8 @@ def _seals(seals: Iterable[Seal], seen: _Seen) -> Iterator[Problem]:
             yield Problem("seal-twice", "", seal.number)
         elif seal.hash != seal_hash(before, seal.number, seal.sealed_us, seal.count, seal.root):
             yield Problem("seal-changed", "", seal.number)
-        if (len(seal.heads), root_of(seal.heads)) != (seal.count, seal.root):
+        is_bare = is_part and not seal.heads
+        if not is_bare and (len(seal.heads), root_of(seal.heads)) != (seal.count, seal.root):
             yield Problem("heads-changed", "", seal.number)
         for head in seal.heads:
             seen.heads.setdefault(head.subject, []).append((head.number, seal.number, head.hash))
