@@ -48,6 +48,19 @@ def read_secret(path: str) -> str:
     return secret
 
 
+def read_secrets(path: str) -> tuple[str, ...]:
+    """The one or two secrets in a file, a line each: the first signs, both are believed.
+
+    Raises ConfigError.
+    """
+    lines = tuple(line.strip() for line in read_secret(path).splitlines() if line.strip())
+    if len(lines) > 2:
+        raise config.ConfigError(
+            f"secret file {path} has {len(lines)} lines: one secret, or two while it is changed."
+        )
+    return lines
+
+
 def read_sources(paths: tuple[str, ...]) -> list[catalog.Source]:
     """Every lifeline under these files and folders (``*.toml``, by name); raises CatalogError."""
     sources, problems = survey_sources(paths)
@@ -60,7 +73,7 @@ def survey_sources(paths: tuple[str, ...]) -> tuple[list[catalog.Source], list[s
     """What of these files can be read, and a sentence for each entry that cannot."""
     files: list[Path] = []
     problems: list[str] = []
-    for path in map(_here_or_shipped, paths):
+    for path in map(here_or_shipped, paths):
         if not path.exists():
             problems.append(f"{path} does not exist: set catalog.sources")
         files += sorted(path.glob("*.toml")) if path.is_dir() else [path] * path.exists()
@@ -82,7 +95,7 @@ def survey_sources(paths: tuple[str, ...]) -> tuple[list[catalog.Source], list[s
     return sources, problems
 
 
-def _here_or_shipped(path: str) -> Path:
+def here_or_shipped(path: str) -> Path:
     """The path in this folder, or, for ``deploy/…``, what came with the installed package."""
     here = Path(path)
     first, *rest = here.parts

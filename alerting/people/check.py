@@ -10,7 +10,7 @@ import msgspec
 
 from alerting.people import times
 from alerting.people.roster import Lack, Reach, Roster, Stray
-from alerting.people.rota import POSTS, Chain, Step
+from alerting.people.rota import POSTS, Chain, Desk, Step
 from alerting.people.times import DAY_MS
 from alerting.people.words import LACKS, PROBLEMS, WHOM, both, joined
 from lifeline import words
@@ -81,40 +81,33 @@ def _grade(level: int) -> Text:
 
 
 def _chains(roster: Roster) -> Iterator[Problem]:
+    entry = f"{roster.file}: chains"
     for grade in TOP_GRADES:
         chain = roster.chains.get(grade)
         if chain is None or chain.hours != "any":
             text = both(PROBLEMS, "no-chain", grade=_grade(grade))
-            yield Problem("no-chain", f"{roster.file}: chains", text, is_grave=True, grade=grade)
-    for chain in roster.chains.values():
-        for number, step in enumerate(chain.steps, 1):
-            for target in step.targets:
-                if roster.targets is None or target in roster.targets:
-                    continue
-                text = both(
-                    PROBLEMS,
-                    "no-target",
-                    grade=_grade(chain.grade),
-                    step=str(number),
-                    target=target,
-                )
-                entry = f"{roster.file}: chain of grade {chain.grade}"
-                yield Problem("no-target", entry, text, is_grave=False, grade=chain.grade)
+            yield Problem("no-chain", entry, text, is_grave=True, grade=grade)
+    wanted = {t for chain in roster.chains.values() for step in chain.steps for t in step.targets}
+    for target in sorted(wanted - roster.targets if roster.targets is not None else ()):
+        text = both(PROBLEMS, "no-target", target=target)
+        yield Problem("no-target", entry, text, is_grave=False)
 
 
 def _holes(roster: Roster, from_ms: int, until_ms: int) -> Iterator[Problem]:
-    moments = [*instants(roster, from_ms, until_ms), until_ms]
+    moments = instants(roster, from_ms, until_ms)
     for desk in roster.desks:
         for grade in sorted(roster.chains):
             hole: tuple[int, Reach] | None = None
             for at_ms in moments:
-                reach = None if at_ms == until_ms else roster.reach(desk, grade, 0, at_ms)
-                is_hole = reach is not None and (reach.is_last_resort or not reach.recipients)
-                if hole and (not is_hole or reach is None or reach.lacks != hole[1].lacks):
+                reach = roster.reach(desk, grade, 0, at_ms)
+                is_hole = reach.is_last_resort or not reach.recipients
+                if is_hole and hole is None:
+                    hole = (at_ms, reach)
+                elif hole is not None and not is_hole:
                     yield _hole(roster, desk, grade, hole[0], at_ms, hole[1])
                     hole = None
-                if is_hole and hole is None and reach is not None:
-                    hole = (at_ms, reach)
+            if hole is not None:
+                yield _hole(roster, desk, grade, hole[0], until_ms, hole[1])
 
 
 def _hole(
@@ -165,21 +158,27 @@ def _strangers(roster: Roster, from_ms: int, until_ms: int) -> Iterator[Problem]
 
 def _gaps(roster: Roster, from_ms: int, until_ms: int) -> Iterator[Problem]:
     """Times at which a desk that should be staffed is not, whoever may stand in for it."""
-    moments = [*instants(roster, from_ms, until_ms), until_ms]
+    moments = instants(roster, from_ms, until_ms)
     for desk in roster.desks.values():
         if desk.part_time:
             continue
-        since: int | None = None
+        since_ms: int | None = None
         for at_ms in moments:
-            is_empty = at_ms < until_ms and not roster.holders(desk.name, "on-duty", at_ms)
-            if is_empty and since is None:
-                since = at_ms
-            elif not is_empty and since is not None:
-                begins, ends = (times.clock(t, roster.zone) for t in (since, at_ms))
-                text = both(PROBLEMS, "gap", desk=desk.title, begins=begins, ends=ends)
-                entry = f"{roster.file}: desk {desk.name}"
-                yield Problem("gap", entry, text, True, desk.name, 0, since, at_ms)
-                since = None
+            is_empty = not roster.holders(desk.name, "on-duty", at_ms)
+            if is_empty and since_ms is None:
+                since_ms = at_ms
+            elif since_ms is not None and not is_empty:
+                yield _gap(roster, desk, since_ms, at_ms)
+                since_ms = None
+        if since_ms is not None:
+            yield _gap(roster, desk, since_ms, until_ms)
+
+
+def _gap(roster: Roster, desk: Desk, begins_ms: int, ends_ms: int) -> Problem:
+    begins, ends = (times.clock(at_ms, roster.zone) for at_ms in (begins_ms, ends_ms))
+    text = both(PROBLEMS, "gap", desk=desk.title, begins=begins, ends=ends)
+    entry = f"{roster.file}: desk {desk.name}"
+    return Problem("gap", entry, text, True, desk.name, 0, begins_ms, ends_ms)
 
 
 def _overlaps(roster: Roster, from_ms: int, until_ms: int) -> Iterator[Problem]:

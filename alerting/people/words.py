@@ -83,8 +83,8 @@ PROBLEMS: Table = {
         "Grade {grade} has no chain that holds at any hour: somebody must always be reached.",
     ),
     "no-target": (
-        "{grade}预案第 {step} 步使用 {target}，但 router.targets 中没有它。",
-        "Step {step} of the chain of grade {grade} uses {target}, which router.targets lacks.",
+        "呼叫预案使用 {target}，但 router.targets 中没有它。",
+        "the chains use {target}, which router.targets lacks.",
     ),
     "no-address": (
         "{person} 没有 {target} 的联系方式，但{desk}{grade}预案第 {step} 步需要。",

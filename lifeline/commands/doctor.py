@@ -12,6 +12,8 @@ import psycopg
 import typer
 from aiokafka import TopicPartition
 
+from alerting.people import check, service
+from alerting.people.reading import RosterError
 from lifeline import db, store, telemetry, wire
 from lifeline.catalog import Catalog, CatalogError
 from lifeline.commands.broker import greet
@@ -69,7 +71,7 @@ def doctor(
 def examine(settings: Settings) -> list[Verdict]:
     """Every check, in the order in which the readings travel."""
     checks: tuple[Callable[[Settings], list[Verdict]], ...] = (
-        _mqtt, _kafka, _postgres, _catalog, _disk, _targets,
+        _mqtt, _kafka, _postgres, _catalog, _disk, _targets, _roster,
     )  # fmt: skip
     return [finding for check in checks for finding in check(settings)]
 
@@ -240,6 +242,28 @@ def _disk(settings: Settings) -> list[Verdict]:
     if share < DISK_SHARE_MIN:
         return [Verdict("disk", ok=True, warning=True, text=text, remedy=remedy)]
     return [Verdict("disk", ok=True, text=text)]
+
+
+def _roster(settings: Settings) -> list[Verdict]:
+    """Whether somebody would be reached at every hour of the next fortnight."""
+    remedy = "`lifeline roster check`"
+    if not settings.people.roster:
+        text = "people.roster is empty: nobody is paged"
+        return [Verdict("roster", ok=True, warning=True, text=text)]
+    try:
+        roster = service.read_roster(settings)
+    except RosterError as error:
+        return [Verdict("roster", ok=False, text=error.problems[0], remedy=remedy)]
+    if not settings.router.targets:
+        text = "people would be paged, but router.targets is empty: nobody is"
+        return [Verdict("roster", ok=True, warning=True, text=text)]
+    problems = check.check(roster, telemetry.now_ms())
+    if problems:
+        text = f"{problems[0].sentence('en')} ({len(problems)} in all)"
+        is_bad = check.is_refused(problems)
+        return [Verdict("roster", ok=not is_bad, warning=not is_bad, text=text, remedy=remedy)]
+    text = f"{len(roster.persons)} people; somebody is reached at every hour of the next 14 days"
+    return [Verdict("roster", ok=True, text=text)]
 
 
 def _targets(settings: Settings) -> list[Verdict]:

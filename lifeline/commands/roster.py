@@ -1,0 +1,212 @@
+"""``lifeline roster``: who is reached, whether somebody always is, and trying it."""
+
+import datetime as dt
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Annotated
+from zoneinfo import ZoneInfo
+
+import structlog
+import typer
+
+from alerting.notices import Wording
+from alerting.people import check as checks
+from alerting.people import service, store, times
+from alerting.people.reading import RosterError
+from alerting.people.roster import Roster
+from alerting.store import now
+from lifeline.commands.outcome import (
+    FILE_HELP,
+    JSON_HELP,
+    fail,
+    print_json,
+    settings_from,
+    spoken,
+)
+from lifeline.config import Settings
+from lifeline.db import Database
+
+app = typer.Typer(
+    no_args_is_help=True,
+    help="Who is on duty, who would be reached, and a page to try it."
+    "  Example:  lifeline roster check",
+)
+Config = Annotated[str | None, typer.Option("--config", help=FILE_HELP)]
+Json = Annotated[bool, typer.Option("--json", help=JSON_HELP)]
+
+
+def roster_from(settings: Settings) -> Roster:
+    """The roster, or the sentences that say what is wrong with it."""
+    if not settings.people.roster:
+        raise fail("people.roster is empty: nobody is paged.", 1)
+    try:
+        return service.read_roster(settings)
+    except RosterError as error:
+        raise fail("\n".join(error.problems), 1) from error
+
+
+@contextmanager
+def _database(settings: Settings) -> Iterator[Database]:
+    with spoken():
+        database = Database(settings.postgres, connections=1)
+        try:
+            yield database
+        finally:
+            database.close()
+
+
+@app.command()
+def check(
+    config: Config = None,
+    days: Annotated[int, typer.Option(min=1, max=366, help="How far ahead.")] = 14,
+    as_json: Json = False,
+) -> None:
+    """Refuse a roster in which nobody would be reached, now or at any hour of the days to come.
+
+    Exit status 1 if somebody should be reached and would not be; a note is worth reading.
+
+    Example:  lifeline roster check --days 14
+    """
+    settings = settings_from(config)
+    roster = roster_from(settings)
+    problems = checks.check(roster, time.time_ns() // 1_000_000, days)
+    if as_json:
+        print_json(problems)
+    else:
+        for problem in problems:
+            typer.echo(f"{'BAD ' if problem.is_grave else 'note'} {problem.sentence('en')}")
+        if not problems:
+            text = f"{len(roster.persons)} people, {len(roster.desks)} desks"
+            typer.echo(f"ok   {text}: somebody is reached at every hour of the next {days} days")
+    if checks.is_refused(problems):
+        raise typer.Exit(1)
+
+
+@app.command()
+def who(
+    config: Config = None,
+    at: Annotated[str, typer.Option(help="City's time, as 2026-11-30T03:00; now.")] = "",
+    desk: Annotated[str, typer.Option(help="One desk alone.")] = "",
+    as_json: Json = False,
+) -> None:
+    """Show who is on duty, and who would be called for each grade, step by step.
+
+    Example:  lifeline roster who --desk gas --at 2026-11-30T03:00
+    """
+    roster = roster_from(settings_from(config))
+    at_ms = _instant(at, roster.zone)
+    if desk and desk not in roster.desks:
+        raise fail(f"--desk {desk}: the roster has {', '.join(roster.desks)}.")
+    names = [desk] if desk else list(roster.desks)
+    rows = [row for name in names for row in _steps(roster, name, at_ms)]
+    if as_json:
+        print_json({"at": times.clock(at_ms, roster.zone), "steps": rows})
+        return
+    typer.echo(f"{times.clock(at_ms, roster.zone)} {roster.rota.timezone}")
+    for name in names:
+        typer.echo(f"{name}: on duty {', '.join(roster.on_duty(name, at_ms)) or 'nobody'}")
+        for row in rows:
+            if row["desk"] == name:
+                typer.echo(
+                    f"  grade {row['grade']} +{row['after_s']:>4} s {row['whom']:<12}"
+                    f" {row['told'] or 'nobody'}"
+                )
+
+
+def _steps(roster: Roster, desk: str, at_ms: int) -> Iterator[dict[str, object]]:
+    for grade, chain in sorted(roster.chains.items()):
+        for number, step in enumerate(chain.steps):
+            then_ms = at_ms + step.after_s * 1000
+            reach = roster.reach(desk, grade, number, then_ms)
+            ways: dict[str, list[str]] = {}
+            for one in reach.recipients:
+                ways.setdefault(one.person, []).append(one.target)
+            told = ", ".join(f"{person} ({' '.join(by)})" for person, by in ways.items())
+            if step.whom == "list":
+                told = "review list"
+            yield {
+                "desk": desk,
+                "grade": grade,
+                "step": number,
+                "after_s": step.after_s,
+                "whom": step.whom,
+                "told": told,
+                "taken": reach.step,
+                "is_last_resort": reach.is_last_resort,
+            }
+
+
+def _instant(text: str, zone: ZoneInfo) -> int:
+    if not text:
+        return time.time_ns() // 1_000_000
+    try:
+        at = dt.datetime.fromisoformat(text)
+    except ValueError as error:
+        raise fail(f"--at {text}: write it as 2026-11-30T03:00.") from error
+    return round((at if at.tzinfo else at.replace(tzinfo=zone)).timestamp() * 1000)
+
+
+@app.command()
+def page(
+    person: Annotated[str, typer.Argument(help="Whom; his name in the roster.")] = "",
+    config: Config = None,
+    everybody: Annotated[bool, typer.Option("--all", help="Everybody of the roster.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Send a test page, by every way that the roster tries; the router takes it out.
+
+    Example:  lifeline roster page gas-officer-1
+    """
+    settings = settings_from(config)
+    roster = roster_from(settings)
+    if bool(person) == everybody:
+        raise fail("Name one person, or say --all.")
+    if person and person not in roster.persons:
+        raise fail(f"{person} is no person of the roster: {', '.join(roster.persons)}.")
+    people = list(roster.persons.values()) if everybody else [roster.persons[person]]
+    with _database(settings) as database:
+        duty = service.Duty(settings, Wording(None, settings.router), structlog.get_logger())
+        paging = duty.paging
+        assert paging is not None
+        now_ms = database.run_now(now)
+        run = f"page-{times.civil(now_ms, roster.zone):%Y-%m-%dT%H:%M:%S}-{person or 'all'}"
+        link_s = settings.people.link_h * 3600
+        pushes = database.run_now(
+            lambda c: store.send_tests(c, paging, people, run, now_ms, link_s)
+        )
+    if as_json:
+        told = [{"person": push.person, "target": push.target} for push in pushes]
+        print_json({"run": run, "pages": told})
+    else:
+        for push in pushes:
+            typer.echo(f"{push.person:<24} {push.target}")
+        typer.echo(f"{len(pushes)} pages in line: `lifeline roster receipts {run}`")
+    missing = [one.name for one in people if one.name not in {push.person for push in pushes}]
+    if missing:
+        raise fail(f"No target to reach {', '.join(missing)} by: see `lifeline roster check`.", 1)
+
+
+@app.command()
+def receipts(
+    run: Annotated[str, typer.Argument(help="The run that `page` named; the newest.")] = "",
+    config: Config = None,
+    as_json: Json = False,
+) -> None:
+    """Show who has confirmed a test page, those who have not first; status 1 if one is late.
+
+    Example:  lifeline roster receipts
+    """
+    settings = settings_from(config)
+    with _database(settings) as database:
+        rows = database.run_now(lambda c: store.receipts(c, run))
+    if as_json:
+        print_json(rows)
+    else:
+        for row in rows:
+            state = "confirmed" if row.seen_ms else "LATE" if row.is_late else "waiting"
+            sent = "delivered" if row.delivered_ms else row.code or "in line"
+            typer.echo(f"{row.person:<24} {row.target:<12} {sent:<24} {state}")
+        typer.echo(f"{len(rows)} pages" + (f" of {rows[0].run}" if rows else ": nobody was tried"))
+    if any(row.is_late for row in rows):
+        raise typer.Exit(1)
