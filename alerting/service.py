@@ -20,6 +20,7 @@ from psycopg import Connection
 
 from alerting import store
 from alerting.audit.service import Sealer
+from alerting.evidence.service import Keeper
 from alerting.fast import FastPath
 from alerting.feed.service import Feed
 from alerting.ledger.store import Contended, Folded, contended
@@ -92,6 +93,7 @@ class Router:
         self.wording = Wording(catalog, settings.router)
         self.feed = Feed(settings.kafka, self.database, log)
         self.sealer = Sealer(settings.audit, self.database, log)
+        self.keeper = Keeper(settings, self.database, log)
         self.fast = FastPath(self.wording, settings.router.fast_grade)
         self.courier = Courier(settings.router, self.database, log, self.fast.settle)
         self.partitions = [
@@ -380,7 +382,8 @@ async def run(
     try:
         await router.start()
         loops = [router.read(), router.time(), router.note(), router.feed.run()]
-        loops += [router.watch_catalog(), router.sealer.seal(), router.sealer.anchor()]
+        loops += [router.watch_catalog(), router.keeper.run()]
+        loops += [router.sealer.seal(), router.sealer.anchor()]
         tasks = [asyncio.create_task(loop) for loop in (*loops, *router.courier.loops())]
         tasks.append(asyncio.create_task(stop.wait()))
         done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)

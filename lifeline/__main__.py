@@ -32,6 +32,8 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "rejects": ("rejects", "app", LOOK),
     "notices": ("notices", "app", LOOK),
     "roster": ("roster", "app", LOOK),
+    "audit": ("audit", "app", LOOK),
+    "evidence": ("evidence", "app", LOOK),
 }
 
 

@@ -146,12 +146,21 @@ def seal(connection: Connection) -> Seal | None:
 
 _SEAL = "select number, (extract(epoch from sealed) * 1000000)::int8, heads, root, hash from seal"
 _LAST_SEAL = _SEAL + " order by number desc limit 1"
+_SEALS_BETWEEN = _SEAL + " where number between %s and %s order by number"
 
 
 def last_seal(connection: Connection) -> Seal | None:
     """The newest seal, without its heads."""
     row = connection.execute(_LAST_SEAL).fetchone()
     return None if row is None else Seal(*row)
+
+
+def seals_between(connection: Connection, first: int, last: int) -> list[Seal]:
+    """The seals from one to another, without their heads."""
+    rows = connection.execute(_SEALS_BETWEEN, (first, last)).fetchall()
+    return [
+        Seal(number, us, count, bytes(root), bytes(made)) for number, us, count, root, made in rows
+    ]
 
 
 def to_anchor(connection: Connection) -> Anchor | None:
