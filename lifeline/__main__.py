@@ -31,6 +31,7 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "context": ("context", "app", LOOK),
     "rejects": ("rejects", "app", LOOK),
     "notices": ("notices", "app", LOOK),
+    "plan": ("plan", "app", LOOK),
     "roster": ("roster", "app", LOOK),
     "audit": ("audit", "app", LOOK),
     "evidence": ("evidence", "app", LOOK),

@@ -132,6 +132,10 @@ class Router(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """How long PostgreSQL may be away before that begins."""
     hosts_allowed: tuple[str, ...] = ()
     """The hosts that targets may have; empty: those that they name."""
+    correlation: str = "deploy/correlation.toml"
+    """What belongs together within and across lifelines, and how risk is weighed."""
+    plans: tuple[str, ...] = ("deploy/plans",)
+    """What to do at each hazard: files or folders."""
 
     def __post_init__(self) -> None:
         problem = hosts_problem(self.targets, self.hosts_allowed)

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
@@ -93,6 +94,21 @@ def survey_sources(paths: tuple[str, ...]) -> tuple[list[catalog.Source], list[s
             part = catalog.sound_part(str(file), tree)
             sources += [part] if part is not None else []
     return sources, problems
+
+
+def read_trees(paths: tuple[str, ...]) -> list[tuple[str, dict[str, Any]]]:
+    """Each TOML file under these files and folders, with its place; raises CatalogError."""
+    found: list[tuple[str, dict[str, Any]]] = []
+    problems: list[str] = []
+    for path in map(here_or_shipped, paths):
+        for file in sorted(path.glob("*.toml")) if path.is_dir() else [path]:
+            try:
+                found.append((str(file), tomllib.loads(file.read_text(encoding="utf-8"))))
+            except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+                problems.append(f"{file}: {error}")
+    if problems:
+        raise catalog.CatalogError(problems)
+    return found
 
 
 def here_or_shipped(path: str) -> Path:
