@@ -28,6 +28,10 @@ _TEST_TEXT: Words = {
     "zh": "这是一条测试消息。收到即表示此通道可用。",
     "en": "This is a test. If you read it, this channel works.",
 }
+_UNREADABLE: Words = {
+    "zh": "{grade}事件，详情无法显示，请查看值守台",
+    "en": "{grade}: its details cannot be shown, see the desk",
+}
 _LABELS: dict[Language, tuple[str, str, str, str]] = {
     "zh": ("等级", "地点", "开始", "依据"),
     "en": ("Grade", "Place", "Since", "Why"),
@@ -98,6 +102,27 @@ def of_notice(notice: Notice, language: Language, zone: str) -> Card:
             incident=notice.incident,
             must_act=notice.kind == "alert" or notice.reason in {"worsened", "reopened"},
         )
+    )
+
+
+def of_unreadable(grade_level: int, incident: str, language: Language, url: str) -> Card:
+    """What is told in place of a row that cannot be read: that something is, and how grave."""
+    grade = _grade(grade_level)
+    word = _in(grade, language)
+    title = _UNREADABLE[language].format(grade=word)
+    return Card(
+        title=title,
+        grade=grade_level,
+        grade_word=word,
+        colour=grade.colour,
+        shape=grade.shape,
+        lines=(),
+        button=_DESK[language],
+        url=url,
+        is_drill=False,
+        language=language,
+        text=f"{title}{_STOP[language]}".strip(),
+        incident=incident,
     )
 
 

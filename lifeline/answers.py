@@ -12,6 +12,8 @@ from typing import Any, Literal
 
 import msgspec
 
+from lifeline.errors import Busy, Mendable, Refused, Unavailable
+
 Verdict = Literal["delivered", "later", "mendable", "dead"]
 SHOWN_MAX = 200
 LATER_STATUS = frozenset((408, 425, 429))
@@ -211,6 +213,25 @@ def of_smtp(status: int, said: str) -> Answer:
     """
     other: Verdict = "later" if 400 <= status < 500 else "mendable"
     return Answer(str(status), SMTP.get(status, other), said[:SHOWN_MAX])
+
+
+def settle(answer: Answer) -> str:
+    """The code of what was delivered; raises Busy, Unavailable, Mendable or Refused of all else.
+
+    The exception's text begins with the code that a row of ``attempt`` keeps.
+    """
+    text = f"{answer.code}: {answer.said}"
+    match answer.verdict:
+        case "delivered":
+            return answer.code
+        case "later":
+            raise Busy(text)
+        case "away":
+            raise Unavailable(text)
+        case "mendable":
+            raise Mendable(text)
+        case _:
+            raise Refused(text)
 
 
 def shown(body: bytes) -> str:

@@ -36,16 +36,23 @@ def headers(secret: str, key_id: str, key: str, body: bytes, now_s: int) -> dict
     }
 
 
-def problem(secret: str, received: Mapping[str, str], body: bytes, now_s: int) -> str:
-    """Why a request is not to be believed; '' when it is.  Header names in any case."""
+def problem(
+    secret: str | tuple[str, ...], received: Mapping[str, str], body: bytes, now_s: int
+) -> str:
+    """Why a request is not to be believed; '' when it is.  Header names in any case.
+
+    Of several secrets, as while one is being changed, any is good.
+    """
     lower = {name.lower(): value for name, value in received.items()}
     stamp = lower.get(TIMESTAMP.lower(), "")
     if not (stamp.isascii() and stamp.isdigit() and len(stamp) <= 12):
         return f"{TIMESTAMP} is missing or not a unix time in seconds"
     if abs(now_s - int(stamp)) > WINDOW_S:
         return f"{TIMESTAMP} is more than {WINDOW_S} s away from our clock"
-    given = lower.get(SIGNATURE.lower(), "")
-    if not hmac.compare_digest(given.encode(), signature(secret, int(stamp), body).encode()):
+    given = lower.get(SIGNATURE.lower(), "").encode()
+    known = (secret,) if isinstance(secret, str) else secret
+    signatures = [signature(one, int(stamp), body).encode() for one in known]
+    if not any(hmac.compare_digest(given, one) for one in signatures):
         return f"{SIGNATURE} does not match body and time"
     if not lower.get(IDEMPOTENCY_KEY.lower()):
         return f"{IDEMPOTENCY_KEY} is missing"

@@ -53,7 +53,7 @@ class Dog:
     settings: Settings
     log: Log
     watch: Watch
-    secret: str
+    secret: tuple[str, ...]
     waiting: asyncio.Queue[Silence] = field(default_factory=lambda: asyncio.Queue(maxsize=100))
     boot: int = 0
     seq: int = 0
@@ -66,7 +66,7 @@ async def run(
     partitions = settings.kafka.partitions
     silent_ms = int(settings.watchdog.silent_after_s * 1000)
     secret = (
-        store.read_secret(settings.watchdog.secret_file) if settings.watchdog.secret_file else ""
+        store.read_secrets(settings.watchdog.secret_file) if settings.watchdog.secret_file else ()
     )
     dog = Dog(settings, log, Watch(partitions, silent_ms, now_ms()), secret, boot=int(time.time()))
     client = _connect(settings)

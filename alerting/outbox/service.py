@@ -1,6 +1,6 @@
 """Sends what the outbox holds, several at a time, until each receiver has accepted it.  A shell.
 
-A notice is leased, sent, and marked, each in its own short transaction: a crash between any two of
+A message is leased, sent, and marked, each in its own short transaction: a crash between any two of
 them sends it again under the same key.
 """
 
@@ -10,6 +10,7 @@ import random
 import secrets
 import ssl
 import time
+from collections import deque
 from collections.abc import Callable, Coroutine, Iterable
 from dataclasses import dataclass, field
 from typing import Any
@@ -19,13 +20,16 @@ import structlog
 from alerting.notices import Push
 from alerting.outbox import breaker, store
 from alerting.outbox.breaker import Breaker
-from alerting.outbox.store import Leased, Sent
+from alerting.outbox.contents import Contents
+from alerting.outbox.messages import Leased, Message, Sent
+from alerting.outbox.pace import Pace, pace_of
 from lifeline import crashpoints, telemetry
-from lifeline.channels.webhook import MENDABLE, Webhook
-from lifeline.config import ConfigError, Router, Target
+from lifeline.channels.choice import Channel, channel_for
+from lifeline.config import ConfigError, Router
 from lifeline.db import Database
-from lifeline.errors import Refused, Unavailable
-from lifeline.store import read_secret
+from lifeline.errors import Busy, Mendable, Refused, Unavailable
+from lifeline.store import read_secrets
+from lifeline.targets import Target
 from lifeline.telemetry import now_ms
 
 Log = structlog.stdlib.BoundLogger
@@ -35,6 +39,7 @@ POLL_S = 0.5
 MARK_S = 4.0
 MENDED_S = 10.0
 """Between two tries of a notice that was refused for a reason that somebody may be mending."""
+MINUTE_S = 60.0
 
 
 @dataclass(slots=True)
@@ -42,16 +47,34 @@ class Mailbox:
     """One target: its client, its breaker, and what is on the way to it."""
 
     target: Target
-    channel: Webhook
+    channel: Channel
+    pace: Pace | None
     wake: asyncio.Event = field(default_factory=asyncio.Event)
     breaker: Breaker = field(default_factory=Breaker)
     flying: set[asyncio.Task[None]] = field(default_factory=set)
+    past: deque[float] = field(default_factory=deque)
+    """When messages went past PostgreSQL, in the last minute."""
+
+
+@dataclass(slots=True)
+class Tried:
+    """What became of one try."""
+
+    outcome: str
+    """``delivered``, ``failed`` or ``refused``."""
+    text: str
+    error: Exception | None = None
+
+    @property
+    def code(self) -> str:
+        """What the row of the attempt keeps."""
+        return self.text.partition(":")[0][:60]
 
 
 class Courier:
     """Takes notices from the outbox to their targets; raises ConfigError without its secrets.
 
-    ``settled`` hears the keys that need no further try.
+    ``settled`` hears the keys that need no further try; ``timezone`` is the city's, for cards.
     """
 
     def __init__(
@@ -60,18 +83,21 @@ class Courier:
         database: Database,
         log: Log,
         settled: Callable[[Iterable[str]], None],
+        timezone: str = "Asia/Shanghai",
     ) -> None:
         self.settings = settings
         self.database = database
         self.log = log
         self.settled = settled
+        self.contents = Contents(settings.public_url, timezone)
         self.owner = f"lifeline router {os.getpid()} {secrets.token_hex(4)}"
         tls = ssl.create_default_context()
-        self.boxes = {t.name: Mailbox(t, Webhook(t, tls)) for t in settings.targets}
+        self.boxes = {t.name: Mailbox(t, channel_for(t, tls), pace_of(t)) for t in settings.targets}
         if len(self.boxes) != len(settings.targets):
             raise ConfigError("router.targets: two targets bear one name. Rename one of them.")
         for target in settings.targets:
-            read_secret(target.secret_file)
+            for file in filter(None, (target.secret_file, target.token_file)):
+                read_secrets(file)
             if settings.lease_s < target.timeout_s + MARK_S:
                 raise ConfigError(
                     f"router.lease_s = {settings.lease_s:g} is too short for target {target.name}:"
@@ -96,9 +122,9 @@ class Courier:
                 # What waits is safe in the outbox; PostgreSQL's return is somebody else's worry.
                 taken = []
                 await asyncio.sleep(_jitter(1.0))
-            for notice in taken:
+            for message in taken:
                 box.breaker = breaker.begun(box.breaker, _steady_ms())
-                task = asyncio.create_task(self._carry(box, notice))
+                task = asyncio.create_task(self._carry(box, message))
                 box.flying.add(task)
                 task.add_done_callback(box.flying.discard)
             if not taken:
@@ -106,59 +132,102 @@ class Courier:
             elif len(box.flying) >= IN_FLIGHT:
                 await asyncio.wait(box.flying, return_when=asyncio.FIRST_COMPLETED, timeout=POLL_S)
 
-    async def _lease(self, box: Mailbox) -> list[Leased]:
+    async def _lease(self, box: Mailbox) -> list[Message]:
         state = box.breaker.state(_steady_ms())
         free = IN_FLIGHT - len(box.flying)
         limit = 0 if state == "open" else min(free, 1) if state == "trying" else free
         if limit <= 0:
             return []
-        name, lease_s = box.target.name, self.settings.lease_s
+        name, lease_s, pace = box.target.name, self.settings.lease_s, box.pace
+        if pace is None:
+            return await self.database.run(
+                lambda c: store.lease(c, name, self.owner, limit=limit, lease_s=lease_s), MARK_S
+            )
+        bundle_s = box.target.bundle_s
         return await self.database.run(
-            lambda c: store.lease(c, name, self.owner, limit=limit, lease_s=lease_s), MARK_S
+            lambda c: store.lease_paced(
+                c, name, self.owner, limit=limit, lease_s=lease_s, rule=pace, bundle_s=bundle_s
+            ),
+            MARK_S,
         )
 
-    async def _carry(self, box: Mailbox, notice: Leased) -> None:
+    async def _carry(self, box: Mailbox, message: Message) -> None:
         began = time.monotonic()
         crashpoints.reach("router.before-send")
-        outcome, text = await self._try(box, notice.key, notice.body)
+        tried = await self._try(box, message)
         crashpoints.reach("router.after-send")
         latency_ms = round((time.monotonic() - began) * 1000)
-        code = text.partition(":")[0][:60]
-        tries = self.settings.refused_attempts_max if code in MENDABLE else 1
-        is_dead = outcome == "refused" and notice.refusals + 1 >= tries
-        chance = random.random()  # noqa: S311 - jitter, not a secret
-        wait_s = breaker.wait_s(notice.attempts, self.settings.retry_s_max, chance)
-        if outcome == "refused":
-            wait_s = max(wait_s, MENDED_S)
-        sent = Sent(notice.id, outcome, code, latency_ms, wait_s, is_dead)
-        telemetry.notices.labels(box.target.name, "dead" if is_dead else outcome).inc()
-        if outcome == "delivered" and notice.received_ms:
-            telemetry.alarm_latency_seconds.observe((now_ms() - notice.received_ms) / 1000)
-        if outcome != "delivered":
-            tell = self.log.error if is_dead else self.log.warning
-            tell("notice not delivered", target=box.target.name, key=notice.key, answer=text)
-        if outcome == "delivered" or is_dead:
-            self.settled([notice.key])
+        sent = self._outcomes(box, message, tried, latency_ms)
+        self._tell(box, message, tried, sent)
         await self._mark(sent)
         crashpoints.reach("router.after-mark")
         box.wake.set()
 
-    async def _try(self, box: Mailbox, key: str, body: bytes) -> tuple[str, str]:
+    def _outcomes(
+        self, box: Mailbox, message: Message, tried: Tried, latency_ms: int
+    ) -> list[Sent]:
+        rows, error = message.rows, tried.error
+        # Of many in one message only one may be at fault: they go again, as mere counts.
+        may_mend = isinstance(error, Mendable) or len(rows) > 1
+        tries = self.settings.refused_attempts_max if may_mend else 1
+        chance = random.random()  # noqa: S311 - jitter, not a secret
+        longest_s = self.settings.retry_s_max
+        wait_s = breaker.wait_s(max(row.attempts for row in rows), longest_s, chance)
+        if tried.outcome == "refused":
+            wait_s = max(wait_s, MENDED_S)
+        if isinstance(error, Busy):
+            wait_s = longest_s
+        return [
+            Sent(
+                id=row.id,
+                outcome=tried.outcome,
+                code=tried.code,
+                latency_ms=latency_ms,
+                wait_s=wait_s,
+                is_dead=tried.outcome == "refused" and row.refusals + 1 >= tries,
+                channel=box.target.kind,
+                message=message.id,
+            )
+            for row in rows
+        ]
+
+    def _tell(self, box: Mailbox, message: Message, tried: Tried, sent: list[Sent]) -> None:
+        """Metrics, log, and whoever waits for the keys."""
+        is_delivered = tried.outcome == "delivered"
+        for row, one in zip(message.rows, sent, strict=True):
+            outcome = "dead" if one.is_dead else tried.outcome
+            telemetry.notices.labels(box.target.name, outcome).inc()
+            if is_delivered and row.received_ms:
+                telemetry.alarm_latency_seconds.observe((now_ms() - row.received_ms) / 1000)
+        dead = [row.key for row, one in zip(message.rows, sent, strict=True) if one.is_dead]
+        self.settled([row.key for row in message.rows] if is_delivered else dead)
+        if not is_delivered:
+            tell = self.log.error if dead else self.log.warning
+            tell(
+                "notice not delivered",
+                target=box.target.name,
+                key=message.rows[0].key,
+                notices=len(sent),
+                answer=tried.text,
+            )
+
+    async def _try(self, box: Mailbox, message: Message) -> Tried:
         settings = self.settings
         try:
+            key, body = self.contents.of(box.target, message)
             code = await box.channel.send(key, body)
         except Refused as error:
             box.breaker = breaker.Breaker()  # an answer, be it a refusal: the receiver is there
-            return "refused", str(error)
+            return Tried("refused", str(error), error)
         except Unavailable as error:
             box.breaker = breaker.failed(
                 box.breaker, _steady_ms(), settings.breaker_failures, settings.breaker_open_s
             )
-            return "failed", str(error)
-        box.breaker = breaker.Breaker()  # an answer, be it a refusal: the receiver is there
-        return "delivered", code
+            return Tried("failed", str(error), error)
+        box.breaker = breaker.Breaker()
+        return Tried("delivered", code)
 
-    async def _mark(self, sent: Sent) -> None:
+    async def _mark(self, sent: list[Sent]) -> None:
         """Writes the outcome down; after a few tries the lease runs out and it is sent again."""
         for attempt in range(3):
             try:
@@ -166,22 +235,28 @@ class Courier:
                 return
             except Unavailable:
                 await asyncio.sleep(_jitter(0.3 * 2**attempt))
-        self.log.warning("outcome not written", notice=sent.id, outcome=sent.outcome)
+        self.log.warning("outcome not written", notice=sent[0].id, outcome=sent[0].outcome)
 
     async def push_now(self, push: Push, until: asyncio.Event) -> None:
         """Sends a notice past the outbox until it is accepted, refused, or ``until``."""
         box = self.boxes[push.target]
+        message = Message((_leased(push),))
         attempts = 0
         while True:
-            outcome, text = await self._try(box, push.key, push.body)
-            telemetry.notices.labels(push.target, outcome).inc()
-            if outcome == "delivered":
+            while not _has_room(box):
+                if await _wait(until, 1.0):
+                    return
+            tried = await self._try(box, message)
+            telemetry.notices.labels(push.target, tried.outcome).inc()
+            if tried.outcome == "delivered":
                 telemetry.fast_path.inc()
                 self.settled([push.key])
                 self.log.warning("pushed without PostgreSQL", key=push.key, incident=push.incident)
                 return
-            self.log.warning("notice not delivered", target=push.target, key=push.key, answer=text)
-            if outcome == "refused":
+            self.log.warning(
+                "notice not delivered", target=push.target, key=push.key, answer=tried.text
+            )
+            if tried.outcome == "refused":
                 return
             chance = random.random()  # noqa: S311 - jitter, not a secret
             pause_s = breaker.wait_s(attempts, min(5.0, self.settings.retry_s_max), chance)
@@ -198,6 +273,34 @@ class Courier:
                 task.cancel()
         for box in self.boxes.values():
             await box.channel.close()
+
+
+def _leased(push: Push) -> Leased:
+    return Leased(
+        id=0,
+        key=push.key,
+        body=push.body,
+        incident=push.incident,
+        target=push.target,
+        attempts=0,
+        refusals=0,
+        received_ms=push.received_ms,
+        grade=push.grade,
+        is_page=push.is_page,
+        address=push.address,
+        language=push.language,
+    )
+
+
+def _has_room(box: Mailbox) -> bool:
+    """Whether a receiver who counts takes another message past PostgreSQL; then it is counted."""
+    now_s = time.monotonic()
+    while box.past and now_s - box.past[0] > MINUTE_S:
+        box.past.popleft()
+    if box.pace is not None and len(box.past) >= box.pace.per_minute:
+        return False
+    box.past.append(now_s)
+    return True
 
 
 async def _wait(event: asyncio.Event, limit_s: float) -> bool:

@@ -1,52 +1,52 @@
-"""Notices and feed records on their way out: leased, marked, the canary's swept.  A shell."""
+"""Notices and feed records on their way out: put, leased, held, ended, marked.  A shell."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import msgspec
-from psycopg import Connection
+from psycopg import Connection, Cursor
 
+from alerting.notices import Push
+from alerting.outbox import pace
+from alerting.outbox.messages import Leased, Message, Sent
+from alerting.outbox.pace import Begun, Pace, Waiting
 from lifeline.model import CANARY
 
-
-class Leased(msgspec.Struct, frozen=True):
-    """A notice that is ours to send until the lease runs out."""
-
-    id: int
-    key: str
-    body: bytes
-    incident: str
-    target: str
-    attempts: int
-    refusals: int
-    received_ms: int
+MESSAGES_KEPT_S = 3600.0
 
 
-class Sent(msgspec.Struct, frozen=True):
-    """What became of one try.  ``wait_s`` counts only when it is neither delivered nor dead."""
-
-    id: int
-    outcome: str
-    """``delivered``, ``failed`` or ``refused``."""
-    code: str
-    latency_ms: int
-    wait_s: float
-    is_dead: bool
-
-
-_LEASE = """
+_PUT = """
+insert into outbox (key, incident, target, kind, reason, revision, grade, body, received_ms,
+    class, person, address, language)
+values (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)
+on conflict (key) do nothing
+"""
+# An update tells an organisation nothing before what it updates; a page stands for itself, and one
+# person does not wait for another's.
+_WAITING = """
+select o.id, o.grade, o.address from outbox o
+where o.target = %(target)s
+  and o.delivered_at is null and o.dead_at is null and o.ended_at is null
+  and o.held_until is null and o.due_at <= clock_timestamp()
+  and (o.leased_until is null or o.leased_until < clock_timestamp()
+       or not exists (select 1 from pg_stat_activity a where a.application_name = o.lease))
+  and (o.class = 'page' or not exists (
+      select 1 from outbox p
+      where p.incident = o.incident and p.target = o.target and p.class = 'notice'
+        and p.id < o.id and p.delivered_at is null and p.dead_at is null))
+order by o.grade, o.id limit %(limit)s
+for update skip locked
+"""
+_TAKE = """
 update outbox set lease = %(owner)s,
     leased_until = clock_timestamp() + make_interval(secs => %(lease_s)s)
-where id in (
-    select o.id from outbox o
-    where o.target = %(target)s and o.delivered_at is null and o.dead_at is null
-      and o.due_at <= clock_timestamp()
-      and (o.leased_until is null or o.leased_until < clock_timestamp()
-           or not exists (select 1 from pg_stat_activity a where a.application_name = o.lease))
-      and not exists (
-          select 1 from outbox p
-          where p.incident = o.incident and p.target = o.target and p.id < o.id
-            and p.delivered_at is null and p.dead_at is null)
-    order by o.grade, o.id limit %(limit)s
-    for update skip locked)
-returning id, key, body, incident, target, attempts, refusals, received_ms
+where id = any(%(ids)s)
+returning id, key, body, coalesce(incident, ''), target, attempts, refusals, received_ms, grade,
+    class = 'page', address, language
+"""
+_BEGUN = """
+select (extract(epoch from at) * 1000)::int8, grade, address, rows from outbox_message
+where target = %s and at > clock_timestamp() - make_interval(secs => %s)
 """
 _MARK = """
 update outbox set
@@ -61,49 +61,183 @@ update outbox set
     dead_at = case when %(is_dead)s then clock_timestamp() end
 where id = %(id)s and delivered_at is null
 """
+_ATTEMPT = """
+insert into attempt (outbox, code, latency_ms, channel, number, message)
+select id, %(said)s, %(latency_ms)s, %(channel)s,
+    1 + (select count(*) from attempt a where a.outbox = o.id), %(message)s
+from outbox o where id = %(id)s
+"""
+
+
+def put(cursor: Cursor[Any], pushes: Sequence[Push], revisions: Mapping[str, int]) -> None:
+    """Puts pushes in line, once a key; ``revisions`` are those of their incidents.
+
+    A push without an incident, a test page, is put in line as well.
+    """
+    rows = [
+        (
+            p.key,
+            p.incident or None,
+            p.target,
+            p.kind,
+            p.reason,
+            revisions.get(p.incident, 0),
+            p.grade,
+            p.body,
+            p.received_ms,
+            "page" if p.is_page else "notice",
+            p.person,
+            p.address,
+            p.language,
+        )
+        for p in pushes
+    ]
+    if rows:
+        cursor.executemany(_PUT, rows)
+
+
+def hold(connection: Connection, incident: str, until_ms: int) -> int:
+    """Keeps every page of an incident from being leased; returns how many were not sent yet.
+
+    They stay held until ``release`` or ``end``, however late those come: who has acknowledged is
+    not paged because a deadline was missed.  One that is on its way is marked overtaken.
+    """
+    changed = connection.execute(
+        "update outbox set held_until = to_timestamp(%s / 1000.0), overtaken_at ="
+        " case when leased_until > clock_timestamp() then clock_timestamp() else overtaken_at end"
+        " where incident = %s and class = 'page' and delivered_at is null and dead_at is null"
+        " and ended_at is null",
+        (until_ms, incident),
+    )
+    return changed.rowcount
+
+
+def release(connection: Connection, incident: str) -> int:
+    """Lets the held pages of an incident go after all; returns how many."""
+    changed = connection.execute(
+        "update outbox set held_until = null, overtaken_at = null, due_at = clock_timestamp()"
+        " where incident = %s and class = 'page' and held_until is not null"
+        " and delivered_at is null and dead_at is null and ended_at is null",
+        (incident,),
+    )
+    return changed.rowcount
+
+
+def end(connection: Connection, incident: str, why: str, *, held_only: bool = False) -> int:
+    """Ends the pages of an incident for good, or those that are held; returns how many.
+
+    ``held_only`` is for the end of the time in which an acknowledgement could be undone: what came
+    after it, a rise, stays.  One that is on its way is marked overtaken.
+    """
+    changed = connection.execute(
+        "update outbox set ended_at = clock_timestamp(), ended_why = %s, held_until = null,"
+        " overtaken_at = case when leased_until > clock_timestamp()"
+        " then coalesce(overtaken_at, clock_timestamp()) else overtaken_at end"
+        " where incident = %s and class = 'page' and delivered_at is null and dead_at is null"
+        " and ended_at is null and (held_until is not null or not %s)",
+        (why, incident, held_only),
+    )
+    return changed.rowcount
 
 
 def lease(
     connection: Connection, target: str, owner: str, *, limit: int, lease_s: float
-) -> list[Leased]:
-    """Takes up to ``limit`` notices for a target, the gravest first, one an incident at a time.
+) -> list[Message]:
+    """Takes up to ``limit`` notices for a target, the gravest first, each a message of its own.
 
     The order within an incident holds: an update waits until what came before it is delivered or
     dead.  The connection bears its owner's name, so that the leases of a router that was killed end
     with its connections and are not waited for.
     """
+    waiting = _waiting(connection, target, owner, limit)
+    rows = _take(connection, owner, lease_s, [one.id for one in waiting])
+    return [Message((row,)) for row in rows]
+
+
+def lease_paced(
+    connection: Connection,
+    target: str,
+    owner: str,
+    *,
+    limit: int,
+    lease_s: float,
+    rule: Pace,
+    bundle_s: float,
+) -> list[Message]:
+    """The same for a receiver who bears a pace: what may begin now, bundled where too much waits.
+
+    A message counts from here on, sent or not, whichever router began it: only one of them decides
+    for a target at a time.
+    """
+    mine = connection.execute(
+        "select pg_try_advisory_xact_lock(hashtextextended('lifeline outbox ' || %s, 0)),"
+        " (extract(epoch from clock_timestamp()) * 1000)::int8",
+        (target,),
+    ).fetchone()
+    assert mine is not None
+    if not mine[0]:
+        return []
+    waiting = _waiting(connection, target, owner, pace.ROWS_MAX)
+    if not waiting:
+        return []
+    begun = [Begun(*row) for row in connection.execute(_BEGUN, (target, max(60.0, bundle_s)))]
+    chosen = pace.choose(rule, bundle_s, waiting, begun, mine[1])
+    return [
+        _begin(connection, target, _take(connection, owner, lease_s, [one.id for one in message]))
+        for message in chosen[:limit]
+    ]
+
+
+def _waiting(connection: Connection, target: str, owner: str, limit: int) -> list[Waiting]:
+    """What may go, locked for this transaction."""
     connection.execute("select set_config('application_name', %s, false)", (owner,))
-    rows = connection.execute(
-        _LEASE, {"target": target, "owner": owner, "limit": limit, "lease_s": lease_s}
-    ).fetchall()
-    return [Leased(*row) for row in sorted(rows)]
+    rows = connection.execute(_WAITING, {"target": target, "limit": limit}).fetchall()
+    return [Waiting(*row) for row in rows]
 
 
-def mark(connection: Connection, sent: Sent) -> None:
+def _take(connection: Connection, owner: str, lease_s: float, ids: list[int]) -> list[Leased]:
+    """The notices, leased, the gravest first."""
+    rows = connection.execute(_TAKE, {"owner": owner, "lease_s": lease_s, "ids": ids}).fetchall()
+    return sorted((Leased(*row) for row in rows), key=lambda one: (one.grade, one.id))
+
+
+def _begin(connection: Connection, target: str, rows: list[Leased]) -> Message:
+    """The notices as one message, which counts from now on."""
+    begun = connection.execute(
+        "insert into outbox_message (target, address, grade, rows) values (%s, %s, %s, %s)"
+        " returning id",
+        (target, rows[0].address, rows[0].grade, len(rows)),
+    ).fetchone()
+    assert begun is not None
+    return Message(tuple(rows), begun[0])
+
+
+def mark(connection: Connection, outcomes: Sequence[Sent]) -> None:
     """Writes down what became of a try.  Delivered stays delivered, whoever else tried."""
-    connection.execute(
-        "insert into attempt (outbox, code, latency_ms) select id, %s, %s from outbox"
-        " where id = %s",
-        (f"{sent.outcome} {sent.code}".strip(), sent.latency_ms, sent.id),
-    )
-    connection.execute(_MARK, msgspec.structs.asdict(sent))
+    rows = [
+        msgspec.structs.asdict(one) | {"said": f"{one.outcome} {one.code}".strip()}
+        for one in outcomes
+    ]
+    with connection.cursor() as cursor:
+        cursor.executemany(_ATTEMPT, rows)
+        cursor.executemany(_MARK, rows)
 
 
 def settled(connection: Connection, keys: list[str]) -> list[str]:
     """Those of the notices that need no further try, whoever made the last one."""
     rows = connection.execute(
         "select key from outbox where key = any(%s)"
-        " and (delivered_at is not null or dead_at is not null)",
+        " and (delivered_at is not null or dead_at is not null or ended_at is not null)",
         (keys,),
     ).fetchall()
     return [key for (key,) in rows]
 
 
 def waiting(connection: Connection) -> dict[str, int]:
-    """How many notices each target has not accepted yet."""
+    """How many notices each target has not accepted yet, without those that are held."""
     rows = connection.execute(
         "select target, count(*) from outbox where delivered_at is null and dead_at is null"
-        " group by 1"
+        " and ended_at is null and held_until is null group by 1"
     ).fetchall()
     return {target: int(n) for target, n in rows}
 
@@ -138,7 +272,14 @@ def forget_changes(connection: Connection, ids: list[int]) -> None:
 
 
 def sweep(connection: Connection, older_than_s: float) -> int:
-    """Removes the canary's closed incidents with their notices and findings; returns how many."""
+    """Removes the canary's closed incidents with their notices and findings; returns how many.
+
+    With them what no pace counts any more.
+    """
+    connection.execute(
+        "delete from outbox_message where at < clock_timestamp() - make_interval(secs => %s)",
+        (MESSAGES_KEPT_S,),
+    )
     gone = connection.execute(
         "with gone as (delete from incident where id in (select id from incident"
         " where lifeline = %s and phase = 'closed'"

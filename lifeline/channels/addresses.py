@@ -53,15 +53,20 @@ async def find_way(url: str, *, private_allowed: bool) -> Way:
     if parts.scheme not in ("http", "https") or not name or parts.username or parts.password:
         raise Unavailable("address: the URL is not plain http(s)://host/path")
     port = parts.port or (443 if parts.scheme == "https" else 80)
+    chosen = await find_address(name, port, private_allowed=private_allowed)
+    literal = f"[{chosen}]" if chosen.version == 6 else str(chosen)
+    path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
+    return Way(f"{parts.scheme}://{literal}:{port}{path}", parts.netloc, name)
+
+
+async def find_address(name: str, port: int, *, private_allowed: bool) -> Address:
+    """The address that a name stands for, judged; raises Unavailable when it cannot be used."""
     addresses = await _resolve(name, port)
     if not private_allowed and not all(map(is_public, addresses)):
         raise Unavailable(
             f"address: {name} is inside this machine or network; private_allowed would let it"
         )
-    chosen = addresses[0]
-    literal = f"[{chosen}]" if chosen.version == 6 else str(chosen)
-    path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
-    return Way(f"{parts.scheme}://{literal}:{port}{path}", parts.netloc, name)
+    return addresses[0]
 
 
 async def _resolve(name: str, port: int) -> list[Address]:

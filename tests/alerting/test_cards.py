@@ -160,3 +160,10 @@ def test_a_grade_that_the_table_lacks_is_shown_as_the_least() -> None:
     made = cards.of_notice(notice(grade=NoticeGrade(7, "七级", "Seven")), "zh", ZONE)
 
     assert (made.shape, made.grade_word) == ("○", "七级")
+
+
+def test_what_cannot_be_read_is_told_all_the_same() -> None:
+    made = cards.of_unreadable(1, "i-1", "zh", "https://city.example/")
+
+    assert made.title == "一级事件，详情无法显示，请查看值守台"
+    assert (made.grade, made.incident, made.must_act) == (1, "i-1", True)

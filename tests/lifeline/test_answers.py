@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 
 from lifeline import answers
 from lifeline.answers import DINGTALK, FEISHU, GATEWAY, NTFY, WECOM, Vendor
+from lifeline.errors import Busy, Mendable, Refused, Unavailable
 
 
 @pytest.mark.parametrize(
@@ -82,3 +83,18 @@ def test_a_mail_server_is_believed_by_its_code(status: int, verdict: str) -> Non
 
 def test_an_answer_is_shown_short_and_fit_for_a_log() -> None:
     assert answers.shown(b"a\0b" + b"c" * 999) == "ab" + "c" * 197
+
+
+@pytest.mark.parametrize(
+    ("verdict", "error"),
+    [("later", Busy), ("away", Unavailable), ("mendable", Mendable), ("dead", Refused)],
+)
+def test_what_was_not_delivered_is_raised_with_its_code(
+    verdict: answers.Verdict, error: type[Exception]
+) -> None:
+    with pytest.raises(error, match=r"^45009: said$"):
+        answers.settle(answers.Answer("45009", verdict, "said"))
+
+
+def test_what_was_delivered_is_told_by_its_code() -> None:
+    assert answers.settle(answers.Answer("0", "delivered")) == "0"

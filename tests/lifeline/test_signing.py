@@ -46,3 +46,10 @@ def test_a_missing_or_odd_header_is_a_problem_not_an_error(change: dict) -> None
 
 def test_another_secret_does_not_open() -> None:
     assert signing.problem("other", good(), BODY, NOW_S) != ""
+
+
+def test_while_a_secret_is_changed_both_are_believed_and_no_third() -> None:
+    assert signing.problem(("new", "secret"), good(), BODY, NOW_S) == ""
+    assert signing.problem(("secret", "new"), good(), BODY, NOW_S) == ""
+    assert "does not match" in signing.problem(("new", "newer"), good(), BODY, NOW_S)
+    assert "does not match" in signing.problem((), good(), BODY, NOW_S)
