@@ -10,6 +10,8 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 ARGS ?=
+# Whole suites run on two cores, file by file, each with servers of its own.
+BOTH = -n 2 --dist loadfile
 # Not `lifeline stack fetch`: that loads every stage, and is of no use while one of them is broken.
 FETCH = $(BIN)/python -c 'from lifeline.commands.stack import app; app()' fetch
 CHECKED := lifeline ingest streams detectors alerting simulators watchdog
@@ -43,7 +45,7 @@ $(READY): requirements.lock pyproject.toml
 	  $(PYTHON) -m venv $(VENV); \
 	fi
 	@printf '  %-11s %s\n' python 'installing the locked packages, about a minute the first time' >&2
-	@$(BIN)/python -m pip install -q --disable-pip-version-check --require-hashes -r requirements.lock
+	@$(BIN)/python -m pip install -q --disable-pip-version-check --no-deps --require-hashes -r requirements.lock
 	@$(BIN)/python -m pip install -q --disable-pip-version-check --no-deps --no-build-isolation -e .
 	@touch $@
 
@@ -70,15 +72,15 @@ demo: servers ## a demo city on this machine's own servers; ARGS="--until push -
 .PHONY: test
 test: servers ## unit, property and integration tests on real servers; ARGS="-k name"
 	@$(if $(ARGS),,$(MAKE) coverage)
-	@exec $(BIN)/python -m pytest -q -m "$(if $(ARGS),,integration and )not faults" $(ARGS)
+	@exec $(BIN)/python -m pytest -q -m "$(if $(ARGS),,integration and )not faults" $(or $(ARGS),$(BOTH))
 
 .PHONY: unit
 unit: $(READY) ## tests that need no server
-	@exec $(BIN)/python -m pytest -q -m "not integration and not faults" $(ARGS)
+	@exec $(BIN)/python -m pytest -q -m "not integration and not faults" $(or $(ARGS),$(BOTH))
 
 .PHONY: coverage
 coverage: $(READY) ## the same, and every line and branch of every pure file must have run
-	@exec $(BIN)/python -m pytest -q -m "not integration and not faults" --cov $(ARGS)
+	@exec $(BIN)/python -m pytest -q -m "not integration and not faults" --cov $(or $(ARGS),$(BOTH))
 
 .PHONY: check
 check: $(READY) ## style, types, import contracts, purity, the lock, shell files
