@@ -35,6 +35,7 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "roster": ("roster", "app", LOOK),
     "audit": ("audit", "app", LOOK),
     "evidence": ("evidence", "app", LOOK),
+    "kpi": ("kpi", "kpi", LOOK),
 }
 
 

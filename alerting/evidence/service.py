@@ -1,16 +1,19 @@
-"""Copies the readings around every incident before retention takes them.  A shell.
+"""Copies the readings around every incident before retention takes them; keeps the KPIs' places.
 
-What is due stands in the database: a router that dies in between leaves it to the next.
+A shell.  What is due stands in the database: a router that dies leaves it to the next.
 """
 
 import asyncio
+import itertools
 from functools import partial
 
 import psycopg
 import structlog
 
 from alerting.evidence import store
-from lifeline.catalog import CatalogError
+from alerting.kpi import store as kpi
+from alerting.people.service import read_roster
+from lifeline.catalog import Catalog, CatalogError
 from lifeline.config import Settings
 from lifeline.db import Database
 from lifeline.errors import Unavailable
@@ -18,6 +21,8 @@ from lifeline.store import CatalogFile, open_catalog
 
 Log = structlog.stdlib.BoundLogger
 EVERY_S = 5.0
+PLACES_EVERY = 120
+"""Models and desks of what has alarmed are noted every ten minutes."""
 AT_ONCE = 50
 """Incidents of one turn: a storm's wait, an alarm's own work does not."""
 
@@ -33,9 +38,11 @@ class Keeper:
         # A catalog of its own: the router's is not made for two threads.
         path = self.settings.catalog.compiled
         catalog, file = open_catalog(path), CatalogFile(path)
-        while True:
+        for turn in itertools.count():
             await asyncio.sleep(EVERY_S)
             try:
+                if turn % PLACES_EVERY == 0:
+                    await self._place(catalog)
                 catalog = file.newer(catalog) or catalog
                 await self.database.run(store.begin)
                 for _ in range(AT_ONCE):
@@ -49,3 +56,12 @@ class Keeper:
                 self.log.debug("evidence waits", why=str(error))
             except psycopg.Error:
                 self.log.exception("readings not copied")
+
+    async def _place(self, catalog: Catalog) -> None:
+        try:
+            roster = await asyncio.to_thread(read_roster, self.settings)
+        except ValueError as error:
+            self.log.debug("figures by desk wait", why=str(error))
+            return
+        place = partial(kpi.place, catalog=catalog, desk_of=roster.desk_of)
+        await self.database.run(place)

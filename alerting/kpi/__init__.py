@@ -1,0 +1,1 @@
+"""Figures of the alarm system: how many, how fast, how often wrong."""
