@@ -1,10 +1,12 @@
 """Incidents as the duty desk reads them.  Pure."""
 
+from typing import Literal
+
 import msgspec
 
 from alerting.alarms import State
 from alerting.excursions import Stage
-from alerting.incidents import Phase
+from alerting.incidents import Phase, Verdict
 from lifeline.model import Finding, Lane
 
 
@@ -36,6 +38,25 @@ class Summary(msgspec.Struct, frozen=True, kw_only=True):
     """How many alarms belong to it, or did."""
     lead: Finding
     """What explains it."""
+    verdict: Verdict | Literal[""] = ""
+    verdict_code: str = ""
+    verdict_by: str = ""
+    verdict_ms: int | None = None
+    task: str = ""
+    person: str = ""
+    """Who was sent."""
+    dispatched_ms: int | None = None
+    arrived_ms: int | None = None
+    prolonged: bool = False
+    review: bool = False
+    """On the list for working hours."""
+    unseen_ms: int | None = None
+    undo_ms: int | None = None
+    first_out: str = ""
+    first_ms: int = 0
+    merged_into: str = ""
+    second: str = ""
+    changed_revision: int = 0
 
 
 class AlarmRow(msgspec.Struct, frozen=True):
@@ -113,3 +134,5 @@ class Outcome(msgspec.Struct, frozen=True):
     summary: Summary | None
     actor: str
     at_ms: int
+    proposal: str = ""
+    """What a second person must confirm, where the action needs one."""

@@ -29,12 +29,14 @@ __all__ = [
     "Outcome",
     "act",
     "dead_letters",
+    "find",
     "incident_detail",
     "list_incidents",
+    "perform",
     "resend",
 ]
 
-LIVE = ("open", "acknowledged", "watching")
+LIVE = incidents.LIVE
 ROWS_MAX = 500
 """Findings, notices and audit lines of one incident that leave the database, the newest of each."""
 
@@ -44,10 +46,14 @@ _SUMMARY = (
     "select i.id, i.asset, i.zone, i.lifeline, i.hazard, i.drill, i.episode, i.phase, i.grade,"
     " i.lane, i.revision, i.onset_ms, i.opened_ms, i.updated_ms, i.acknowledged_by,"
     " i.acknowledged_ms, i.calm_ms, i.closed_by, i.closed_ms, i.overridden, i.is_active,"
-    " (select count(*) from membership m where m.incident = i.id), i.lead::text from incident i"
+    " (select count(*) from membership m where m.incident = i.id), i.lead::text,"
+    " i.verdict, i.verdict_code, i.verdict_by, i.verdict_ms, i.task, i.person, i.dispatched_ms,"
+    " i.arrived_ms, i.prolonged, i.review, i.unseen_ms, i.undo_ms, i.first_out, i.first_ms,"
+    " i.merged_into, i.second, i.changed_revision from incident i"
 )
 _RANK = (
-    "array_position(array['open', 'acknowledged', 'watching', 'closed'], {0}.phase),"
+    "case {0}.phase when 'open' then 1 when 'watching' then 3 when 'closed' then 4"
+    " when 'archived' then 5 else 2 end,"
     # Of one grade, what nobody was told (back-filled readings alone speak of it) comes last.
     " -coalesce({0}.closed_ms, 9e15::int8), {0}.grade, {0}.told is null, {0}.onset_ms, {0}.id"
 )
@@ -109,13 +115,13 @@ def list_incidents(
 
 def incident_detail(connection: Connection, incident_id: str) -> Detail | None:
     """One incident, also by the name that a push gave it while PostgreSQL was away."""
-    summary = _find(connection, incident_id)
+    summary = find(connection, incident_id)
     if summary is None:
         row = connection.execute(
             "select incident from excursion where would_open = %s and incident <> '' limit 1",
             (incident_id,),
         ).fetchone()
-        summary = None if row is None else _find(connection, row[0])
+        summary = None if row is None else find(connection, row[0])
     if summary is None:
         return None
     name = summary.id
@@ -150,7 +156,8 @@ def _finding_row(row: Sequence[Any]) -> FindingRow:
     return FindingRow(name, alarm, stage, lane, cleared_ms, last_ms, _finding.decode(body))
 
 
-def _find(connection: Connection, incident_id: str) -> Summary | None:
+def find(connection: Connection, incident_id: str) -> Summary | None:
+    """One line of the queue."""
     row = connection.execute(_ONE, (incident_id,)).fetchone()
     return None if row is None else _summary(row)
 
@@ -188,14 +195,21 @@ def act(
         override=override,
         channel=channel,
     )
+    return perform(connection, wording, wanted, now_ms)
+
+
+def perform(connection: Connection, wording: Wording, wanted: Act, now_ms: int) -> Outcome:
+    """The same for every action, also on alarms, windows and proposals."""
     reason, slice_ = contended(lambda c: store.act(c, wording, wanted, now_ms))(connection)
-    incident = slice_.incidents.get(incident_id)
+    incident = slice_.incidents.get(wanted.incident)
+    asked = [one.id for one in slice_.proposals.values() if one.act == wanted]
     return Outcome(
         is_done=reason in incidents.DONE,
         code="closed" if reason is incidents.Reason.CLOSED_ACTIVE else str(reason),
-        summary=_find(connection, incident_id),
+        summary=find(connection, wanted.incident) if wanted.incident else None,
         actor=incident.last_actor if incident else "",
         at_ms=incident.updated_ms if incident else 0,
+        proposal=asked[-1] if asked and reason is incidents.Reason.PROPOSED else "",
     )
 
 
