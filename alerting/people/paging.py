@@ -128,7 +128,10 @@ class Paging:
         of = words.lifeline(finding.lifeline, language)
         lines = [
             ("grade", f"{grade.shape} {word}"),
-            ("what", f"{of} {what}" if language == "zh" else f"{of}: {what}"),
+            (
+                "what",
+                what if of in what else f"{of} {what}" if language == "zh" else f"{of}: {what}",
+            ),
             ("where", where),
             ("since", times.clock(incident.onset_ms, self.roster.zone)),
             ("why", words.explain(finding, language)),
@@ -239,7 +242,7 @@ class Paging:
         )
 
 
-PLAIN = ("where", "since", "why", "next")
+PLAIN = ("since", "why", "next")
 """The lines that a voice reads out after the title, which says the rest."""
 TEST_GRADE = 9
 """A test waits behind everything that is real."""

@@ -140,10 +140,14 @@ class Rota(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
     """``roster.toml`` as it is written."""
 
     timezone: str = "Asia/Shanghai"
-    persons: Annotated[tuple[Person, ...], Meta(min_length=1)]
-    desks: Annotated[tuple[Desk, ...], Meta(min_length=1)]
-    chains: Annotated[tuple[Chain, ...], Meta(min_length=1)]
+    persons: tuple[Person, ...]
+    desks: tuple[Desk, ...]
+    chains: tuple[Chain, ...]
     covers: tuple[Cover, ...] = ()
     working: Working = Working()
     test: NightlyTest = NightlyTest()
     drill: Drill = Drill()
+
+    def __post_init__(self) -> None:
+        if not (self.persons and self.desks and self.chains):
+            raise ValueError("persons, desks, chains: one of each at least")

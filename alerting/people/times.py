@@ -72,7 +72,8 @@ def spans(
         ending = day if hours.ends > hours.begins else day + ONE_DAY
         begins_ms = instant(day, hours.begins, zone)
         ends_ms = instant(ending, hours.ends, zone)
-        if begins_ms < until_ms and from_ms < ends_ms:
+        # Of a part that the clocks skip nothing may be left, or less than nothing.
+        if begins_ms < min(until_ms, ends_ms) and from_ms < ends_ms:
             yield day, begins_ms, ends_ms
         day += ONE_DAY
 

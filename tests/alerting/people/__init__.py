@@ -1,0 +1,1 @@
+"""Rosters, pages to people and hand-overs."""
