@@ -1,0 +1,111 @@
+"""A receiver's words: how they are read, what they come to in any order, who owes a signature."""
+
+from itertools import permutations
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from alerting import receipts
+from alerting.exchange.reading import Unreadable
+from alerting.receipts import SIGNED, TRANSITIONS, Receipt
+from tests.alerting.exchange.test_reading import CAP
+
+
+def answer(kind: str, references: str = "<references>s,doc-1,t s,doc-2,t</references>") -> bytes:
+    return CAP.format(
+        f"<sender>platform</sender><sent>2024-01-01T08:00:00+08:00</sent>"
+        f"<msgType>{kind}</msgType><note>why</note>{references}"
+    ).encode()
+
+
+@pytest.mark.parametrize(("kind", "word"), [("Ack", "accepted"), ("Error", "refused")])
+def test_a_cap_answer_signs_for_every_document_that_it_names(kind: str, word: str) -> None:
+    first, second = receipts.read(answer(kind))
+
+    assert first == Receipt("platform,a", word, "doc-1", "", "platform", "why", 1_704_067_200_000)
+    assert second.identifier == "doc-2"
+
+
+def test_the_json_form_says_the_same() -> None:
+    body = {"id": "m1", "word": "seen", "key": "k", "by": "Wang", "note": "on it", "at_ms": 5}
+
+    assert receipts.read(msgspec.json.encode(body)) == (
+        Receipt("m1", "seen", "", "k", "Wang", "on it", 5),
+    )
+
+
+@pytest.mark.parametrize(
+    ("payload", "why"),
+    [
+        (answer("Alert"), "Ack or Error was expected"),
+        (answer(""), "msgType missing"),
+        (answer("Ack", ""), "names no document"),
+        (b'{"id":"m","word":"accepted"}', "neither identifier nor key"),
+        (b'{"id":"m","word":"accepted","key":"\\u0000"}', "NUL"),
+        (b'{"id":"m","word":"maybe","key":"k"}', "Invalid enum value"),
+        (b'{"id":"","word":"seen","key":"k"}', "length"),
+        (b'{"id":"m","word":"seen","key":"k","more":1}', "unknown field"),
+        (b'{"a":' * 5000, "."),
+        (b'{"id":"\xff"}', "."),
+    ],
+)
+def test_each_wrong_receipt_is_refused_with_a_sentence(payload: bytes, why: str) -> None:
+    with pytest.raises(Unreadable, match=why):
+        receipts.read(payload)
+
+
+def test_words_come_to_the_same_in_any_order() -> None:
+    for words in permutations(("accepted", "refused", "seen")):
+        assert receipts.stage_of(is_sent=True, is_delivered=True, words=words) == "seen"
+    for words in permutations(("accepted", "refused")):
+        assert receipts.stage_of(is_sent=True, is_delivered=True, words=words) == "accepted"
+
+
+@given(st.lists(st.sampled_from(("accepted", "refused", "seen"))), st.booleans(), st.booleans())
+def test_a_stage_is_as_far_as_the_words_say_and_never_less(
+    words: list[receipts.Word], is_sent: bool, is_delivered: bool
+) -> None:
+    stage = receipts.stage_of(is_sent=is_sent, is_delivered=is_delivered, words=tuple(words))
+
+    assert (stage in SIGNED) == bool({"accepted", "seen"} & set(words))
+    assert (stage == "refused") == (bool(words) and set(words) == {"refused"})
+    if not words:
+        assert stage == ("delivered" if is_delivered else "sent" if is_sent else "waiting")
+
+
+def test_every_stage_has_its_row_and_nothing_leads_back_to_silence() -> None:
+    reached = {stage for row in TRANSITIONS.values() for stage in row.values()}
+
+    assert reached == {"accepted", "refused", "seen"}
+    assert receipts.advance("seen", "refused") is None
+    assert receipts.advance("accepted", "refused") is None
+
+
+@pytest.mark.parametrize(
+    ("kind", "reason", "within_s", "begins"),
+    [
+        ("alert", "opened", 60.0, True), ("update", "worsened", 60.0, True),
+        ("update", "returned", 60.0, False), ("end", "closed", 60.0, False),
+        ("alert", "opened", 0.0, False),
+    ],
+)  # fmt: skip
+def test_what_begins_or_worsens_is_to_be_signed_for(
+    kind: str, reason: str, within_s: float, begins: bool
+) -> None:
+    assert receipts.begins_clock(kind, reason, within_s) is begins
+
+
+@pytest.mark.parametrize(
+    ("stage", "phase", "owed"),
+    [
+        ("waiting", "open", True), ("delivered", "open", True), ("refused", "dispatched", True),
+        ("accepted", "open", False), ("seen", "open", False), ("delivered", "closed", False),
+        ("delivered", "archived", False),
+    ],
+)  # fmt: skip
+def test_people_are_told_while_it_lasts_and_nobody_has_signed(
+    stage: receipts.Stage, phase: str, owed: bool
+) -> None:
+    assert receipts.is_owed(stage, phase) is owed
