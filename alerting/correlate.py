@@ -27,14 +27,15 @@ RANKS: tuple[Effect | str, ...] = ("raise", "suppress", "load", "join", NETWORK,
 class Candidate(policy.Candidate, frozen=True, kw_only=True):
     """An incident to which a finding may belong, and everything that speaks for it.
 
-    ``grade`` is that of the two together, None where the rule leaves the finding's as it is.
+    ``grade`` is what the finding counts as together with the incident, None where the rule leaves
+    it as it is.  ``hypothesis`` has it in both languages, for the record.
     """
 
     effect: Effect = "join"
     lag_s: float = 0.0
     """How much later the finding began than the incident; negative: earlier."""
     said: Text = UNTITLED
-    """The hypothesis for people; ``hypothesis`` is its code, the rule's name."""
+    """The hypothesis, for pages of one language."""
     task: Text = UNTITLED
     is_cause: bool = False
     """Whether the finding is the cause and the incident its consequence."""
@@ -70,6 +71,10 @@ class Correlator:
     def is_frozen(self, finding: Finding) -> bool:
         """Whether the ground was frozen in the finding's zone: gas runs farther under a lid."""
         return self.rules.frozen_context in finding.contexts
+
+    def parents(self, finding: Finding) -> list[str]:
+        """The assets whose own fault would explain a device's: those through which it speaks."""
+        return self.topology.speakers(finding.asset)
 
     def reach(self, finding: Finding) -> frozenset[str]:
         """The assets whose open incidents may matter, the nearest ``REACH_MAX`` of them."""
@@ -193,16 +198,15 @@ class Correlator:
         metres = self._between(rule, a, b, is_frozen=scene.is_frozen)
         if metres is None or not self._holds(rule, scene, a, b):
             return None
-        grade = _grade(rule, a.grade, b.grade, self.rules.top_grade)
-        if grade is None:
+        if not _may_speak(rule, a.grade, b.grade, self.rules.top_grade):
             return None
         return Candidate(
             incident=incident.id,
             reason="rule",
             rule=rule.id,
             distance_m=metres,
-            hypothesis=rule.id,
-            grade=grade,
+            hypothesis=f"{rule.hypothesis.zh} / {rule.hypothesis.en}",
+            grade=_grade(rule, a.grade, b.grade, self.rules.top_grade),
             effect=rule.effect,
             lag_s=(scene.seen.onset_ms - there.onset_ms) / 1000,
             said=rule.hypothesis,
@@ -352,15 +356,24 @@ def _nearer(near: dict[str, float], found: Mapping[str, float]) -> None:
         near[name] = min(metres, near.get(name, metres))
 
 
-def _grade(rule: Crossing, a: int, b: int, top: int) -> int | None:
-    """What the two are together; None where the rule may not speak: the top grade stays."""
-    gravest = min(a, b)
+def _may_speak(rule: Crossing, a: int, b: int, top: int) -> bool:
+    """Whether the rule may say so: what is of the top grade is neither hidden nor reassured."""
     match rule.effect:
-        case "join":
-            return gravest
-        case "raise":
-            return min(gravest, top)
         case "lower":
-            return None if gravest <= top else gravest + 1
+            return min(a, b) > top
+        case "suppress" | "load":
+            return b > top
         case _:
-            return None if b <= top else a
+            return True
+
+
+def _grade(rule: Crossing, a: int, b: int, top: int) -> int | None:
+    match rule.effect:
+        case "raise":
+            return min(a, b, top)
+        case "lower":
+            return min(a, b) + 1
+        case "load":
+            return a
+        case _:
+            return None

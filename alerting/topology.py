@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from lifeline.catalog import Catalog
-from lifeline.network import UNDELIVERING, Asset, Link
+from lifeline.network import SIGNAL, UNDELIVERING, Asset, Link
 
 Kinds = frozenset[str]
 """Kinds of links that may be walked; empty: every kind that delivers something."""
@@ -114,6 +114,19 @@ class Topology:
     def neighbours(self, asset: str, kinds: Kinds = CARRIERS) -> list[str]:
         """The assets one link away, by name."""
         return sorted({e.to for e in self.edges(asset) if may_walk(e.link, kinds)})
+
+    def speakers(self, asset: str) -> list[str]:
+        """The gateways through which an asset's devices speak, through however many, by name."""
+        found: set[str] = set()
+        waiting = [asset]
+        while waiting and len(found) < ASSETS_MAX:
+            here = waiting.pop()
+            for edge in self.edges(here):
+                is_up = edge.link.kind == SIGNAL and edge.link.b == here
+                if is_up and edge.to not in found and edge.to != asset:
+                    found.add(edge.to)
+                    waiting.append(edge.to)
+        return sorted(found)
 
     def parents(self, asset: str) -> list[str]:
         """What feeds an asset directly, by name."""

@@ -141,7 +141,7 @@ def test_settlement_and_methane_after_a_burst_beside_it_belong_to_the_burst() ->
 
     for hazard in ("settlement", "cover-moved", "gas-leak"):
         (found,) = asked(finding("gas/v2", hazard, 50 * HOUR_S), burst)
-        assert told([found]) == [("water/n1", "washout", "join", 2)]
+        assert told([found]) == [("water/n1", "washout", "join", None)]
     assert asked(finding("gas/v2", "gas-leak", 73 * HOUR_S), burst) == []
     assert asked(finding("gas/v1", "gas-leak", HOUR_S), burst) == []
     assert asked(burst, finding("gas/v2", "gas-leak", -60)) == [], "it was there before"
@@ -152,7 +152,7 @@ def test_a_hot_tunnel_beside_a_heating_leak_belongs_to_it() -> None:
 
     (found,) = asked(finding("tunnel/t1", "temperature-high", 5 * HOUR_S, grade=3), leak)
 
-    assert told([found]) == [("heat/main", "heating-neighbour", "join", 2)]
+    assert told([found]) == [("heat/main", "heating-neighbour", "join", None)]
 
 
 def test_drowned_sensors_of_one_basin_are_hidden_behind_the_rain_once_they_are_many() -> None:
@@ -165,7 +165,7 @@ def test_drowned_sensors_of_one_basin_are_hidden_behind_the_rain_once_they_are_m
     assert asked(drowned[1], rain, drowned[0]) == []
     (found, *_) = asked(drowned[2], rain, drowned[0], drowned[1])
 
-    assert told([found]) == [("drainage/gauge", "rain-immersion", "suppress", 2)]
+    assert told([found]) == [("drainage/gauge", "rain-immersion", "suppress", None)]
     dry = finding("drainage/dry", "immersed", 60, grade=5)
     assert "rain-immersion" not in {c.rule for c in asked(dry, rain, *drowned)}
 
@@ -177,8 +177,8 @@ def test_low_pressure_is_hidden_behind_the_pump_that_tripped_whichever_was_seen_
     (after,) = asked(low, pump)
     (before,) = asked(pump, low)
 
-    assert told([after]) == [("water/pump", "pump-trip", "suppress", 2)]
-    assert told([before]) == [("water/n2", "pump-trip", "suppress", 2)]
+    assert told([after]) == [("water/pump", "pump-trip", "suppress", None)]
+    assert told([before]) == [("water/n2", "pump-trip", "suppress", None)]
     assert (after.is_cause, before.is_cause) == (False, True)
     assert asked(finding("water/n2", "low-supply", 300), pump) == []
 
@@ -204,8 +204,16 @@ def test_devices_behind_a_silent_gateway_are_hidden_behind_it() -> None:
 
     (found,) = asked(finding("gas/v1", "gateway-silent", 30, grade=5), gateway)
 
-    assert told([found]) == [("gas/gateway", "gateway", "suppress", 5)]
+    assert told([found]) == [("gas/gateway", "gateway", "suppress", None)]
     assert asked(finding("gas/v3", "gateway-silent", 30, grade=5), gateway) == []
+
+
+def test_a_devices_fault_is_explained_by_the_gateways_before_it_and_by_nothing_else() -> None:
+    city = Correlator(CITY, RULES)
+
+    assert city.parents(finding("gas/v1", "gateway-silent")) == ["gas/gateway"]
+    assert city.parents(finding("gas/gateway", "gateway-silent")) == []
+    assert city.parents(finding("gas/v3", "gateway-silent")) == []
 
 
 # One network.
@@ -381,14 +389,12 @@ def test_candidates_are_safe_within_reach_and_in_one_order(
         assert candidate.distance_m is not None
         if candidate.reason == "network":
             assert (other.lifeline, other.hazard) == (new.lifeline, new.hazard)
-        else:
-            assert candidate.grade is not None
-            # No rule makes what is of the top grade less than that.
-            assert (
-                candidate.grade == 1
-                or min(new.grade, other.grade) > 1
-                or (candidate.effect in ("suppress", "load"))
-            )
+        elif candidate.effect in ("suppress", "load", "lower"):
+            # What may be hidden, or be called harmless, is never of the top grade.
+            hidden = other.grade if candidate.is_cause else new.grade
+            assert hidden > 1
+        if candidate.effect == "lower":
+            assert candidate.grade == min(new.grade, other.grade) + 1
 
 
 # The file.

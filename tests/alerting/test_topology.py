@@ -105,6 +105,21 @@ def test_what_feeds_what_has_a_direction_and_may_run_in_a_ring() -> None:
     assert not network.is_fed_by("a", "d")
 
 
+def test_gateways_may_speak_through_gateways_and_even_in_a_ring() -> None:
+    network = city(
+        [
+            Link("a", "b", kind="signal"),
+            Link("b", "c", kind="signal"),
+            Link("c", "a", kind="signal"),
+            Link("d", "c", kind="gas-main", is_feed=True),
+        ]
+    )
+
+    assert network.speakers("c") == ["a", "b"]
+    assert network.speakers("d") == []
+    assert network.kin("c") == ["d"]
+
+
 def test_zones_know_their_assets_and_their_basin() -> None:
     network = city([], names="ab")
 
