@@ -31,6 +31,7 @@ __all__ = [
     "dead_letters",
     "find",
     "incident_detail",
+    "lines",
     "list_incidents",
     "perform",
     "resend",
@@ -81,6 +82,7 @@ _NOTICE = (
 
 
 _ONE = _SUMMARY + " where i.id = %s"
+_SOME = _SUMMARY + " where i.id = any(%s)"
 _NOTICES = _NOTICE + " where o.incident = %s order by o.id desc limit %s"
 _DEAD = _NOTICE + " where o.dead_at is not null order by o.id desc limit %s"
 
@@ -160,6 +162,11 @@ def find(connection: Connection, incident_id: str) -> Summary | None:
     """One line of the queue."""
     row = connection.execute(_ONE, (incident_id,)).fetchone()
     return None if row is None else _summary(row)
+
+
+def lines(connection: Connection, names: Sequence[str]) -> list[Summary]:
+    """Lines of the queue by name, in no order."""
+    return [_summary(row) for row in connection.execute(_SOME, (list(names),)).fetchall()]
 
 
 def _summary(row: Sequence[Any]) -> Summary:

@@ -1,0 +1,356 @@
+"""What the desk looks at, from PostgreSQL.  A shell.
+
+Every function works in the transaction of the connection that it is given.  Nothing here reads
+more rows than it is asked for, however many incidents are open.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+from psycopg import Connection
+
+from alerting import store as router
+from alerting import windows as spans
+from alerting.actions import Act
+from alerting.alarms import STALE_MS, Alarm
+from alerting.board.rows import (
+    CALLING,
+    DueRow,
+    Listed,
+    Member,
+    Queued,
+    ReceiptRow,
+    Sift,
+    Told,
+    Wait,
+)
+from alerting.desk import store as desk
+from alerting.incidents import Incident
+from alerting.windows import Window
+from lifeline.model import CANARY
+
+_act = msgspec.json.Decoder(Act)
+_checks = msgspec.json.Decoder(tuple[spans.Check, ...])
+
+_BAND = (
+    "case {0}.phase when 'open' then 1 when 'watching' then 3 when 'closed' then 4"
+    " when 'archived' then 5 else 2 end"
+)
+_ORDER = (
+    # Who is not yet assessed stands where the gravest of his grade would.  Of one risk whoever has
+    # waited longest: his deadline is the next one.
+    _BAND + ", -coalesce({0}.closed_ms, 9e15::int8), -coalesce({1}.score, 101 - {0}.grade),"
+    " {0}.told is null, coalesce({0}.unseen_ms, {0}.progress_ms, {0}.onset_ms), {0}.id"
+)
+_QUEUE = (
+    "with picked as (select i.id, r.score, row_number() over (order by "  # noqa: S608 (constants)
+    + _ORDER.format("i", "r")
+    + ") as place from incident i left join incident_rank r on r.incident = i.id"
+    + " where i.phase = any(%(phases)s) and case when %(lifeline)s = ''"
+    + " then i.lifeline <> %(canary)s else i.lifeline = %(lifeline)s end"
+    + " and (%(grades)s::int4[] is null or i.grade = any(%(grades)s))"
+    + " and (%(zones)s::text[] is null or i.zone = any(%(zones)s))"
+    + " and (%(review)s::boolean is null or i.review = %(review)s)"
+    + " and (%(text)s = '' or r.words ilike %(text)s escape '!' or i.id ilike %(text)s escape '!'"
+    + " or i.asset ilike %(text)s escape '!')"
+    + " and coalesce(i.closed_ms, %(since)s) >= %(since)s and (%(after)s = '' or ("
+    + _ORDER.format("i", "r")
+    + ") > (select "
+    + _ORDER.format("a", "b")
+    + " from incident a left join incident_rank b on b.incident = a.id where a.id = %(after)s))"
+    + " order by place limit %(limit)s)"
+    + " select p.id, p.score, d.kind, d.due_ms from picked p left join lateral"
+    + " (select kind, (extract(epoch from due_at) * 1000)::int8 as due_ms from deadline"
+    + " where subject = p.id and kind = any(%(calling)s) order by due_at limit 1) d on true"
+    + " order by p.place"
+)
+
+
+def queue(connection: Connection, sift: Sift) -> list[Queued]:
+    """The queue: open before taken before watching; the highest risk, then the longest wait first.
+
+    What has ended, where asked for, the newest first.  The canary's are left out unless they are
+    asked for by name.
+    """
+    rows = connection.execute(
+        _QUEUE,
+        {
+            "phases": list(sift.phases),
+            "lifeline": sift.lifeline,
+            "canary": CANARY,
+            "grades": list(sift.grades) or None,
+            "zones": None if sift.zones is None else list(sift.zones),
+            "review": sift.review,
+            "text": _like(sift.text),
+            "since": sift.closed_since_ms,
+            "after": sift.after,
+            "limit": sift.limit,
+            "calling": list(CALLING),
+        },
+    ).fetchall()
+    lines = {one.id: one for one in desk.lines(connection, [row[0] for row in rows])}
+    return [
+        Queued(summary=lines[name], risk=score, next_kind=kind or "", next_ms=due_ms)
+        for name, score, kind, due_ms in rows
+    ]
+
+
+def _like(text: str) -> str:
+    """What is typed, as a pattern: its own signs mean themselves."""
+    if not text:
+        return ""
+    plain = text.replace("!", "!!").replace("%", "!%").replace("_", "!_")
+    return f"%{plain}%"
+
+
+_MEMBER = (
+    "a.key, a.channel, a.detector, a.hazard, a.asset, a.zone, a.lifeline, a.rule, a.state, a.grade,"
+    " a.since_ms, a.active_ms, a.hidden_by, a.hidden_until_ms, a.hidden_raises, a.is_chattering,"
+    " a.is_fleeting, a.revision, a.incident"
+)
+_MEMBERS = (
+    f"select {_MEMBER}, m.reason, m.at_ms, m.rule, m.hypothesis, m.distance_m from membership m"  # noqa: S608
+    " join alarm a on a.key = m.alarm where m.incident = %s order by m.at_ms, a.key limit %s"
+)
+_ALONE = f"select {_MEMBER}, '', null::int8, '', '', null::float8 from alarm a"  # noqa: S608
+_LISTS: dict[Listed, str] = {
+    "hidden": "a.state in ('shelved', 'suppressed', 'out-of-service')",
+    "shelved": "a.state = 'shelved'",
+    "suppressed": "a.state = 'suppressed'",
+    "out-of-service": "a.state = 'out-of-service'",
+    "latched": "a.state in ('latched-unacknowledged', 'latched-acknowledged')",
+    "chattering": "a.is_chattering",
+    "stale": "a.active_ms < %(now)s - %(stale)s",
+}
+_LISTED = {
+    name: _ALONE  # noqa: S608 (constants alone)
+    + f" where {what} and a.lifeline <> %(canary)s"
+    + " and (%(after)s = '' or (a.grade, a.since_ms, a.key) > (select b.grade, b.since_ms, b.key"
+    + " from alarm b where b.key = %(after)s)) order by a.grade, a.since_ms, a.key limit %(limit)s"
+    for name, what in _LISTS.items()
+}
+_ONE_ALARM = _ALONE + " where a.key = %s"
+
+
+def members(connection: Connection, incident: str, limit: int = 500) -> list[Member]:
+    """Every alarm that ever belonged to an incident, and why, in the order in which they came."""
+    return [_member(row) for row in connection.execute(_MEMBERS, (incident, limit)).fetchall()]
+
+
+def alarms(
+    connection: Connection, what: Listed, now_ms: int, limit: int = 200, after: str = ""
+) -> list[Member]:
+    """One of the lists of alarms, the gravest and then the oldest first."""
+    asked = {"now": now_ms, "stale": STALE_MS, "canary": CANARY, "limit": limit, "after": after}
+    return [_member(row) for row in connection.execute(_LISTED[what], asked).fetchall()]
+
+
+def alarm(connection: Connection, key: str) -> Member | None:
+    """One alarm."""
+    row = connection.execute(_ONE_ALARM, (key,)).fetchone()
+    return None if row is None else _member(row)
+
+
+def _member(row: Sequence[Any]) -> Member:
+    return Member(**dict(zip(Member.__struct_fields__, row, strict=True)))
+
+
+_INCIDENTS = (
+    "select "  # noqa: S608 (constants alone)
+    + ", ".join("lead::text" if f == "lead" else f for f in Incident.__struct_fields__)
+    + " from incident where id = any(%s)"
+)
+_ALARMS = (
+    "select "  # noqa: S608 (constants alone)
+    + ", ".join(Alarm.__struct_fields__)
+    + " from alarm where incident = any(%s) order by key"
+)
+_CYCLES = Alarm.__struct_fields__.index("cycles")
+
+
+def whole(connection: Connection, names: Sequence[str]) -> list[tuple[Incident, tuple[Alarm, ...]]]:
+    """Incidents with the alarms that they hold now, as the engine knows them."""
+    held: dict[str, list[Alarm]] = {}
+    for row in connection.execute(_ALARMS, (list(names),)).fetchall():
+        one = alarm_of(row)
+        held.setdefault(one.incident, []).append(one)
+    rows = connection.execute(_INCIDENTS, (list(names),)).fetchall()
+    found = [router.incident_of(row) for row in rows]
+    return [(one, tuple(held.get(one.id, ()))) for one in found]
+
+
+def alarm_of(row: Sequence[Any]) -> Alarm:
+    """An alarm from its columns in their order."""
+    fields = dict(zip(Alarm.__struct_fields__, row, strict=True))
+    return Alarm(**{**fields, "cycles": tuple(row[_CYCLES])})
+
+
+# Risk, and the words that an incident is found by.
+
+_UNRANKED = (
+    "select i.id from incident i left join incident_rank r on r.incident = i.id"
+    " where i.phase not in ('closed', 'archived') and r.revision is distinct from i.revision"
+    " and i.lifeline <> %s order by i.grade, i.opened_ms limit %s"
+)
+_RANK = (
+    "insert into incident_rank (incident, revision, score, words)"
+    " select * from unnest(%s::text[], %s::int4[], %s::float8[], %s::text[])"
+    " on conflict (incident) do update set revision = excluded.revision, score = excluded.score,"
+    " words = excluded.words"
+)
+_SINCE = (
+    "select "  # noqa: S608 (constants alone)
+    + ", ".join(Alarm.__struct_fields__)
+    + " from alarm where since_ms >= %s"
+    " and lifeline <> %s and not drill order by since_ms, key limit %s"
+)
+
+
+def unranked(connection: Connection, limit: int) -> list[tuple[Incident, tuple[Alarm, ...]]]:
+    """Open incidents whose risk is not known at the revision they have, the gravest first."""
+    rows = connection.execute(_UNRANKED, (CANARY, limit)).fetchall()
+    return whole(connection, [name for (name,) in rows])
+
+
+def rank(connection: Connection, ranks: Sequence[tuple[str, int, float, str]]) -> None:
+    """Keeps (incident, revision, risk, words); of two consoles the later one's stand."""
+    if ranks:
+        # In one order, so that two consoles never wait for each other in a ring.
+        connection.execute(_RANK, list(map(list, zip(*sorted(ranks), strict=True))))
+
+
+def moved(connection: Connection, since_ms: int, limit: int) -> list[Alarm]:
+    """The alarms that have changed their state since, in that order."""
+    return [
+        alarm_of(row) for row in connection.execute(_SINCE, (since_ms, CANARY, limit)).fetchall()
+    ]
+
+
+def deadlines(connection: Connection, incident: str) -> list[DueRow]:
+    """What falls due for an incident, the next first."""
+    rows = connection.execute(
+        "select kind, (extract(epoch from due_at) * 1000)::int8 from deadline where subject = %s"
+        " order by due_at, kind",
+        (incident,),
+    ).fetchall()
+    return [DueRow(*row) for row in rows]
+
+
+def told(connection: Connection, incident: str, limit: int = 200) -> list[Told]:
+    """The pages of an incident, the oldest first."""
+    rows = connection.execute(
+        "select person, target, reason, case when delivered_at is not null then 'delivered'"
+        " when dead_at is not null then 'dead' when ended_at is not null then 'ended'"
+        " when held_until is not null then 'held'"
+        " when leased_until > clock_timestamp() then 'leased' else 'waiting' end, attempts,"
+        " last_code, (extract(epoch from coalesce(delivered_at, last_at, ended_at)) * 1000)::int8,"
+        " overtaken_at is not null from outbox where incident = %s and class = 'page'"
+        " order by id desc limit %s",
+        (incident, limit),
+    ).fetchall()
+    return [
+        Told(
+            person=person,
+            target=target,
+            reason=reason,
+            state=state,
+            attempts=attempts,
+            code=code,
+            at_ms=at_ms,
+            is_overtaken=is_overtaken,
+        )
+        for person, target, reason, state, attempts, code, at_ms, is_overtaken in reversed(rows)
+    ]
+
+
+def receipts(connection: Connection, incident: str, limit: int = 200) -> list[ReceiptRow]:
+    """What receivers have said of an incident's notices, the oldest first."""
+    rows = connection.execute(
+        "select o.target, r.word, r.by, r.note, r.at_ms from receipt r join outbox o"
+        " on o.id = r.outbox where o.incident = %s order by r.id desc limit %s",
+        (incident, limit),
+    ).fetchall()
+    return [ReceiptRow(*row) for row in reversed(rows)]
+
+
+_WINDOW = (
+    "select id, kind, author, reason, zone, assets, rules, from_ms, until_ms, work, factor,"
+    " checks::text, ended_ms, ended_by, hidden, revision from alarm_window"
+)
+_WINDOWS = (
+    _WINDOW + " where (ended_ms is null or ended_ms >= %s) order by ended_ms desc nulls first,"
+    " until_ms, id limit %s"
+)
+_ONE_WINDOW = _WINDOW + " where id = %s"
+
+
+def windows(connection: Connection, ended_since_ms: int, limit: int = 200) -> list[Window]:
+    """The windows that run, and those that ended of late."""
+    return [
+        _window(row) for row in connection.execute(_WINDOWS, (ended_since_ms, limit)).fetchall()
+    ]
+
+
+def window(connection: Connection, name: str) -> Window | None:
+    """One window."""
+    row = connection.execute(_ONE_WINDOW, (name,)).fetchone()
+    return None if row is None else _window(row)
+
+
+def _window(row: Sequence[Any]) -> Window:
+    fields = dict(zip(Window.__struct_fields__, row, strict=True))
+    return Window(
+        **{
+            **fields,
+            "assets": tuple(fields["assets"]),
+            "rules": tuple(fields["rules"]),
+            "checks": _checks.decode(fields["checks"]),
+        }
+    )
+
+
+_WAITING = (
+    "select id, incident, alarm, zone, kind, body::text, proposed_by, at_ms, expires_ms"
+    " from proposal where decided_ms is null and expires_ms > %(now)s"
+)
+_WAITING_ALL = _WAITING + " order by expires_ms, id limit %(limit)s"
+_WAITING_FOR = _WAITING + " and incident = %(incident)s order by expires_ms, id limit %(limit)s"
+
+
+def proposals(
+    connection: Connection, now_ms: int, incident: str = "", limit: int = 200
+) -> list[Wait]:
+    """What waits for a second person, of one incident or of all; what runs out soonest first."""
+    rows = connection.execute(
+        _WAITING_FOR if incident else _WAITING_ALL,
+        {"now": now_ms, "incident": incident, "limit": limit},
+    ).fetchall()
+    return [_wait(row) for row in rows]
+
+
+def _wait(row: Sequence[Any]) -> Wait:
+    name, incident, alarm_key, zone, _, body, by, at_ms, expires_ms = row
+    asked = _act.decode(body)
+    return Wait(
+        id=name,
+        action=asked.action,
+        incident=incident,
+        alarm=alarm_key,
+        zone=zone,
+        by=by,
+        note=asked.note or ("" if asked.opening is None else asked.opening.reason),
+        at_ms=at_ms,
+        expires_ms=expires_ms,
+        until_ms=asked.until_ms if asked.opening is None else asked.opening.until_ms,
+        kind="" if asked.opening is None else asked.opening.kind,
+    )
+
+
+def lock(connection: Connection, acts: Sequence[Act]) -> None:
+    """Waits for the zones of all these actions at once: two batches never wait in a ring."""
+    names = [act.incident for act in acts if act.incident]
+    rows = connection.execute(
+        "select distinct zone from incident where id = any(%s)", (names,)
+    ).fetchall()
+    router.lock_zones(connection, (zone for (zone,) in rows))
