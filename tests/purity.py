@@ -17,11 +17,12 @@ OUR_PACKAGES = (
 PURE_MODULES = {
     "abc", "array", "base64", "binascii", "bisect", "collections", "contextlib", "copy",
     "csv", "dataclasses", "datetime", "difflib", "enum", "fastapi", "fnmatch", "fractions",
-    "functools", "hashlib", "heapq", "hmac", "html", "http", "io", "ipaddress", "itertools",
-    "jinja2",
-    "json", "markupsafe", "math", "mmap", "msgspec", "numpy", "operator", "re", "river", "scipy",
+    "functools", "hashlib", "heapq", "hmac", "html", "http", "icalendar", "io", "ipaddress",
+    "itertools", "jinja2", "json", "lxml", "markupsafe", "math", "mmap", "msgspec", "numpy",
+    "operator", "re", "recurring_ical_events", "river", "scipy",
     "statistics", "string", "struct", "textwrap", "tomllib", "types", "typing", "unicodedata",
-    "urllib", "uuid", "zipfile", "zlib", "zoneinfo",
+    # xlsxwriter only with in_memory and a stated time of making: else it writes and reads the clock.
+    "urllib", "uuid", "xlsxwriter", "zipfile", "zlib", "zoneinfo",
 }  # fmt: skip
 WORLDLY_PARTS = {"http.client", "http.server", "urllib.request", "urllib.robotparser"}
 WORLDLY_CALLS = {"open", "input", "print", "breakpoint", "exec", "eval", "__import__"}

@@ -7,6 +7,7 @@ from pathlib import Path
 from xml.etree import ElementTree as ET
 
 import jinja2
+import msgspec
 import pytest
 
 from alerting.people import handover, sheet
@@ -22,7 +23,8 @@ TEMPLATES = Path(__file__).parents[3] / "alerting" / "console" / "templates"
 def shown(handed: Handover, language: Language = "zh") -> sheet.SheetView:
     city = roster(persons=person("wang", addresses={"sms": "1", "voice": "1"}))
     problems = check(city, NOW)
-    return sheet.view(handed, city, problems, language, {"gas/well-7": "7 号阀井"}.get)
+    places = {"gas/well-7": "7 号阀井"}
+    return sheet.view(handed, city, problems, language, lambda asset: places.get(asset, asset))
 
 
 def html(view: sheet.SheetView) -> str:
@@ -82,8 +84,6 @@ def test_the_sheet_says_everything_that_the_next_shift_must_know() -> None:
 
 
 def test_an_incident_without_a_next_step_and_a_shelf_without_an_end_have_a_dash() -> None:
-    import msgspec
-
     bare = msgspec.structs.replace(FACTS.incidents[0], next_kind="", next_ms=None, asset="x")
     endless = msgspec.structs.replace(FACTS.shelved[0], until_ms=None)
     facts = msgspec.structs.replace(FACTS, incidents=(bare,), shelved=(endless,))
