@@ -21,7 +21,7 @@ from lifeline import words
 from lifeline.catalog import Catalog, CatalogError
 from lifeline.entries import wrongs
 from lifeline.model import UNTITLED, Text
-from lifeline.network import SPACES, Exposure
+from lifeline.network import SIGNAL, SPACES, Exposure
 
 Kind = Literal[
     "call", "send", "keep-away", "evacuate", "ventilate", "measure", "isolate", "repair", "watch",
@@ -279,7 +279,7 @@ def spaces(
     if plan.measure_m <= 0:
         return ()
     metres = plan.measure_m * (plan.frozen_factor if is_frozen else 1.0)
-    kinds = SPACES | {edge.link.kind for edge in topology.edges(asset)}
+    kinds = SPACES | {edge.link.kind for edge in topology.edges(asset)} - {SIGNAL}
     found: list[Space] = []
     for name, distance_m in topology.within(asset, metres, kinds).items():
         one = topology.asset(name)
