@@ -15,25 +15,13 @@ from alerting.outbox import store as outbox
 from alerting.people import links
 from alerting.people.links import Link, LinkView
 from alerting.people.paging import Paging
+from alerting.people.responders import Responder
 from alerting.people.rota import Person
 from alerting.slices import Page
 
 NIGHTLY = "nightly"
 TEST = "test-page"
 """Kind of the deadline at which the nightly test page is due."""
-
-
-class Responder(msgspec.Struct, frozen=True, kw_only=True):
-    """One person on one incident: told, seen, taken."""
-
-    person: str
-    added_by: str
-    told_ms: int | None
-    """When a page was first accepted by a vendor."""
-    waiting: int
-    """Pages that are not sent yet."""
-    seen_ms: int | None
-    acknowledged_ms: int | None
 
 
 class Receipt(msgspec.Struct, frozen=True, kw_only=True):
