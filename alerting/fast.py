@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from alerting import engine, excursions
-from alerting.notices import Push, Wording
+from alerting.notices import Chains, Push, Wording
 from alerting.slices import Effect, Slice, Tell
 from lifeline.model import Finding
 
@@ -31,6 +31,8 @@ class FastPath:
     """First records that were folded and are in their on-delay, by excursion."""
     owed: dict[str, Push] = field(default_factory=dict)
     """What the outbox was given and no receiver has accepted yet, by key."""
+    chains: Chains = field(default_factory=dict)
+    """What was told in this outage, as later documents name it."""
 
     def heard(self, findings: Sequence[Finding]) -> None:
         """Remembers, of what was folded, what an outage could meet in its on-delay."""
@@ -54,7 +56,7 @@ class FastPath:
 
     def begin(self, now_ms: int) -> list[Push]:
         """An outage begins: what the outbox holds and cannot give out until it ends."""
-        self.slice, self.begun_ms = Slice(), now_ms
+        self.slice, self.begun_ms, self.chains = Slice(), now_ms, {}
         for finding in self.delayed.values():
             if excursions.on_at_ms(finding) >= now_ms - excursions.BACKLOG_MS:
                 engine.step(self.slice, finding, now_ms)
@@ -73,7 +75,12 @@ class FastPath:
             effects += engine.step(self.slice, finding, now_ms)
         effects += engine.tick(self.slice, now_ms)
         tells = [e for e in effects if isinstance(e, Tell) and e.revision == 0]
-        pushes = [p for t in tells if t.finding.grade <= self.grade for p in self.wording.pushes(t)]
+        pushes = [
+            p
+            for t in tells
+            if t.finding.grade <= self.grade
+            for p in self.wording.pushes(t, self.chains)
+        ]
         fresh = [p for p in pushes if p.key not in self.sent]
         self.sent.update(p.key for p in fresh)
         return fresh

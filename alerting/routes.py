@@ -1,4 +1,4 @@
-"""Who is told of what: by lifeline and grade, from the settings.  Pure."""
+"""Who is told of what: by lifeline, grade and desk, from the settings.  Pure."""
 
 from collections.abc import Iterable
 
@@ -9,15 +9,17 @@ WATCHDOG = "watchdog"
 """This target is told of the canary, and of nothing else unless its lifelines say so."""
 
 
-def wants(target: Target, lifeline: str, grade: int) -> bool:
-    """Whether a target is told of incidents of this lifeline and grade."""
-    if grade > target.grade_max:
+def wants(target: Target, lifeline: str, grade: int, desk: str = "") -> bool:
+    """Whether a target is told of incidents of this lifeline, grade and desk."""
+    if grade > target.grade_max or (target.desks and desk not in target.desks):
         return False
     if target.lifelines:
         return lifeline in target.lifelines
     return (lifeline == CANARY) == (target.name == WATCHDOG)
 
 
-def targets_for(targets: Iterable[Target], lifeline: str, grade: int) -> list[Target]:
+def targets_for(
+    targets: Iterable[Target], lifeline: str, grade: int, desk: str = ""
+) -> list[Target]:
     """The targets to tell, in the order of the settings."""
-    return [target for target in targets if wants(target, lifeline, grade)]
+    return [target for target in targets if wants(target, lifeline, grade, desk)]

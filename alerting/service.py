@@ -10,7 +10,7 @@ import asyncio
 import contextlib
 import itertools
 from collections.abc import Callable, Coroutine, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import psycopg
@@ -21,6 +21,8 @@ from psycopg import Connection
 from alerting import store
 from alerting.audit.service import Sealer
 from alerting.evidence.service import Keeper
+from alerting.exchange import store as exchange
+from alerting.exchange.service import Exchange
 from alerting.fast import FastPath
 from alerting.feed.service import Feed
 from alerting.ledger.store import Contended, Folded, contended
@@ -90,7 +92,9 @@ class Router:
         connections = settings.postgres.pool_max + 3
         self.database = Database(settings.postgres, connections, role=SERVICE_ROLE)
         self.catalog = catalog
-        self.wording = Wording(catalog, settings.router)
+        tables = exchange.read_tables(settings.exchange)
+        self.wording = Wording(catalog, settings.router, tables=tables)
+        self.exchange = Exchange(settings, self.database, log, tables, lambda: self.catalog)
         self.feed = Feed(settings.kafka, self.database, log)
         self.sealer = Sealer(settings.audit, self.database, log)
         self.keeper = Keeper(settings, self.database, log)
@@ -294,7 +298,7 @@ class Router:
             await asyncio.sleep(CATALOG_S)
             newer = file.newer(self.catalog)
             if newer is not None:
-                self.catalog, self.wording = newer, Wording(newer, self.settings.router)
+                self.catalog, self.wording = newer, replace(self.wording, catalog=newer, _assets={})
                 self.fast.wording = self.wording
                 self.log.info("catalog taken over", catalog=newer.digest)
 
@@ -362,6 +366,7 @@ class Router:
             task.cancel()
         await end(self.consumer)
         await self.feed.close()
+        await self.exchange.close()
         await self.courier.close()
         await asyncio.to_thread(self.database.close)
 
@@ -382,6 +387,7 @@ async def run(
     try:
         await router.start()
         loops = [router.read(), router.time(), router.note(), router.feed.run()]
+        loops += [router.exchange.switch(), router.exchange.share()]
         loops += [router.watch_catalog(), router.keeper.run()]
         loops += [router.sealer.seal(), router.sealer.anchor()]
         tasks = [asyncio.create_task(loop) for loop in (*loops, *router.courier.loops())]

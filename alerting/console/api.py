@@ -7,6 +7,7 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta
 
+from alerting.cases import Case
 from alerting.console import details, pages, views
 from alerting.console.gate import Handler
 from alerting.console.records import Feed, Records
@@ -85,6 +86,8 @@ class NoticeView(msgspec.Struct, frozen=True):
     last_code: str
     delivered_ms: int | None
     key: str
+    stage: str
+    """With its receiver: waiting, sent, delivered, accepted, refused, seen."""
 
 
 class EntryView(msgspec.Struct, frozen=True):
@@ -108,6 +111,8 @@ class IncidentDetail(msgspec.Struct, frozen=True):
     alarms: tuple[AlarmRow, ...]
     notices: list[NoticeView]
     history: list[EntryView]
+    cases: tuple[Case, ...] = ()
+    """What it is in the systems of the city's management."""
 
 
 class ActionDone(msgspec.Struct, frozen=True):
@@ -315,6 +320,7 @@ def _detail(visit: Visit, row: Detail) -> IncidentDetail:
                 str(n.last_code or ""),
                 n.delivered_ms or None,
                 n.key,
+                n.stage,
             )
             for n in row.notices
         ],
@@ -322,4 +328,5 @@ def _detail(visit: Visit, row: Detail) -> IncidentDetail:
             EntryView(e.at_ms, e.actor, e.action, e.reason, e.note, e.channel, e.revision)
             for e in row.audit
         ],
+        cases=row.cases,
     )

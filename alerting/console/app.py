@@ -27,12 +27,13 @@ from starlette.middleware.trustedhost import TrustedHostMiddleware
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from alerting.console import gate, pages, sessions, store
+from alerting.console import gate, inbound, pages, sessions, store
 from alerting.console.accounts.service import Door
 from alerting.console.gate import Route
 from alerting.console.routes import ROUTES, describe
 from alerting.console.sessions import Sender
 from alerting.console.visit import Answer, Call, Problem, Site
+from alerting.exchange import store as exchange
 from alerting.ledger.store import Contended, contended
 from alerting.notices import Wording
 from lifeline import telemetry
@@ -49,7 +50,14 @@ BODY_S = 10.0
 TRIES = 5
 PRUNE_S = 60.0
 CHECK_S = 2.0
-HEADERS = ("accept-language", "x-csrf-token", "if-match", "if-none-match", "idempotency-key")
+HEADERS = (
+    "accept-language",
+    "x-csrf-token",
+    "if-match",
+    "if-none-match",
+    "idempotency-key",
+    *inbound.SIGNED_HEADERS,
+)
 
 
 def make_site(settings: Settings, catalog: Catalog) -> Site:
@@ -69,7 +77,13 @@ def make_site(settings: Settings, catalog: Catalog) -> Site:
             f"console.timezone {settings.console.timezone!r} is not known:"
             " write one like Asia/Shanghai."
         ) from error
-    return Site(settings, catalog, templates, zone, Wording(catalog, settings.router))
+    return Site(
+        settings,
+        catalog,
+        templates,
+        zone,
+        Wording(catalog, settings.router, tables=exchange.read_tables(settings.exchange)),
+    )
 
 
 def create_app(site: Site, database: Database, log: Log) -> FastAPI:
@@ -146,19 +160,23 @@ class _Console:
 
     def renew(self, catalog: Catalog) -> None:
         """Goes on with another catalog; requests under way end with the one they began with."""
-        wording = Wording(catalog, self._site.settings.router)
+        wording = replace(self._site.wording, catalog=catalog, _assets={})
         self._site = replace(self._site, catalog=catalog, wording=wording)
         self._log.info("catalog taken over", catalog=catalog.digest)
 
     async def serve(self, route: Route, request: Request) -> Response:
         """One request through the gate, in one transaction."""
-        return await self._guarded(request, partial(self._through, route))
+        limit = route.body_bytes_max
+        return await self._guarded(request, partial(self._through, route), limit)
 
     async def _guarded(
-        self, request: Request, body: Callable[[Call], Awaitable[Answer]]
+        self,
+        request: Request,
+        body: Callable[[Call], Awaitable[Answer]],
+        body_bytes_max: int = BODY_BYTES_MAX,
     ) -> Response:
         try:
-            call = await read_call(request)
+            call = await read_call(request, body_bytes_max)
         except ClientDisconnect:
             return Response(status_code=400)
         except Problem as problem:
@@ -177,7 +195,8 @@ class _Console:
         nonce, site = secrets.token_urlsafe(24), self._site
 
         def work(connection: Connection) -> Answer:
-            return gate.answer(store.Connected(connection, site.wording), route, call, site, nonce)
+            records = store.Connected(connection, site.wording, site.settings.exchange)
+            return gate.answer(records, route, call, site, nonce)
 
         for tries_left in reversed(range(TRIES)):
             try:
@@ -187,7 +206,7 @@ class _Console:
                 # The router or another seat changed the same rows; everything was rolled back.
                 if tries_left == 0:
                     return gate.away(self._site, call)
-        if answer.status == 403:
+        if answer.status == 403 or (route.is_signed and answer.status == 401):
             telemetry.security_events.labels("console-forbidden").inc()
             self._log.warning("request refused", path=call.path, address=call.address)
         return answer
@@ -212,14 +231,14 @@ class _Console:
         return response
 
 
-async def read_call(request: Request) -> Call:
+async def read_call(request: Request, body_bytes_max: int = BODY_BYTES_MAX) -> Call:
     """The request as facts; raises Problem when it is too large, too slow or no text."""
     body = b""
     try:
         async with asyncio.timeout(BODY_S):
             async for part in request.stream():
                 body += part
-                if len(body) > BODY_BYTES_MAX:
+                if len(body) > body_bytes_max:
                     raise Problem(413)
     except TimeoutError as error:
         raise Problem(400) from error

@@ -6,6 +6,8 @@ from typing import Any
 
 from markupsafe import Markup
 
+from alerting import cases
+from alerting.cases import Case
 from alerting.console import evidence, views
 from alerting.console.evidence import LimitLine, Point, Trace, clock, moment, number_text
 from alerting.console.visit import Visit
@@ -188,18 +190,37 @@ def _notices(visit: Visit, row: Detail) -> Sequence[Mapping[str, Any]]:
     shown = []
     for one in row.notices:
         at_ms = one.delivered_ms or one.last_ms
-        code = f" · {one.last_code}" if one.last_code and one.state != "delivered" else ""
+        is_answered = one.stage in ("accepted", "refused", "seen")
+        state = one.stage if is_answered else one.state
+        code = (
+            f" · {one.last_code}"
+            if one.last_code and state in ("waiting", "leased", "dead")
+            else ""
+        )
         shown.append(
             {
                 "target": one.target,
                 "reason": words.reason(one.reason, visit.language),
-                "state_name": one.state,
-                "state": visit.say(f"notice.{one.state}") + code,
+                "state_name": state,
+                "state": visit.say(f"notice.{state}") + code,
                 "attempts": one.attempts,
                 "at": clock(at_ms, visit.site.zone) if at_ms else "–",
             }
         )
-    return shown
+    return [*shown, *(_case(visit, one) for one in row.cases)]
+
+
+def _case(visit: Visit, case: Case) -> Mapping[str, Any]:
+    """A case of another system as a line among the notices: what became of what it was told."""
+    step = case.step if case.step in cases.STEPS else "strange"
+    return {
+        "target": case.system,
+        "reason": visit.say("case.title", number=case.number or "–"),
+        "state_name": "dead" if step == "strange" else step,
+        "state": visit.say(f"case.{step}", code=case.state),
+        "attempts": case.messages,
+        "at": clock(case.at_ms, visit.site.zone) if case.at_ms else "–",
+    }
 
 
 def _timeline(visit: Visit, row: Detail) -> Sequence[Mapping[str, str]]:

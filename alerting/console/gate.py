@@ -40,6 +40,9 @@ class Route(msgspec.Struct, frozen=True, kw_only=True):
     roles: frozenset[Role] = VIEWERS
     is_public: bool = False
     """No session needed."""
+    is_signed: bool = False
+    """Another system's door: no session, no token; its handler asks for a signature."""
+    body_bytes_max: int = 64 * 1024
     document: dict[str, Any] = {}
     """OpenAPI's description of it; only doors under /api have one."""
 
@@ -80,6 +83,8 @@ def form_token(site: Site, call: Call, session: sessions.Session | None, nonce: 
 
 def check(visit: Visit, route: Route) -> None:
     """Raises Problem unless this visitor may do this, from where he does it."""
+    if route.is_signed:
+        return
     if visit.call.method != "GET":
         given = (
             visit.call.headers.get("x-csrf-token", "")

@@ -10,6 +10,7 @@ from alerting.console.evidence import Point
 from alerting.console.sessions import Session
 from alerting.desk.rows import Detail, Outcome, Summary
 from alerting.engine import Action
+from alerting.exchange.mail import Mail
 
 
 class Feed(msgspec.Struct, frozen=True):
@@ -39,6 +40,10 @@ class Kept(msgspec.Struct, frozen=True):
 
 class Records(Protocol):
     """One request's view of the database: everything below happens in one transaction."""
+
+    @property
+    def mail(self) -> Mail:
+        """What is exchanged with other organisations."""
 
     def pulse(self, token: bytes | None) -> Pulse:
         """The clock, the feeds, and the session of that token digest."""

@@ -7,7 +7,7 @@ import msgspec
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 
-from alerting.console import api, pages
+from alerting.console import api, inbound, pages
 from alerting.console.gate import Handler, Route
 from alerting.console.sessions import ACTORS, VIEWERS
 
@@ -195,6 +195,7 @@ ROUTES: tuple[Route, ...] = (
         _action("note", "Add a note.", {**MATCH, "required": False}),
         roles=VIEWERS,
     ),
+    *inbound.ROUTES,
 )
 
 
@@ -205,12 +206,21 @@ def describe(app: FastAPI) -> dict[str, Any]:
     made = get_openapi(
         title=app.title, version=app.version, description=app.description, routes=app.routes
     )
-    _, schemas = msgspec.json.schema_components(SHOWN, ref_template=REF)
+    _, schemas = msgspec.json.schema_components((*SHOWN, *inbound.SHOWN), ref_template=REF)
     components = made.setdefault("components", {})
     components["schemas"] = {**schemas, "Problem": PROBLEM}
     cookie = {"type": "apiKey", "in": "cookie", "name": "__Host-lifeline"}
     components["securitySchemes"] = {
-        "session": {**cookie, "description": "Sign in at /login; `lifeline` where there is no TLS."}
+        "session": {
+            **cookie,
+            "description": "Sign in at /login; `lifeline` where there is no TLS.",
+        },
+        "partner": {
+            "type": "apiKey",
+            "in": "header",
+            "name": "X-Lifeline-Signature",
+            "description": "HMAC-SHA256 over `timestamp.body`; keys are in `exchange.partners`.",
+        },
     }
     app.openapi_schema = made
     return made

@@ -6,7 +6,7 @@ from PostgreSQL's clock, in unix ms.
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 from psycopg import Connection
@@ -19,7 +19,9 @@ from alerting.console.sessions import Session
 from alerting.desk import store as desk_store
 from alerting.desk.rows import Detail, Outcome, Summary
 from alerting.engine import Action
+from alerting.exchange.post.store import Post
 from alerting.notices import Wording
+from lifeline.config import Exchange
 
 POINTS_MAX = 6000
 """Readings of one picture that leave the database."""
@@ -128,6 +130,12 @@ class Connected:
 
     connection: Connection
     wording: Wording
+    exchange: Exchange = field(default_factory=Exchange)
+
+    @property
+    def mail(self) -> Post:
+        """See ``alerting.exchange.post.store``."""
+        return Post(self.connection, self.wording, self.exchange)
 
     def pulse(self, token: bytes | None) -> Pulse:
         """See ``pulse`` of this module."""

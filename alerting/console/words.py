@@ -223,6 +223,17 @@ WORDS: dict[str, tuple[str, str]] = {
     "notice.leased": ("发送中", "being sent"),
     "notice.delivered": ("已送达", "delivered"),
     "notice.dead": ("未能送达", "not delivered"),
+    "notice.accepted": ("已签收", "signed for"),
+    "notice.refused": ("对方拒收", "refused by the receiver"),
+    "notice.seen": ("对方已阅", "seen by an officer there"),
+    # A case of the city's management
+    "case.title": ("案件 {number}", "case {number}"),
+    "case.filed": ("立案", "filed"),
+    "case.dispatched": ("派遣", "dispatched"),
+    "case.handling": ("处置", "being handled"),
+    "case.checking": ("核查", "being checked"),
+    "case.closed": ("结案", "closed there"),
+    "case.strange": ("未映射的状态码 {code}", "unmapped state {code}"),
     # Problems, as sentences
     "problem.title": ("没有完成", "Not done"),
     "problem.400": (
@@ -268,6 +279,22 @@ WORDS: dict[str, tuple[str, str]] = {
     ),
     "problem.401": ("请先登录。", "Sign in first."),
     "problem.422": ("请求的内容不符合规定：{detail}", "The request does not fit: {detail}"),
+    "problem.signature": (
+        "签名不成立：{detail}。没有任何更改。",
+        "The signature does not hold: {detail}. Nothing was changed.",
+    ),
+    "problem.partner": (
+        "您的系统没有 {detail} 权限。没有任何更改。",
+        "Your system may not do this: {detail}. Nothing was changed.",
+    ),
+    "problem.other-body": (
+        "同一编号的消息此前内容不同。没有任何更改。",
+        "A message of this name came before with another body. Nothing was changed.",
+    ),
+    "problem.zones": (
+        "各片区状态尚未生成，请稍后再试。",
+        "The state of the zones has not been made yet. Try again.",
+    ),
     "problem.note-missing": (
         "关闭事件必须写明原因。没有任何更改。",
         "Closing needs a note that says why. Nothing was changed.",

@@ -5,8 +5,11 @@ from typing import Literal
 import msgspec
 
 from alerting.alarms import State
+from alerting.cases import Case
 from alerting.excursions import Stage
 from alerting.incidents import Phase, Verdict
+from alerting.receipts import Stage as Signed
+from alerting.receipts import Word, stage_of
 from lifeline.model import Finding, Lane
 
 
@@ -98,6 +101,15 @@ class NoticeRow(msgspec.Struct, frozen=True):
     delivered_ms: int | None
     key: str
     body: bytes
+    words: tuple[Word, ...] = ()
+    """What its receiver has said of it since."""
+
+    @property
+    def stage(self) -> Signed:
+        """How far it came with its receiver."""
+        return stage_of(
+            is_sent=self.attempts > 0, is_delivered=self.state == "delivered", words=self.words
+        )
 
 
 class AuditRow(msgspec.Struct, frozen=True):
@@ -121,6 +133,8 @@ class Detail(msgspec.Struct, frozen=True):
     findings: tuple[FindingRow, ...]
     notices: tuple[NoticeRow, ...]
     audit: tuple[AuditRow, ...]
+    cases: tuple[Case, ...] = ()
+    """What it is in the systems of the city's management."""
 
 
 class Outcome(msgspec.Struct, frozen=True):

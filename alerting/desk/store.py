@@ -10,6 +10,7 @@ import msgspec
 from psycopg import Connection
 
 from alerting import incidents, store
+from alerting.cases import Case
 from alerting.desk.rows import (
     AlarmRow,
     AuditRow,
@@ -77,10 +78,15 @@ _NOTICE = (
     " when o.leased_until > clock_timestamp() then 'leased' else 'waiting' end, o.attempts,"
     " o.last_code, (extract(epoch from o.last_at) * 1000)::int8,"
     " (extract(epoch from o.delivered_at) * 1000)::int8,"
-    " o.key, o.body from outbox o"
+    " o.key, o.body, array(select r.word from receipt r where r.outbox = o.id order by r.id)"
+    " from outbox o"
 )
 
 
+_CASES = (
+    "select incident, system, number, state, step, person, at_ms, messages, strange from city_case"
+    " where incident = %s order by system"
+)
 _ONE = _SUMMARY + " where i.id = %s"
 _SOME = _SUMMARY + " where i.id = any(%s)"
 _NOTICES = _NOTICE + " where o.incident = %s order by o.id desc limit %s"
@@ -148,9 +154,15 @@ def incident_detail(connection: Connection, incident_id: str) -> Detail | None:
         summary,
         tuple(AlarmRow(*row) for row in alarms),
         tuple(_finding_row(row) for row in reversed(findings)),
-        tuple(NoticeRow(*row) for row in reversed(notices)),
+        tuple(_notice_row(row) for row in reversed(notices)),
         tuple(AuditRow(*row) for row in reversed(audit)),
+        tuple(Case(*row) for row in connection.execute(_CASES, (name,)).fetchall()),
     )
+
+
+def _notice_row(row: Sequence[Any]) -> NoticeRow:
+    fields = dict(zip(NoticeRow.__struct_fields__, row, strict=True))
+    return NoticeRow(**fields | {"words": tuple(fields["words"])})
 
 
 def _finding_row(row: Sequence[Any]) -> FindingRow:
@@ -223,7 +235,7 @@ def perform(connection: Connection, wording: Wording, wanted: Act, now_ms: int) 
 def dead_letters(connection: Connection, limit: int = 200) -> list[NoticeRow]:
     """The notices that their receivers refused, the newest first."""
     rows = connection.execute(_DEAD, (limit,)).fetchall()
-    return [NoticeRow(*row) for row in rows]
+    return [_notice_row(row) for row in rows]
 
 
 def resend(connection: Connection, outbox_id: int) -> bool:

@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 
 from alerting import engine
+from alerting.cases import Case
 from alerting.console import gate, sessions
 from alerting.console.app import make_site
 from alerting.console.evidence import Point
@@ -44,6 +45,8 @@ class Hall:
         self.broken_ms: int | None = None
         self.gone: list[bytes] = []
         self.touched = 0
+        self.mail: Any = None
+        self.cases: tuple[Case, ...] = ()
 
     # What happens in the city
 
@@ -106,6 +109,7 @@ class Hall:
                 AuditRow(n, r.at_ms, r.actor, r.action, r.reason, r.note, r.channel, r.revision)
                 for n, r in enumerate(self.audit)
             ),
+            self.cases,
         )
 
     def _summary(self, one: Incident) -> Summary:

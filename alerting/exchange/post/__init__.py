@@ -1,0 +1,1 @@
+"""What other organisations' systems send us, kept and acted on."""

@@ -1,0 +1,243 @@
+"""What the router keeps of its exchange with others: chains, clocks, switches, zones.  A shell.
+
+Every function works in the transaction of the connection that it is given.
+"""
+
+import tomllib
+from collections.abc import Iterable, Mapping, Sequence
+from importlib import resources
+from pathlib import Path
+
+from psycopg import Connection, sql
+
+from alerting import receipts
+from alerting.exchange import product, tables
+from alerting.exchange.mail import Shared
+from alerting.exchange.product import Facts, ZoneHead
+from alerting.exchange.tables import Tables
+from alerting.notices import Chains, Push
+from alerting.receipts import Owed
+from lifeline.catalog import Catalog
+from lifeline.config import ConfigError, Exchange
+from lifeline.model import CANARY
+
+RECEIPT = "receipt"
+"""The kind of the deadlines of notices that are to be signed for; their subject is an outbox id."""
+PRODUCT_LOCK = 0x11FE20
+KEPT_MS = 86_400_000
+
+
+def read_tables(settings: Exchange) -> Tables:
+    """The codes agreed with others; raises ConfigError naming file and key."""
+    folder = Path(settings.tables)
+    first, *rest = folder.parts
+    if not folder.exists() and first == "deploy":
+        folder = Path(str(resources.files("deploy"))).joinpath(*rest)
+    if not folder.is_dir():
+        raise ConfigError(f"exchange.tables: there is no folder {settings.tables}.")
+    trees = {}
+    for file in sorted(folder.glob("*.toml")):
+        try:
+            trees[str(file)] = tomllib.loads(file.read_text(encoding="utf-8"))
+        except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+            raise ConfigError(f"{file} cannot be read: {error}.") from error
+    try:
+        return tables.read(trees)
+    except ValueError as error:
+        raise ConfigError(str(error)) from error
+
+
+def chains(connection: Connection, incidents: Iterable[str]) -> Chains:
+    """What each target was sent of these incidents, as references, oldest first."""
+    found: Chains = {}
+    for incident, target, reference in connection.execute(
+        "select incident, target, reference from outbox"
+        " where incident = any(%s) and reference <> '' order by id",
+        (sorted(set(incidents)),),
+    ).fetchall():
+        found[incident, target] = (*found.get((incident, target), ()), reference)
+    return found
+
+
+def keep(connection: Connection, pushes: Sequence[Push], within_s: Mapping[str, float]) -> None:
+    """Keeps how documents are named, and starts the clocks of what is to be signed for.
+
+    After the pushes were put in line, in the same transaction; ``within_s`` is by target.
+    """
+    named = [(p.identifier, p.reference, p.key) for p in pushes if p.reference]
+    if named:
+        with connection.cursor() as cursor:
+            cursor.executemany(
+                "update outbox set identifier = %s, reference = %s where key = %s"
+                " and reference = ''",
+                named,
+            )
+    keys = [
+        p.key
+        for p in pushes
+        if receipts.begins_clock(p.kind, p.reason, within_s.get(p.target, 0.0))
+    ]
+    if not keys:
+        return
+    connection.execute(
+        "insert into deadline (subject, kind, zone, due_at)"
+        " select o.id::text, %s, i.zone, clock_timestamp() + make_interval(secs => w.s)"
+        " from outbox o join incident i on i.id = o.incident"
+        " join unnest(%s::text[], %s::float8[]) as w (target, s) on w.target = o.target"
+        " where o.key = any(%s) on conflict do nothing",
+        (RECEIPT, list(within_s), list(within_s.values()), keys),
+    )
+
+
+def unsigned(connection: Connection, outbox_id: int) -> Owed | None:
+    """The notice when its receiver still owes his signature; None when there is nothing to do.
+
+    For the timer: the clock of this notice has run out.  Whoever calls takes the deadline away.
+    """
+    row = connection.execute(
+        "select o.id, o.incident, o.target, i.zone, o.grade, o.attempts > 0,"
+        " o.delivered_at is not null, (extract(epoch from o.created) * 1000)::int8, i.phase,"
+        " array(select r.word from receipt r where r.outbox = o.id)"
+        " from outbox o join incident i on i.id = o.incident where o.id = %s",
+        (outbox_id,),
+    ).fetchone()
+    if row is None:
+        return None
+    number, incident, target, zone, grade, is_sent, is_delivered, told_ms, phase, words = row
+    stage = receipts.stage_of(is_sent=is_sent, is_delivered=is_delivered, words=tuple(words))
+    if not receipts.is_owed(stage, phase):
+        return None
+    return Owed(number, incident, target, zone, grade, stage, told_ms)
+
+
+def lease_switches(
+    connection: Connection, limit: int, lease_s: float
+) -> list[tuple[str, str, bytes]]:
+    """Takes context records that wait for Kafka: (id, zone, body), in the order of their making.
+
+    Of one zone only the oldest that waits: what ends must not overtake what it ends.
+    """
+    rows = connection.execute(
+        "update context_change set leased_until = clock_timestamp() + make_interval(secs => %s)"
+        " where id in (select c.id from context_change c where c.published_at is null"
+        " and (c.leased_until is null or c.leased_until < clock_timestamp())"
+        " and not exists (select 1 from context_change p where p.zone = c.zone"
+        "  and p.published_at is null and p.number < c.number)"
+        " order by c.number limit %s for update skip locked) returning number, id, zone, body",
+        (lease_s, limit),
+    ).fetchall()
+    return [(name, zone, bytes(body)) for _, name, zone, body in sorted(rows)]
+
+
+def published(connection: Connection, ids: Sequence[str]) -> None:
+    """Notes that Kafka has these context records."""
+    connection.execute(
+        "update context_change set published_at = clock_timestamp() where id = any(%s)",
+        (list(ids),),
+    )
+
+
+def make_product(
+    connection: Connection, catalog: Catalog, known: Tables, every_s: float
+) -> int | None:
+    """Makes the state of every zone when the last one is old; returns its time, None if not due.
+
+    Of several routers one makes it: the others find the lock taken, or the new one there.
+    """
+    (is_ours,) = connection.execute(
+        "select pg_try_advisory_xact_lock(%s)", (PRODUCT_LOCK,)
+    ).fetchone() or (False,)
+    if not is_ours:
+        return None
+    row = connection.execute(
+        "select (extract(epoch from clock_timestamp()) * 1000)::int8,"
+        " (select max(made_ms) from zone_product)"
+    ).fetchone()
+    assert row is not None
+    now_ms, newest_ms = row
+    if newest_ms is not None and 0 <= now_ms - newest_ms < every_s * 1000:
+        return None
+    made = product.made_of(heads(catalog, known), facts(connection, catalog, now_ms), every_s)
+    connection.execute(
+        "insert into zone_product (made_ms, body, sheet) values (%s, %s, %s)"
+        " on conflict do nothing",
+        (now_ms, product.as_json(made), product.as_csv(made)),
+    )
+    # What a clock that was wrong has dated ahead goes too: it would be the newest for ever.
+    connection.execute(
+        "delete from zone_product where made_ms < %s or made_ms > %s", (now_ms - KEPT_MS, now_ms)
+    )
+    return int(now_ms)
+
+
+def shared(connection: Connection) -> Shared | None:
+    """The newest state of every zone."""
+    row = connection.execute(
+        "select made_ms, body, sheet from zone_product order by made_ms desc limit 1"
+    ).fetchone()
+    return None if row is None else Shared(row[0], bytes(row[1]), bytes(row[2]))
+
+
+def heads(catalog: Catalog, known: Tables) -> list[ZoneHead]:
+    """The zones of the catalog, the canary's left out."""
+    titles = catalog.head.zone_titles
+    return [
+        ZoneHead(
+            zone,
+            titles[zone].zh if zone in titles else "",
+            titles[zone].en if zone in titles else "",
+            lifeline,
+            known.place_of(zone).geocode,
+        )
+        for zone, lifeline in catalog.head.zones
+        if lifeline != CANARY
+    ]
+
+
+def facts(connection: Connection, catalog: Catalog, now_ms: int) -> Facts:
+    """What the database knows of every zone; drills are never counted."""
+    incidents: dict[str, dict[int, int]] = {}
+    for zone, grade, n in connection.execute(
+        "select zone, grade, count(*) from incident where not drill"
+        " and phase not in ('closed', 'archived') group by 1, 2"
+    ).fetchall():
+        incidents.setdefault(zone, {})[grade] = n
+    silent = connection.execute(
+        "select zone, count(distinct asset) from alarm where not drill and detector = 'silence'"
+        " and active_ms is not null group by 1"
+    ).fetchall()
+    return Facts(now_ms, incidents, dict(silent), _newest(connection, catalog))
+
+
+def _newest(connection: Connection, catalog: Catalog) -> dict[str, int]:
+    """The time of the newest reading of each zone within a day: one look at the index a channel."""
+    zones: dict[str, str] = {}
+    for device in catalog.devices():
+        zones.update((channel.name, device.zone) for channel in device.channels)
+    found: dict[str, int] = {}
+    for name, at_ms in connection.execute(
+        "select c.name, (extract(epoch from r.time) * 1000)::int8 from channel c,"
+        " lateral (select time from reading where channel = c.id"
+        "  and time > clock_timestamp() - interval '1 day'"
+        "  and time <= clock_timestamp() + interval '2 minutes' order by time desc limit 1) r"
+    ).fetchall():
+        zone = zones.get(name)
+        if zone is not None:
+            found[zone] = max(at_ms, found.get(zone, 0))
+    return found
+
+
+def sweep(connection: Connection, days: int) -> None:
+    """Forgets what is older: names of messages, strays, context records that Kafka has."""
+    old = "clock_timestamp() - make_interval(days => %(days)s)"
+    for table, column in (
+        ("exchange_message", "at"),
+        ("exchange_stray", "at"),
+        ("context_change", "published_at"),
+    ):
+        connection.execute(
+            sql.SQL("delete from {} where {} < {}").format(
+                sql.Identifier(table), sql.Identifier(column), sql.SQL(old)
+            ),
+            {"days": days},
+        )

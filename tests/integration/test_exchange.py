@@ -1,0 +1,249 @@
+"""What is exchanged with others, on a real PostgreSQL and Kafka: documents, receipts, cases."""
+
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import httpx
+import msgspec
+import pytest
+import structlog
+from lxml import etree
+
+from alerting import cap
+from alerting.console import app
+from alerting.exchange import store
+from alerting.exchange.service import Exchange
+from alerting.notices import Wording
+from lifeline import config, signing, wire
+from lifeline.stack import Addresses
+from lifeline.targets import Target
+from tests.alerting.exchange.papers import schema
+from tests.alerting.exchange.test_tables import shipped
+from tests.integration.console_rig import City, new_city, sign_in
+from tests.integration.rig import clean_topics, consume
+
+pytestmark = pytest.mark.integration
+
+N = {"c": cap.NAMESPACE}
+SECRET = "from-the-platform"
+URL = "http://127.0.0.1:1/"
+
+
+@pytest.fixture(scope="module")
+def made(addresses: Addresses, tmp_path_factory: pytest.TempPathFactory) -> Iterator[City]:
+    """A city that tells a platform in CAP, another one in JSON, and the city's case desk."""
+    secret = tmp_path_factory.mktemp("exchange") / "secret"
+    secret.write_text(f"{SECRET}-new\n{SECRET}\n")
+    with new_city(addresses) as city:
+        targets = (
+            Target("platform", URL, "-", format="cap", sign_within_s=60.0),
+            Target("city", URL, "-", format="case"),
+            Target("plain", URL, "-"),
+            Target("far", URL, "-", desks=("tiexi",)),
+        )
+        partners = tuple(
+            config.Partner(name, {name: str(secret)}, may)
+            for name, may in (
+                ("platform", ("receipts",)), ("city", ("cases",)), ("weather", ("warnings",)),
+                ("shared", ("zones",)),
+            )
+        )  # fmt: skip
+        city.settings = msgspec.structs.replace(
+            city.settings,
+            router=msgspec.structs.replace(city.settings.router, targets=targets),
+            exchange=config.Exchange(partners=partners),
+        )
+        wording = Wording(city.catalog, city.settings.router, shipped())
+        city.site = replace(app.make_site(city.settings, city.catalog), wording=wording)
+        yield city
+
+
+async def call(city: City, door: str, body: bytes, who: str, **more: Any) -> httpx.Response:
+    headers = signing.headers(more.get("secret", SECRET), who, "once", body, int(time.time()))
+    return await city.browser().post(f"/api/v1/exchange/{door}", content=body, headers=headers)
+
+
+def leak(city: City, **more: Any) -> str:
+    """An incident whose notices stand in the outbox."""
+    from alerting import store as router
+    from lifeline.model import Finding
+
+    count = city.rows("select count(*) from incident")[0][0]
+    at_ms = city.clock_ms() - 5000
+    finding = Finding(
+        id=f"leak-{count}-{at_ms}", phase="raised", zone="gas/heping", asset="gas/well-0001",
+        lifeline="gas", channel="gas/well-0001/ch4", rule="gas.ch4", detector="threshold",
+        hazard=more.pop("hazard", f"gas-leak-{count}"), grade=1, onset_ms=at_ms, at_ms=at_ms,
+        received_ms=at_ms, code="above-limit", value=25.0, unit="%LEL", limit=20.0, **more,
+    )  # fmt: skip
+    city.database.run_now(lambda c: router.fold(c, city.site.wording, [finding]))
+    return str(city.rows("select id from incident where hazard = %s", finding.hazard)[0][0])
+
+
+def documents(city: City, incident: str, target: str = "platform") -> list[etree._Element]:
+    rows = city.rows(
+        "select body from outbox where incident = %s and target = %s order by id", incident, target
+    )
+    return [etree.fromstring(bytes(body)) for (body,) in rows]
+
+
+def ack(root: etree._Element, kind: str, name: str) -> bytes:
+    reference = ",".join(
+        root.findtext(f"c:{part}", "", N) for part in ("sender", "identifier", "sent")
+    )
+    return (
+        f'<alert xmlns="{cap.NAMESPACE}"><identifier>{name}</identifier><sender>platform</sender>'
+        f"<sent>2024-01-01T00:00:00+08:00</sent><status>Actual</status><msgType>{kind}</msgType>"
+        f"<scope>Private</scope><note>n</note><references>{reference}</references></alert>"
+    ).encode()
+
+
+async def test_the_documents_of_an_incident_are_chained_through_the_database(made: City) -> None:
+    incident = leak(made)
+    officer = await made.signed_in("li")
+    for action in ("acknowledge", "close"):
+        revision = made.rows("select revision from incident where id = %s", incident)[0][0]
+        page = await officer.get("/api/v1/session")
+        await officer.post(
+            f"/api/v1/incidents/{incident}/{action}",
+            json={"note": "n", "override": True},
+            headers={"x-csrf-token": page.json()["csrf"], "if-match": f'"{revision}"'},
+        )
+
+    roots = documents(made, incident)
+
+    valid = schema()
+    for root in roots:
+        valid.assertValid(root)
+    assert [root.findtext("c:msgType", "", N) for root in roots[:2]] == ["Alert", "Update"]
+    named = [root.findtext("c:references", "", N).split() for root in roots]
+    assert [len(one) for one in named] == list(range(len(roots)))
+    assert made.rows("select count(*) from outbox where target = 'far'") == [(0,)]
+    body = made.rows("select body from outbox where target = 'city' order by id limit 1")[0][0]
+    assert msgspec.json.decode(bytes(body))["unit"] == "210102"
+
+
+async def test_a_receipt_is_kept_once_and_stops_the_clock(made: City) -> None:
+    incident = leak(made)
+    (root,) = documents(made, incident)
+    (outbox,) = made.rows(
+        "select id from outbox where incident = %s and target = 'platform'", incident
+    )[0]
+    clock = "select count(*) from deadline where kind = 'receipt' and subject = %s"
+    before = made.rows(clock, str(outbox))
+    owed = made.database.run_now(lambda c: store.unsigned(c, outbox))
+
+    refused = await call(made, "receipts", ack(root, "Error", "e1"), "platform")
+    still = made.rows(clock, str(outbox))
+    taken = await call(made, "receipts", ack(root, "Ack", "a1"), "platform")
+    again = await call(made, "receipts", ack(root, "Ack", "a1"), "platform")
+    forged = await call(made, "receipts", ack(root, "Ack", "a2"), "platform", secret="x")
+    stray = await call(made, "receipts", b'{"id":"s","word":"seen","key":"none"}', "platform")
+
+    assert owed is not None
+    assert (owed.incident, owed.target, owed.stage) == (incident, "platform", "waiting")
+    assert before == still == [(1,)]
+    assert [one.status_code for one in (refused, taken, again, forged, stray)] == [
+        200, 200, 200, 401, 200,
+    ]  # fmt: skip
+    assert [one.json()["known"] for one in (refused, taken, stray)] == [1, 1, 0]
+    assert again.json()["duplicate"]
+    assert made.rows(clock, str(outbox)) == [(0,)]
+    assert made.rows("select word from receipt where outbox = %s order by id", outbox) == [
+        ("refused",), ("accepted",),
+    ]  # fmt: skip
+    assert made.database.run_now(lambda c: store.unsigned(c, outbox)) is None
+    assert made.rows("select count(*) from exchange_stray where kind = 'receipt'") == [(1,)]
+
+
+async def test_a_case_moves_the_incident_and_never_closes_it(made: City) -> None:
+    incident = leak(made)
+    said = []
+    for n, state in enumerate(("10", "20", "99", "50")):
+        body = {"id": f"{incident}{n}", "incident": incident, "state": state, "at_ms": n + 1}
+        answer = await call(made, "cases", msgspec.json.encode(body), "city")
+        said.append((answer.status_code, answer.json()["step"]))
+
+    assert said == [(200, "filed"), (200, "dispatched"), (200, ""), (200, "closed")]
+    assert made.rows(
+        "select state, step, messages, strange from city_case where incident = %s", incident
+    ) == [("50", "closed", 4, 1)]
+    (phase,) = made.rows("select phase from incident where id = %s", incident)[0]
+    assert phase not in ("closed", "archived")
+    notes = made.rows(
+        "select actor, channel from audit where incident = %s and channel = 'exchange'", incident
+    )
+    assert notes
+    assert set(notes) == {("city", "exchange")}
+
+
+async def test_a_warning_switches_regimes_on_kafka_and_its_cancellation_ends_them(
+    made: City, addresses: Addresses, tmp_path: Path
+) -> None:
+    from tests.integration.rig import Rig
+
+    await clean_topics(addresses.kafka_bootstrap)
+    settings = msgspec.structs.replace(
+        made.settings, kafka=config.Kafka(bootstrap=addresses.kafka_bootstrap)
+    )
+    log: Any = structlog.get_logger("tests")
+    exchange = Exchange(settings, made.database, log, shipped(), lambda: made.catalog)
+    warning = b'{"id":"w1","event":"rain","severity":"Severe","geocodes":["210100"]}'
+    cancel = b'{"id":"w2","event":"rain","kind":"Cancel","references":["w1"]}'
+
+    try:
+        on = await call(made, "warnings", warning, "weather")
+        first = await exchange._publish()
+        off = await call(made, "warnings", cancel, "weather")
+        second = await exchange._publish()
+        nothing = await exchange._publish()
+    finally:
+        await exchange.close()
+
+    rig = Rig(tmp_path, addresses, "")
+    records = [wire.decode_context(value) for value in _contexts(rig)]
+    assert [one.json()["known"] for one in (on, off)] == [1, 1]
+    assert (first, second, nothing) == (1, 1, 0)
+    assert [(one.zone, one.detail["revision"]) for one in records] == [
+        ("gas/heping", 1.0), ("gas/heping", 2.0),
+    ]  # fmt: skip
+    assert records[1].until_ms <= made.clock_ms() < records[0].until_ms
+    assert made.rows("select ended_by from warning where id = 'w1'") == [("w2",)]
+
+
+def _contexts(rig: Any) -> list[bytes]:
+    return [value for _, value in consume(rig, wire.READINGS)]
+
+
+async def test_the_state_of_zones_is_made_by_one_of_several_and_drills_are_not_in_it(
+    made: City,
+) -> None:
+    leak(made, hazard="real")
+    leak(made, hazard="drilled", drill=True)
+    live = made.rows(
+        "select count(*) from incident where not drill and phase not in ('closed', 'archived')"
+    )[0][0]
+
+    def make() -> int | None:
+        return made.database.run_now(
+            lambda c: store.make_product(c, made.catalog, shipped(), 600.0)
+        )
+
+    times = [make(), make()]
+    headers = signing.headers(SECRET, "shared", "once", b"", int(time.time()))
+    answer = await made.browser().get("/api/v1/zones", headers=headers)
+    sheet = await made.browser().get("/api/v1/zones.csv", headers=headers)
+
+    (zone,) = answer.json()["zones"]
+    assert (times[0] is not None, times[1]) == (True, None)
+    assert (zone["zone"], zone["incidents"], zone["geocode"]) == (
+        "gas/heping", {"1": live}, "210102",
+    )  # fmt: skip
+    assert answer.headers["etag"] != sheet.headers["etag"]
+    assert sheet.headers["content-type"].startswith("text/csv")
+    officer = made.browser()
+    await sign_in(officer, "li")
+    assert (await officer.get("/api/v1/zones")).content == answer.content
