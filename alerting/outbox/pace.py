@@ -63,6 +63,8 @@ class Begun(msgspec.Struct, frozen=True):
     address: str
     rows: int = 1
     """How many notices it carried."""
+    is_failed: bool = False
+    """It reached nobody."""
 
 
 def pace_of(target: Target) -> Pace | None:
@@ -99,7 +101,8 @@ def choose(
 def _choose(
     pace: Pace, bundle_ms: int, waiting: list[Waiting], begun: list[Begun], now_ms: int
 ) -> list[list[Waiting]]:
-    recent = [b for b in begun if now_ms - b.at_ms < bundle_ms]
+    # The vendor counts what it did not take; a person is only told by what reached him.
+    recent = [b for b in begun if now_ms - b.at_ms < bundle_ms and not b.is_failed]
     free = pace.per_minute - sum(now_ms - b.at_ms < MINUTE_MS for b in begun)
     if free <= 0:
         return []

@@ -45,7 +45,7 @@ returning id, key, body, coalesce(incident, ''), target, attempts, refusals, rec
     class = 'page', address, language
 """
 _BEGUN = """
-select (extract(epoch from at) * 1000)::int8, grade, address, rows from outbox_message
+select (extract(epoch from at) * 1000)::int8, grade, address, rows, failed from outbox_message
 where target = %s and at > clock_timestamp() - make_interval(secs => %s)
 """
 _MARK = """
@@ -221,6 +221,10 @@ def mark(connection: Connection, outcomes: Sequence[Sent]) -> None:
     with connection.cursor() as cursor:
         cursor.executemany(_ATTEMPT, rows)
         cursor.executemany(_MARK, rows)
+        cursor.execute(
+            "update outbox_message set failed = true where id = any(%s)",
+            ([one.message for one in outcomes if one.outcome != "delivered"],),
+        )
 
 
 def settled(connection: Connection, keys: list[str]) -> list[str]:

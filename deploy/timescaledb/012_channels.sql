@@ -32,10 +32,13 @@ create table outbox_message (
     address text not null,
     grade   int4 not null,
     rows    int4 not null,
+    failed  boolean not null default false,
     at      timestamptz not null default clock_timestamp()
 );
 comment on table outbox_message is
     'Messages that were begun for receivers who count them: the pace is kept across restarts and routers.';
+comment on column outbox_message.failed is
+    'It reached nobody: the vendor may have counted it, but nobody has read it.';
 create index outbox_message_recent on outbox_message (target, at);
 
 alter table attempt

@@ -106,6 +106,14 @@ def test_no_minute_has_more_than_its_messages_and_nothing_is_lost_or_sent_twice(
         assert sum(at_s <= other < at_s + 60 for other, _, _ in sent) <= rule.per_minute
 
 
+def test_what_reached_nobody_is_tried_again_at_once_within_the_vendors_count() -> None:
+    failed = [Begun(0, 1, "li", is_failed=True)]
+    one = Waiting(1, 1, "li")
+
+    assert choose(PERSON, 30.0, [one], failed, 500) == [[one]]
+    assert choose(PERSON, 30.0, [one], failed * PERSON.per_minute, 500) == []
+
+
 def test_a_target_may_set_its_own_pace_and_a_machine_has_none() -> None:
     slow = msgspec.structs.replace(GROUP, per_minute=6)
 

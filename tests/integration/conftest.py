@@ -12,6 +12,8 @@ import pytest
 from lifeline.stack import Addresses, Stack
 from lifeline.stack.processes import Mark, is_alive, read_mark
 from tests.integration.console_rig import City, new_city
+from tests.integration.outbox_rig import Outbox, own_database
+from tests.vendors.servers import SECRET, TOKEN
 
 PREFIX = "lifeline-tests-"
 
@@ -79,3 +81,25 @@ def city(_city: City) -> City:
     """The module's city for the console, with no failed sign-ins and no stale feed."""
     _city.freshen()
     return _city
+
+
+@pytest.fixture(scope="session")
+def _outbox_dsn(addresses: Addresses) -> Iterator[str]:
+    with own_database(addresses) as made:
+        yield made
+
+
+@pytest.fixture
+def outbox(_outbox_dsn: str) -> Outbox:
+    """An outbox with nothing in it."""
+    made = Outbox(_outbox_dsn)
+    made.rows("truncate outbox, attempt, outbox_message cascade")
+    return made
+
+
+@pytest.fixture
+def files(tmp_path: Path) -> Path:
+    """A folder with the secrets that the vendors' stand-ins know."""
+    (tmp_path / "secret").write_text(SECRET)
+    (tmp_path / "token").write_text(TOKEN)
+    return tmp_path

@@ -43,6 +43,8 @@ class Vendor:
     """``ok``, ``slow``, ``500``, ``error`` (200 with a code), ``hang``."""
     code: int | str = 0
     """What ``error`` answers."""
+    script: list[str] = field(default_factory=list)
+    """Modes of the next requests, before ``mode`` holds again."""
     delay_s: float = 10.0
     clock: Callable[[], float] = time.time
     asked: list[Request] = field(default_factory=list)
@@ -82,14 +84,21 @@ class Vendor:
             await writer.drain()
 
     async def _answer(self, request: Request) -> tuple[int, dict[str, Any]]:
-        if self.mode == "500":
+        mode = self.script.pop(0) if self.script else self.mode
+        if mode == "500":
             return 500, {}
-        if self.mode == "hang":
+        if mode == "hang":
             await asyncio.sleep(3600)
-        if self.mode == "slow":
+        if mode == "slow":
             await asyncio.sleep(self.delay_s)
-        if self.mode == "error":
-            keys = {"feishu": ("code", "msg"), "sms": ("code", "message")}
+        if mode == "error":
+            keys = {
+                "feishu": ("code", "msg"),
+                "sms": ("code", "message"),
+                "voice": ("code", "message"),
+                "ntfy": ("code", "error"),
+                "webhook": ("code", "error"),
+            }
             code, text = keys.get(self.kind, ("errcode", "errmsg"))
             return 200, {code: self.code, text: "told to fail"}
         return self.judge(request)
