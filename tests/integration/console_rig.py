@@ -45,6 +45,11 @@ WELL, OTHER = "gas/well-0001", "gas/well-0002"
 
 
 def city() -> Catalog:
+    """The catalog of ``compiled``."""
+    return Catalog(compiled())
+
+
+def compiled() -> bytes:
     """Two wells, one of them with a hostile title; a lifeline that never reports; the canary."""
     gas = Source(
         Lifeline("gas", Text("燃气", "Gas")),
@@ -82,7 +87,7 @@ def city() -> Catalog:
         ),
     )
     water = Source(Lifeline("water", Text("供水", "Water")))
-    return Catalog(compile_catalog([gas, water, Source(Lifeline(CANARY))]))
+    return compile_catalog([gas, water, Source(Lifeline(CANARY))])
 
 
 class City:
