@@ -67,9 +67,7 @@ class CalendarFile:
             desks = {desk.name for desk in self.rota.desks} & set(words)
             if desks and self.desk not in desks:
                 continue
-            turn = self._turn(event, words)
-            if isinstance(turn, Stray) or (turn.begins_ms < until_ms and from_ms < turn.ends_ms):
-                yield turn
+            yield self._turn(event, words)
 
     def _turn(self, event: Any, words: list[str]) -> Turn | Stray:
         begins_ms = self._instant(event["DTSTART"].dt)

@@ -200,17 +200,15 @@ class Roster:
 
     def whom(self, desk: str, whom: Whom, at_ms: int) -> tuple[str, ...]:
         """The people that a step of a chain means at an instant."""
+        if whom == "everyone":
+            return self.members(desk, at_ms)
+        if whom == "list":
+            return ()
         seat = self.seat(desk, at_ms)
-        match whom:
-            case "on-duty" | "second" | "leader":
-                return self.holders(seat, whom, at_ms)
-            case "parent-desk":
-                parent = self.desks[seat].parent
-                return self.on_duty(parent, at_ms) if parent else ()
-            case "everyone":
-                return self.members(desk, at_ms)
-            case "list":
-                return ()
+        if whom == "parent-desk":
+            parent = self.desks[seat].parent
+            return self.on_duty(parent, at_ms) if parent else ()
+        return self.holders(seat, whom, at_ms)
 
     def recipients(
         self, desk: str, grade: int, step: int, at_ms: int, *, drill: bool = False

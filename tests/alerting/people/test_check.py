@@ -282,7 +282,7 @@ def rotas(draw: st.DrawFn) -> Rota:
 DAYS = 3
 
 
-@settings(max_examples=40)
+@settings(max_examples=25)
 @given(rotas(), st.lists(st.integers(0, DAYS * 1440 - 1), min_size=15, max_size=15))
 def test_a_roster_that_is_accepted_reaches_somebody_at_every_minute(
     written: Rota, minutes: list[int]

@@ -68,6 +68,7 @@ def test_what_is_written_comes_back() -> None:
         ('parent = "city"', 'parent = "gas"', "desk gas is its own parent"),
         ('level = "city"', 'level = "city"\nparent = "gas"', "desk city is its own parent"),
         ('level = "city"', 'level = "village"', "roster.toml: desks city: level"),
+        ("[drill]", "[[drill.nobody]]", "roster.toml: drill: unknown field `nobody`"),
         ("remind_s = 30\n", "", "required field `remind_s` is missing"),
         ("after_s = 120", "after_s = 0", "each is later than the last"),
         (
@@ -139,3 +140,8 @@ parent = "x"
         "roster.toml: desk x is its own parent, directly or by others",
         "roster.toml: desk y is its own parent, directly or by others",
     )
+
+
+def test_a_roster_without_people_is_none() -> None:
+    with pytest.raises(RosterError, match="one of each at least"):
+        parse("persons = []\ndesks = []\nchains = []\n", FILE)
