@@ -1,4 +1,8 @@
-"""A stand-in for the emergency platform: an HTTP server that trusts nothing it is sent."""
+"""A stand-in for the emergency platform: an HTTP server that trusts nothing it is sent.
+
+Told to, it answers later as such platforms do: CAP Ack or Error, an officer who has seen it, the
+states of a case, each signed and sent to the address that it was told.
+"""
 
 import asyncio
 import contextlib
@@ -9,14 +13,19 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Literal
 
+import httpx
 import msgspec
+from lxml import etree
 
+from lifeline import signing
+from simulators import papers
 from simulators.store import Journal, read_journal
 from simulators.verdict import BODY_BYTES_MAX, Verdict, judge, key_of
 
 Mode = Literal["ok", "500", "slow", "refuse", "hang"]
 REQUEST_S_MAX = 10.0
 HANG_S = 60.0
+KEY_IDS = {"receipts": "platform", "cases": "city"}
 REASONS = {
     200: "OK", 400: "Bad Request", 401: "Unauthorized", 404: "Not Found", 409: "Conflict",
     413: "Content Too Large", 422: "Unprocessable Content", 500: "Internal Server Error",
@@ -29,6 +38,14 @@ class Control(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     mode: Mode = "ok"
     delay_s: float = 3.0
     """For ``slow``: before the answer."""
+    callback: str = ""
+    """Where the console is, to be called back; '': nobody is."""
+    key_ids: dict[str, str] = {}
+    """Which key signs at which of its doors; else ``platform``, and ``city`` for cases."""
+    words: tuple[papers.Word, ...] = ()
+    """What is said later of each notice that was accepted."""
+    states: tuple[str, ...] = ()
+    """The states that each case goes through later."""
 
 
 @dataclass(slots=True)
@@ -41,6 +58,11 @@ class Platform:
     control: Control = field(default_factory=Control)
     counts: dict[str, int] = field(default_factory=dict)
     heard: Callable[[dict[str, object]], None] | None = None
+    schema: etree.XMLSchema | None = None
+    known: set[str] = field(default_factory=set)
+    """Documents that came, as others refer to them."""
+    calls: int = 0
+    later: set[asyncio.Task[None]] = field(default_factory=set)
 
 
 async def serve(
@@ -50,18 +72,24 @@ async def serve(
     host: str = "127.0.0.1",
     port: int = 0,
     heard: Callable[[dict[str, object]], None] | None = None,
+    schema: str = "",
 ) -> tuple[asyncio.Server, Platform]:
     """Starts listening; returns the server (its port: ``server.sockets[0].getsockname()[1]``).
 
     Every request to /incidents and /silence is on the disk, with its verdict, before it is
-    answered.  ``heard`` gets each recorded line.  Raises OSError when the port is taken.
+    answered.  ``heard`` gets each recorded line; ``schema`` is the file of CAP's, if
+    documents are to be held against it.  Raises OSError when the port is taken.
     """
-    seen = {}
+    seen, known = {}, set()
     journal = Journal(record)  # Opened first: the file exists from here on.
     for line in read_journal(record):
         if line.get("verdict") == "accepted":
             seen[str(line.get("key"))] = str(line.get("sha256"))
-    platform = Platform(secret, journal, seen, heard=heard)
+            body = str(line.get("body")).encode()
+            if body.startswith(b"<"):
+                known.add(papers.cap_reference(body))
+    rules = etree.XMLSchema(etree.parse(schema)) if schema else None
+    platform = Platform(secret, journal, seen, heard=heard, schema=rules, known=known)
 
     async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
@@ -95,6 +123,10 @@ async def _answer(
     else:
         verdict = _verdict(platform, method, path, headers, body)
         _remember(platform, path, headers, body, verdict)
+        if verdict.is_new and control.callback:
+            task = asyncio.create_task(_speak(platform, control, path, key_of(headers), body))
+            platform.later.add(task)
+            task.add_done_callback(platform.later.discard)
         if control.mode == "slow":
             await asyncio.sleep(control.delay_s)
         if control.mode == "hang":
@@ -126,6 +158,25 @@ async def _request(reader: asyncio.StreamReader) -> tuple[str, str, dict[str, st
     return first[0], first[1].partition("?")[0], headers, body
 
 
+async def _speak(platform: Platform, control: Control, path: str, key: str, body: bytes) -> None:
+    """What is said later of what was accepted, in order; each with its answer in the record."""
+    now_s = int(time.time())
+    said = list(papers.later(path, key, body, control.words, control.states, platform.calls, now_s))
+    platform.calls += len(said)
+    async with httpx.AsyncClient(timeout=REQUEST_S_MAX, trust_env=False) as client:
+        for door, answer in said:
+            url = f"{control.callback.rstrip('/')}/api/v1/exchange/{door}"
+            stamp = hashlib.sha256(answer).hexdigest()
+            key_id = control.key_ids.get(door, KEY_IDS[door])
+            headers = signing.headers(platform.secret, key_id, stamp, answer, now_s)
+            try:
+                status = (await client.post(url, content=answer, headers=headers)).status_code
+            except httpx.HTTPError:
+                status = 0
+            line = {"path": door, "key": key, "status": status, "verdict": "called", "body": "{}"}
+            platform.record.append([line])
+
+
 def _controlled(platform: Platform, body: bytes) -> tuple[int, dict[str, object]]:
     try:
         platform.control = msgspec.json.decode(body, type=Control)
@@ -146,7 +197,10 @@ def _verdict(
         return Verdict(422, {"accepted": False}, "told to refuse")
     if mode == "hang":
         return Verdict(500, {"accepted": False}, "told to hang")
-    return judge(platform.secret, path, headers, body, int(time.time()), platform.seen)
+    now_s = int(time.time())
+    return judge(
+        platform.secret, path, headers, body, now_s, platform.seen, platform.known, platform.schema
+    )
 
 
 def _remember(
@@ -165,6 +219,8 @@ def _remember(
     platform.record.append([line])
     if verdict.is_new:
         platform.seen[key] = digest
+        if path == "/incidents" and body.startswith(b"<"):
+            platform.known.add(papers.cap_reference(body))
     word = verdict.reason if verdict.status == 200 else str(verdict.status)
     platform.counts[word] = platform.counts.get(word, 0) + 1
     if platform.heard is not None:

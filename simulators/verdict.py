@@ -1,13 +1,16 @@
 """What the platform's stand-in thinks of one request: signature, time, schema, repetition."""
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 
 import msgspec
+from lxml import etree
 
 from lifeline import signing, wire
+from simulators import papers
 
 BODY_BYTES_MAX = 1024 * 1024
+PATHS = ("/incidents", "/cases", "/silence")
 
 
 class Verdict(msgspec.Struct, frozen=True):
@@ -29,30 +32,42 @@ def judge(
     body: bytes,
     now_s: int,
     seen: Mapping[str, str],
+    known: Container[str] = frozenset(),
+    schema: etree.XMLSchema | None = None,
 ) -> Verdict:
     """The verdict on one POST; ``seen`` maps the keys accepted so far to their bodies' SHA-256.
 
-    ``/incidents`` takes notices, ``/silence`` the watchdog's voice: any JSON object.
+    ``/incidents`` takes notices, as JSON or as CAP that refers to nothing but ``known``; ``/cases``
+    takes cases, ``/silence`` the watchdog's voice: any JSON object.
     """
-    if path not in ("/incidents", "/silence"):
-        return _refused(404, f"nothing is received at {path}: post to /incidents or /silence")
+    if path not in PATHS:
+        return _refused(404, f"nothing is received at {path}: post to {', '.join(PATHS)}")
     if len(body) > BODY_BYTES_MAX:
         return _refused(413, f"the body is longer than {BODY_BYTES_MAX} bytes")
     problem = signing.problem(secret, headers, body, now_s)
     if problem:
         return _refused(401, problem)
+    problem = _problem(path, body, known, schema)
+    if problem:
+        return _refused(422, problem)
+    before = seen.get(key_of(headers))
+    if before is None:
+        return Verdict(200, {"accepted": True, "duplicate": False}, "accepted", is_new=True)
+    if before == hashlib.sha256(body).hexdigest():
+        return Verdict(200, {"accepted": True, "duplicate": True}, "duplicate")
+    return _refused(409, "this idempotency key came before with another body")
+
+
+def _problem(path: str, body: bytes, known: Container[str], schema: etree.XMLSchema | None) -> str:
+    if path == "/cases":
+        return papers.case_problem(body)
+    if path == "/incidents" and body.startswith(b"<"):
+        return papers.cap_problem(body, known, schema)
     try:
         wire.decode_notice(body) if path == "/incidents" else _object.decode(body)
     except (ValueError, msgspec.MsgspecError, RecursionError) as error:
-        return _refused(422, f"the body is not a notice: {error}")
-    key = key_of(headers)
-    digest = hashlib.sha256(body).hexdigest()
-    known = seen.get(key)
-    if known is None:
-        return Verdict(200, {"accepted": True, "duplicate": False}, "accepted", is_new=True)
-    if known == digest:
-        return Verdict(200, {"accepted": True, "duplicate": True}, "duplicate")
-    return _refused(409, "this idempotency key came before with another body")
+        return f"the body is not a notice: {error}"
+    return ""
 
 
 def key_of(headers: Mapping[str, str]) -> str:

@@ -127,9 +127,9 @@ class Story:
             hazard = words.hazard(truth["hazard"], self.teller.language)
             self.teller.tell("truth", at=self._now(), hazard=hazard, asset=truth["asset"])
         for push in self._pushes.lines():
+            if push["verdict"] != "accepted" or not push["body"].startswith("{"):
+                continue  # Refused, an answer of the platform's, or a document in CAP.
             body = json.loads(push["body"])
-            if push["verdict"] != "accepted":
-                continue
             if "schema" in body and body["schema"].startswith("silence"):
                 self.teller.tell("silence", at=self._now(), text=body[self.teller.language])
             elif body.get("lifeline") != CANARY and body["kind"] != "end":
