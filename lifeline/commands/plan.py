@@ -116,11 +116,10 @@ def show(
     owners = [one for one, name in book.plans if name == hazard]
     owner = lifeline or (topology.lifeline(asset) if asset else next(iter(owners), ""))
     plan, is_default = book.of(owner, hazard)
-    cuts = (
-        [valves.isolate(topology, asset), valves.nearest(topology, asset)]
-        if asset and plan.isolates
-        else []
-    )
+    cuts: list[Isolation] = []
+    if asset and plan.isolates:
+        fewest, nearest = valves.isolate(topology, asset), valves.nearest(topology, asset)
+        cuts = [fewest] if fewest == nearest else [fewest, nearest]
     if as_json:
         print_json({"plan": plan, "is_default": is_default, "valves": cuts})
         return

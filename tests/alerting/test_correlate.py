@@ -14,6 +14,7 @@ from alerting.alarms import blank
 from alerting.correlate import Candidate, Correlator
 from alerting.incidents import Incident
 from alerting.rulegraph import Network, Rules, parse_rules, problems_with
+from lifeline import store
 from lifeline.catalog import Catalog, CatalogError, Lifeline, Source
 from lifeline.compiler import compile_catalog
 from lifeline.model import Finding
@@ -452,3 +453,52 @@ def test_names_that_nobody_knows_are_told() -> None:
         "rule washout names the unknown kind of link water-main",
         "rule washout names the unknown lifeline wine",
     ]
+
+
+# The demo city.
+
+
+def test_no_shipped_rule_joins_what_the_demo_city_tells_apart() -> None:
+    city = Catalog(compile_catalog(store.read_sources(("deploy/lifelines",))))
+    known = {device.asset: device for device in city.devices()}
+    planted = [
+        ("gas/well-0007", "gas-leak", "threshold", 3.0),
+        ("water/hunnan-dma3/network", "burst", "threshold", 30.0),
+        ("heating/plant-tiexi-01", "heating-leak", "threshold", 60.0),
+        ("bridge/hunhe-east/span-2", "overload", "threshold", 85.0),
+        ("bridge/hunhe-east/span-2", "stiffness-loss", "threshold", 95.0),
+        ("bridge/hunhe-east/span-2", "stiffness-loss", "cusum", 95.0),
+    ]
+    findings = [
+        msgspec.structs.replace(
+            finding("gas/v1", hazard, at_s, detector=detector, contexts=FROZEN),
+            asset=asset,
+            zone=known[asset].zone,
+            lifeline=known[asset].lifeline,
+            channel=known[asset].channels[0].name,
+        )
+        for asset, hazard, detector, at_s in planted
+    ]
+    correlator = Correlator(city, RULES)
+
+    for new in findings:
+        others = [incident(one) for one in findings if one is not new]
+        assert correlator.candidates(new, others, new.at_ms) == []
+        assert len(correlator.reach(new)) <= correlate.REACH_MAX
+    assert problems_with(RULES, city) == []
+
+
+def test_wells_of_the_demo_city_are_too_far_apart_to_be_one_leak() -> None:
+    city = Catalog(compile_catalog(store.read_sources(("deploy/lifelines",))))
+    correlator = Correlator(city, RULES)
+    wells = [a for a in city.assets() if a.kind == "valve-well"]
+    leaks = [
+        msgspec.structs.replace(
+            finding("gas/v1", "gas-leak", 10.0 * n, contexts=FROZEN), asset=a.name, zone=a.zone
+        )
+        for n, a in enumerate(wells)
+    ]
+
+    for new in leaks:
+        others = [incident(one) for one in leaks if one is not new]
+        assert correlator.candidates(new, others, new.at_ms) == []
