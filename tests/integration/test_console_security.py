@@ -57,8 +57,8 @@ async def test_every_door_opens_for_its_roles_alone(city: City, role: str) -> No
     boss = await city.signed_in("boss")
 
     for route in ROUTES:
-        if route.path in ("/logout", "/login", "/language"):
-            continue
+        if route.path in ("/logout", "/login", "/language") or route.is_signed:
+            continue  # Signed doors open to no role: see test_exchange.
         incident = city.leak()
         path = route.path.replace("{id}", incident)
         if route.path.endswith("/close"):
@@ -102,7 +102,7 @@ async def test_looking_changes_nothing(city: City) -> None:
     before = city.rows(watched)
 
     for route in ROUTES:
-        if route.method == "GET":
+        if route.method == "GET" and not route.is_signed:
             answer = await browser.get(route.path.replace("{id}", incident))
             assert answer.status_code in (200, 303)
 

@@ -13,7 +13,7 @@ import structlog
 from lxml import etree
 
 from alerting import cap
-from alerting.console import app
+from alerting.console import app, inbound
 from alerting.exchange import store
 from alerting.exchange.service import Exchange
 from alerting.notices import Wording
@@ -216,6 +216,22 @@ async def test_a_warning_switches_regimes_on_kafka_and_its_cancellation_ends_the
 
 def _contexts(rig: Any) -> list[bytes]:
     return [value for _, value in consume(rig, wire.READINGS)]
+
+
+@pytest.mark.parametrize("who", ["", "wang", "li", "boss"])
+async def test_a_signed_door_opens_to_no_role(made: City, who: str) -> None:
+    browser = await made.signed_in(who) if who else made.browser()
+    csrf = (await browser.get("/api/v1/session")).json().get("csrf", "")
+
+    answers = [
+        await browser.post(route.path, content=b"{}", headers={"x-csrf-token": csrf})
+        for route in inbound.ROUTES
+        if route.method == "POST"
+    ]
+    looked = await browser.get("/api/v1/zones")
+
+    assert [answer.status_code for answer in answers] == [401, 401, 401]
+    assert (looked.status_code == 401) == (who == "")
 
 
 async def test_the_state_of_zones_is_made_by_one_of_several_and_drills_are_not_in_it(
