@@ -12,6 +12,7 @@ import psycopg
 import typer
 from aiokafka import TopicPartition
 
+from alerting.outbox.contents import MACHINES
 from alerting.people import check, service
 from alerting.people.reading import RosterError
 from lifeline import db, store, telemetry, wire
@@ -276,11 +277,12 @@ def _targets(settings: Settings) -> list[Verdict]:
         found.append(Verdict("watchdog", ok=True, warning=True, text=text))
     for target in (*settings.router.targets, *settings.watchdog.targets):
         try:
-            store.read_secret(target.secret_file)
+            for file in filter(None, (target.secret_file, target.token_file)):
+                store.read_secrets(file)
         except ConfigError as error:
             found.append(Verdict("targets", ok=False, text=f"{target.name}: {error}"))
         else:
-            found.append(
-                Verdict("targets", ok=True, text=f"{target.name}: {target.url}, secret readable")
-            )
+            remedy = f"`lifeline notices test {target.name}`" if target.kind not in MACHINES else ""
+            text = f"{target.name}: {target.kind} at {target.host or 'a secret URL'}"
+            found.append(Verdict("targets", ok=True, text=text, remedy=remedy))
     return found

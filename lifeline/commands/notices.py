@@ -1,10 +1,18 @@
-"""``lifeline notices``: what a receiver has refused, and sending it again."""
+"""``lifeline notices``: who is told by which way, what a receiver refused, and trying a way out."""
 
-from typing import Annotated
+import asyncio
+import ssl
+import time
+from typing import Annotated, Any
 
+import msgspec
 import typer
 
+from alerting import cards, layouts
 from alerting.desk import store as desk
+from alerting.outbox.contents import MACHINES
+from alerting.outbox.pace import pace_of
+from lifeline.channels.choice import channel_for
 from lifeline.commands.outcome import (
     FILE_HELP,
     JSON_HELP,
@@ -14,34 +22,42 @@ from lifeline.commands.outcome import (
     spoken,
 )
 from lifeline.db import Database
+from lifeline.errors import Refused, Unavailable
+from lifeline.targets import Target
 
 app = typer.Typer(
     no_args_is_help=True,
-    help="Notices that their receiver refused.  Example:  lifeline notices list",
+    help="Who is told by which way, and what was refused.  Example:  lifeline notices list",
 )
 Config = Annotated[str | None, typer.Option("--config", help=FILE_HELP)]
+Json = Annotated[bool, typer.Option("--json", help=JSON_HELP)]
 
 
 @app.command("list")
-def show(
-    config: Config = None,
-    as_json: Annotated[bool, typer.Option("--json", help=JSON_HELP)] = False,
-) -> None:
+def show(config: Config = None, as_json: Json = False) -> None:
     """Show the dead letters, the newest first, with the receiver's last word.
 
     Example:  lifeline notices list --json
     """
+    settings = settings_from(config)
     with spoken():
-        database = Database(settings_from(config).postgres, connections=1)
+        database = Database(settings.postgres, connections=1)
         try:
             rows = database.run_now(desk.dead_letters)
         finally:
             database.close()
+    kinds = {target.name: target.kind for target in settings.router.targets}
     if as_json:
-        print_json(rows)
+        # The kind is today's: the target may have had another when it refused.
+        print_json(
+            [msgspec.structs.asdict(row) | {"channel": kinds.get(row.target, "")} for row in rows]
+        )
         return
     for row in rows:
-        typer.echo(f"{row.id:8}  {row.target:12} {row.reason:12} {row.last_code:40} {row.incident}")
+        typer.echo(
+            f"{row.id:8}  {row.target:12} {kinds.get(row.target, '?'):9} {row.reason:12}"
+            f" {row.last_code:40} {row.incident}"
+        )
     typer.echo(f"{len(rows)} dead letters" + (": `lifeline notices resend ID`" if rows else ""))
 
 
@@ -63,3 +79,66 @@ def resend(
     if not is_moved:
         raise fail(f"{number} is no dead letter: see `lifeline notices list`.", 1)
     typer.echo(f"{number} is in line again.")
+
+
+@app.command()
+def targets(config: Config = None, as_json: Json = False) -> None:
+    """Show every target: its kind, where it is, how many messages a minute it is given.
+
+    Example:  lifeline notices targets
+    """
+    rows = [_row(target) for target in settings_from(config).router.targets]
+    if as_json:
+        print_json(rows)
+        return
+    for row in rows:
+        pace = f"{row['per_minute']} a minute" if row["per_minute"] else "as they come"
+        typer.echo(f"{row['name']:16} {row['kind']:9} {row['host']:32} {pace}")
+    typer.echo(f"{len(rows)} targets" + (": `lifeline notices test NAME`" if rows else ""))
+
+
+def _row(target: Target) -> dict[str, Any]:
+    pace = pace_of(target)
+    return {
+        "name": target.name,
+        "kind": target.kind,
+        "host": target.host,
+        "per_minute": 0 if pace is None else pace.per_minute,
+        "lifelines": target.lifelines,
+        "grade_max": target.grade_max,
+    }
+
+
+@app.command("test")
+def try_out(
+    name: Annotated[str, typer.Argument(help="A target of router.targets.")],
+    to: Annotated[str, typer.Option("--to", help="Somebody's number, address or topic.")] = "",
+    config: Config = None,
+) -> None:
+    """Send a test card by a target, and say what its vendor said; exit status 1 if not delivered.
+
+    Example:  lifeline notices test duty-group
+    """
+    settings = settings_from(config)
+    found = [target for target in settings.router.targets if target.name == name]
+    if not found:
+        raise fail(f"There is no target {name}: see `lifeline notices targets`.", 1)
+    target = found[0]
+    if target.kind in MACHINES:
+        raise fail(f"{name} is a {target.kind}: a machine acts on what it gets; hold a drill.", 1)
+    card = cards.of_test(target.language, settings.router.public_url)
+    began = time.monotonic()
+    try:
+        code = asyncio.run(_send(target, layouts.payload(target, card, to)))
+    except (Unavailable, Refused) as error:
+        raise fail(f"{name} ({target.kind}) did not take it: {error}", 1) from error
+    took_ms = (time.monotonic() - began) * 1000
+    typer.echo(f"{name} ({target.kind}) took it: {code}, {took_ms:.0f} ms")
+
+
+async def _send(target: Target, body: bytes) -> str:
+    channel = channel_for(target, ssl.create_default_context())
+    try:
+        return await channel.send(f"test-{time.time_ns()}", body)
+    finally:
+        await channel.close()
