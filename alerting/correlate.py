@@ -18,6 +18,8 @@ from lifeline.model import UNTITLED, Finding, Text
 
 REACH_MAX = 512
 """Assets whose incidents are locked and loaded for one finding: the nearest ones."""
+REACHES_MAX = 2048
+"""What is remembered of it: the same channels speak again and again."""
 ENDED = frozenset(("closed", "archived"))
 NETWORK = "network"
 RANKS: tuple[Effect | str, ...] = ("raise", "suppress", "load", "join", NETWORK, "lower")
@@ -59,11 +61,12 @@ class Sighting(NamedTuple):
 
 @dataclass(slots=True)
 class Correlator:
-    """The rules over one catalog; remembers walks, nothing else."""
+    """The rules over one catalog; remembers how far things are, nothing else."""
 
     catalog: Catalog
     rules: Rules
     topology: Topology = field(init=False)
+    _reaches: dict[Sighting, frozenset[str]] = field(default_factory=dict, init=False)
 
     def __post_init__(self) -> None:
         self.topology = Topology(self.catalog)
@@ -78,7 +81,16 @@ class Correlator:
 
     def reach(self, finding: Finding) -> frozenset[str]:
         """The assets whose open incidents may matter, the nearest ``REACH_MAX`` of them."""
-        seen = of_finding(finding)
+        # When it began and how grave it is do not change what may be near.
+        seen = of_finding(finding)._replace(onset_ms=0, grade=0)
+        found = self._reaches.get(seen)
+        if found is None:
+            if len(self._reaches) >= REACHES_MAX:
+                del self._reaches[next(iter(self._reaches))]
+            found = self._reaches[seen] = self._reach(finding, seen)
+        return found
+
+    def _reach(self, finding: Finding, seen: Sighting) -> frozenset[str]:
         near: dict[str, float] = {finding.asset: 0.0}
         is_frozen = self.is_frozen(finding)
         for rule in self.rules.network:

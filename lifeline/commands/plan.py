@@ -5,8 +5,8 @@ from typing import Annotated, Any
 import typer
 
 from alerting import plans, rulegraph, valves
-from alerting.plans import Book, Plan
-from alerting.rulegraph import Rules
+from alerting.book import store as book_store
+from alerting.plans import Plan
 from alerting.topology import Topology
 from alerting.valves import Isolation
 from lifeline import store, words
@@ -36,17 +36,6 @@ def _catalog(settings: Settings) -> Catalog:
     return Catalog(compile_catalog(store.read_sources(settings.catalog.sources)))
 
 
-def read_rules(settings: Settings) -> Rules:
-    """The correlation rules that the settings name; raises CatalogError."""
-    ((file, tree),) = store.read_trees((settings.router.correlation,))
-    return rulegraph.parse_rules(file, tree)
-
-
-def read_book(settings: Settings) -> Book:
-    """The plans that the settings name; raises CatalogError."""
-    return plans.parse_book(store.read_trees(settings.router.plans))
-
-
 @app.command()
 def check(config: ConfigOption = None, as_json: JsonOption = False) -> None:
     """Say whether every plan and every correlation rule holds, and what has only a default plan.
@@ -61,12 +50,12 @@ def check(config: ConfigOption = None, as_json: JsonOption = False) -> None:
         catalog = _catalog(settings)
     book, rules = None, None
     try:
-        book = read_book(settings)
+        book = book_store.read_book(settings.router)
         problems += plans.problems_with(book, catalog)
     except CatalogError as error:
         problems += error.problems
     try:
-        rules = read_rules(settings)
+        rules = book_store.read_rules(settings.router)
         problems += rulegraph.problems_with(rules, catalog)
     except CatalogError as error:
         problems += error.problems
@@ -106,7 +95,7 @@ def show(
     """
     settings = settings_from(config)
     with spoken():
-        book = read_book(settings)
+        book = book_store.read_book(settings.router)
         catalog = _catalog(settings)
     if hazard not in {*words.HAZARDS, *(rule.hazard for rule in catalog.head.rules)}:
         raise fail(f"There is no hazard {hazard}: see `lifeline plan list`.", 1)
@@ -134,7 +123,7 @@ def all_plans(config: ConfigOption = None, as_json: JsonOption = False) -> None:
     Example:  lifeline plan list
     """
     with spoken():
-        book = read_book(settings_from(config))
+        book = book_store.read_book(settings_from(config).router)
     rows: list[dict[str, Any]] = [
         {"lifeline": plan.lifeline, "hazard": plan.hazard, "title": plan.title}
         for _, plan in sorted(book.plans.items())

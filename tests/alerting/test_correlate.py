@@ -330,6 +330,15 @@ def test_the_reach_of_a_finding_ends_after_a_few_hundred_assets_the_nearest_ones
     assert city.reach(seen) == {*names[: correlate.REACH_MAX]}
 
 
+def test_only_so_many_reaches_are_remembered() -> None:
+    city = Correlator(CITY, RULES)
+
+    for number in range(correlate.REACHES_MAX + 5):
+        city.reach(finding("gas/v1", "gas-leak", channel=f"gas/v1/c{number}"))
+
+    assert len(city._reaches) == correlate.REACHES_MAX
+
+
 # Properties.
 
 PLACES = st.sampled_from([asset.name for asset in CITY.assets()])

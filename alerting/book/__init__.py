@@ -1,0 +1,1 @@
+"""Plans and rules of correlation as they lie on disk."""

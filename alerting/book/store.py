@@ -1,0 +1,33 @@
+"""Reads what the settings name: the rules of correlation and the plans of what to do.  A shell."""
+
+from alerting import plans, rulegraph
+from alerting.correlate import Correlator
+from alerting.plans import Book
+from alerting.rulegraph import Rules
+from lifeline import store
+from lifeline.catalog import Catalog, CatalogError
+from lifeline.config import Router
+
+
+def read_rules(settings: Router) -> Rules:
+    """What belongs together, and how risk is weighed; raises CatalogError.
+
+    Without a file named nothing is joined beyond one place, and risk is weighed by default.
+    """
+    if not settings.correlation:
+        return Rules()
+    trees = store.read_trees((settings.correlation,))
+    if len(trees) != 1:
+        raise CatalogError([f"router.correlation: {settings.correlation} is not one file"])
+    file, tree = trees[0]
+    return rulegraph.parse_rules(file, tree)
+
+
+def read_book(settings: Router) -> Book:
+    """What to do at each hazard; raises CatalogError."""
+    return plans.parse_book(store.read_trees(settings.plans))
+
+
+def correlator(settings: Router, catalog: Catalog) -> Correlator:
+    """Who knows the network of this catalog and the city's rules; raises CatalogError."""
+    return Correlator(catalog, read_rules(settings))
