@@ -1,8 +1,9 @@
 """Syslog by RFC 5424, over TLS or TCP (RFC 6587, 5425) or UDP (RFC 5426).  A shell.
 
-Syslog has no receipt.  Over TCP and TLS we close our side and wait until the server has closed its
-own: then its machine has every byte, and the attempt says ``closed``; a server that does not close
-within a second leaves it at ``written``.  Over UDP nobody knows, and the attempt says so.
+Syslog has no receipt.  Over TCP we close our side and wait until the server has closed its own:
+then its machine has every byte, and the attempt says ``closed``; a server that does not close
+within a second, and TLS, which has no such half-way, leave it at ``written``.  Over UDP nobody
+knows, and the attempt says so.
 """
 
 import asyncio
@@ -62,8 +63,9 @@ class Syslog:
         async with connected(self.target, self.target.host, port, tls) as (reader, writer):
             writer.write(str(len(line)).encode() + b" " + line)
             await writer.drain()
-            if writer.can_write_eof():
-                writer.write_eof()
+            if not writer.can_write_eof():
+                return "written"
+            writer.write_eof()
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(reader.read(), CLOSED_S)
                 return "closed"

@@ -1,10 +1,13 @@
 """Every channel against a server that checks what its vendor checks, on this machine."""
 
 import asyncio
+import base64
 import email
 import email.policy
+import json
 import socket
 import ssl
+import subprocess
 import time
 from pathlib import Path
 from typing import Any
@@ -17,6 +20,7 @@ from lifeline.channels.choice import channel_for
 from lifeline.errors import Busy, Mendable, Refused, Unavailable
 from lifeline.targets import Target
 from tests.alerting.test_cards import card
+from tests.alerting.test_webhook import fixed, receiver
 from tests.vendors.servers import SECRET, TOKEN, Collector, MailServer, Vendor, listening, vendor
 
 HTTP = ("wecom", "dingtalk", "feishu", "ntfy", "sms", "voice")
@@ -277,3 +281,109 @@ def test_the_stand_in_minds_its_pace_over_any_minute() -> None:
 
 def test_a_message_of_ours_is_what_the_schema_reads() -> None:
     assert msgspec.json.decode(layouts.payload(Target("t", kind="wecom", token_file="k"), card()))
+
+
+@pytest.mark.parametrize("url", ["smtp://127.0.0.1:1", "tcp://127.0.0.1:1", "udp://127.0.0.1:1"])
+async def test_no_channel_goes_into_our_own_network_unasked(url: str, files: Path) -> None:
+    kind = "email" if url.startswith("smtp") else "syslog"
+
+    with pytest.raises(Unavailable, match="private_allowed"):
+        await send(target(kind, url, files, private_allowed=False))
+    siren = Target("t", "mqtt://127.0.0.1:1", topic="x", kind="mqtt")
+    with pytest.raises(Unavailable, match="private_allowed"):
+        await channel_for(siren, TLS).send("k", b"x")
+
+
+# Apprise looks at modules that Python will lose.
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+@pytest.mark.parametrize(
+    ("status", "expected"), [("200 OK", "apprise-true"), ("500 No", "apprise-false")]
+)
+async def test_what_apprise_reaches_is_delivered_when_apprise_says_so(
+    files: Path, status: str, expected: str
+) -> None:
+    async with receiver(fixed(status, b"{}")) as there:
+        (files / "secret").write_text(f"json://127.0.0.1:{there.port}/in")
+        one = Target("t", secret_file=str(files / "secret"), kind="apprise", private_allowed=True)
+        if expected == "apprise-true":
+            assert await send(one) == expected
+        else:
+            with pytest.raises(Unavailable, match=expected):
+                await send(one)
+
+    assert "一级燃气报警" in json.loads(there.requests[0][2])["title"]
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+async def test_a_url_that_apprise_does_not_know_may_be_mended(files: Path) -> None:
+    (files / "secret").write_text("pigeon://loft")
+    one = Target("t", secret_file=str(files / "secret"), kind="apprise", private_allowed=True)
+
+    with pytest.raises(Mendable, match="url"):
+        await send(one)
+
+
+@pytest.fixture(scope="module")
+def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A certificate for the name localhost, which is its own authority."""
+    folder = tmp_path_factory.mktemp("tls")
+    words = "req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 -subj /CN=ours"
+    subprocess.run(
+        ["openssl", *words.split(), "-addext", "subjectAltName=DNS:localhost",
+         "-keyout", folder / "key.pem", "-out", folder / "ca.pem"],
+        check=True, capture_output=True,
+    )  # fmt: skip
+    return folder
+
+
+def serving(certificate: Path) -> ssl.SSLContext:
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.load_cert_chain(certificate / "ca.pem", certificate / "key.pem")
+    return context
+
+
+async def test_tls_is_checked_by_name_and_authority_though_the_address_is_pinned(
+    files: Path, certificate: Path
+) -> None:
+    mail, collector = MailServer(), Collector()
+    ca = str(certificate / "ca.pem")
+    async with (
+        listening(mail, serving(certificate)),
+        listening(collector, serving(certificate)),
+    ):
+        by_mail = f"smtps://localhost:{mail.port}"
+        by_tls = f"tls://localhost:{collector.port}"
+        codes = [
+            await send(target("email", by_mail, files, ca_file=ca)),
+            await send(target("syslog", by_tls, files, ca_file=ca)),
+        ]
+        wrong = [
+            target("email", by_mail, files),
+            target("syslog", by_tls, files),
+            target("email", by_mail.replace("localhost", "127.0.0.1"), files, ca_file=ca),
+        ]
+        for one in wrong:
+            with pytest.raises(Mendable, match="certificate"):
+                await send(one)
+        with pytest.raises(Unavailable, match="ca_file"):
+            await send(target("syslog", by_tls, files, ca_file="/none.pem"))
+
+    assert codes == ["250", "written"]
+    assert len(mail.took) == len(collector.lines) == 1
+
+
+async def test_a_mail_server_that_offers_tls_is_spoken_to_in_tls_before_the_password(
+    files: Path, certificate: Path
+) -> None:
+    mail = MailServer(tls=serving(certificate))
+    ca, secret = str(certificate / "ca.pem"), str(files / "secret")
+    async with listening(mail):
+        url = f"smtp://localhost:{mail.port}"
+        one = target("email", url, files, ca_file=ca, username="u", secret_file=secret)
+        code = await send(one)
+        mail.refuses["AUTH"] = "535 5.7.8 no"
+        with pytest.raises(Mendable, match="535"):
+            await send(one)
+
+    assert code == "250"
+    assert mail.signed_in == [base64.b64encode(f"\0u\0{SECRET}".encode()).decode()] * 2

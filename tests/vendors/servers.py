@@ -6,6 +6,7 @@ import contextlib
 import hashlib
 import hmac
 import json
+import ssl
 import time
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
@@ -210,8 +211,10 @@ class MailServer:
 
     refuses: dict[str, str] = field(default_factory=dict)
     """Verb, or recipient, to what is answered instead."""
-    password: str = ""
+    tls: ssl.SSLContext | None = None
+    """What it offers STARTTLS with."""
     took: list[tuple[list[str], bytes]] = field(default_factory=list)
+    signed_in: list[str] = field(default_factory=list)
     port: int = 0
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -221,6 +224,10 @@ class MailServer:
             verb = line.partition(" ")[0].upper()
             answer = self.refuses.get(verb) or self._answer(verb, line, to)
             writer.write(answer.encode() + b"\r\n")
+            if verb == "AUTH":
+                self.signed_in.append(line.split(" ")[2])
+            if verb == "STARTTLS":
+                await writer.start_tls(self.tls)
             if verb == "DATA" and answer.startswith("354"):
                 body = await reader.readuntil(b"\r\n.\r\n")
                 said = self.refuses.get("BODY", "250 2.0.0 queued as 17")
@@ -232,7 +239,12 @@ class MailServer:
 
     def _answer(self, verb: str, line: str, to: list[str]) -> str:
         if verb == "EHLO":
-            return "250-here\r\n250-8BITMIME\r\n250 AUTH PLAIN"
+            offered = "250-STARTTLS\r\n" if self.tls else ""
+            return f"250-here\r\n{offered}250-8BITMIME\r\n250 AUTH PLAIN"
+        if verb == "STARTTLS":
+            return "220 go on"
+        if verb == "AUTH":
+            return "235 welcome"
         if verb == "RCPT":
             address = line.partition("<")[2].rstrip(">")
             if address in self.refuses:
@@ -258,7 +270,7 @@ class Collector:
 
 
 @contextlib.asynccontextmanager
-async def listening(one: Any) -> AsyncIterator[Any]:
+async def listening(one: Any, tls: ssl.SSLContext | None = None) -> AsyncIterator[Any]:
     """A server that listens; at the end its connections are ended."""
     serving: set[asyncio.Task[None]] = set()
 
@@ -276,7 +288,7 @@ async def listening(one: Any) -> AsyncIterator[Any]:
             with contextlib.suppress(OSError):
                 await writer.wait_closed()
 
-    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    server = await asyncio.start_server(serve, "127.0.0.1", 0, ssl=tls)
     one.port = server.sockets[0].getsockname()[1]
     try:
         yield one
