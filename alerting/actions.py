@@ -8,6 +8,7 @@ from typing import Literal, get_args
 import msgspec
 
 from alerting.incidents import Verdict
+from alerting.windows import Window
 
 Action = Literal[
     "acknowledge",
@@ -66,7 +67,9 @@ class Act(msgspec.Struct, frozen=True, kw_only=True):
     until_ms: int | None = None
     """shelve: when the shelf ends."""
     window: str = ""
-    """open-window, check, end-window: its id."""
+    """check, end-window: its id."""
+    opening: Window | None = None
+    """open-window: what is opened."""
     check: str = ""
     """check: which one is done."""
     proposal: str = ""

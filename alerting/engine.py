@@ -1,4 +1,4 @@
-"""What a finding, a delay that ran out, or an officer's action does to alarms and incidents.  Pure.
+"""What a finding, a time that has come, or somebody's action does to alarms and incidents.  Pure.
 
 Router, timers, console and replay all come through here: the state that the event concerns goes in
 as a ``Slice`` and is brought forward, and what has to be kept, told and remembered comes out as
@@ -7,33 +7,33 @@ effects.
 
 import msgspec
 
-from alerting import alarms, excursions, incidents
-from alerting.actions import Act, Action
-from alerting.alarms import Change
+from alerting import alarms, course, deadlines, excursions, handling, shelving, spans
+from alerting.actions import ON_ALARMS, ON_WINDOWS, Act, Action
 from alerting.excursions import Excursion
-from alerting.incidents import Event, Incident, Reason
-from alerting.slices import Effect, Slice, Tell
+from alerting.incidents import Reason
+from alerting.policy import DEFAULT, Policy
+from alerting.slices import Decided, Effect, Slice
 from alerting.turn import Turn
 from lifeline.model import Finding
 
 __all__ = ["Act", "Action", "act", "next_due", "step", "tick"]
 
 
-def step(slice_: Slice, finding: Finding, now_ms: int) -> list[Effect]:
+def step(slice_: Slice, finding: Finding, now_ms: int, policy: Policy = DEFAULT) -> list[Effect]:
     """What one finding does.  Reading the same finding again does nothing."""
-    turn = Turn(slice_, now_ms, [])
+    turn = Turn(slice_, now_ms, policy)
     alarm = excursions.key_of(finding)
     if alarm not in slice_.alarms:
         slice_.put_alarm(alarms.blank(finding, now_ms))
     if finding.lane == "live":
-        turn.settle(alarm, finding)
+        course.settle(turn, alarm, finding)
     known = slice_.excursions.get(excursions.excursion_id(finding))
     if finding.phase == "cleared":
-        turn.clear(known, finding)
+        course.clear(turn, known, finding)
     elif known is None or _is_news(known, finding):
-        turn.begin(finding)
+        course.begin(turn, finding)
     elif finding.phase == "held":
-        turn.hold(known, finding)
+        course.hold(turn, known, finding)
     return turn.effects
 
 
@@ -42,97 +42,46 @@ def _is_news(known: Excursion, finding: Finding) -> bool:
     return known.stage == "ignored" and known.cleared_ms is None and finding.lane == "live"
 
 
-def tick(slice_: Slice, now_ms: int) -> list[Effect]:
-    """What the delays that have run out by now do, in their order."""
-    turn = Turn(slice_, now_ms, [])
-    due = [(e.due_ms, e.id) for e in slice_.excursions.values() if e.due_ms is not None]
-    for due_ms, name in sorted(due):
-        excursion = slice_.excursions[name]
-        if due_ms > now_ms or excursion.due_ms != due_ms:
-            continue
-        if excursion.stage == "pending":
-            turn.activate(excursion)
-        else:
-            assert excursion.stage == "leaving", (name, excursion.stage)
-            turn.end(excursion)
+def tick(slice_: Slice, now_ms: int, policy: Policy = DEFAULT) -> list[Effect]:
+    """What the deadlines that have come by now do, in their order."""
+    turn = Turn(slice_, now_ms, policy)
+    while (due := slice_.next_deadline()) is not None and due[0] <= now_ms:
+        _, kind, subject = due
+        del slice_.deadlines[kind, subject]
+        deadlines.meet(turn, kind, subject)
     return turn.effects
 
 
 def next_due(slice_: Slice) -> int | None:
     """When ``tick`` has something to do next, for whoever drives virtual time."""
-    return min((e.due_ms for e in slice_.excursions.values() if e.due_ms is not None), default=None)
+    due = slice_.next_deadline()
+    return None if due is None else due[0]
 
 
-def act(slice_: Slice, action: Act, now_ms: int) -> tuple[Reason, list[Effect]]:
+def act(
+    slice_: Slice, action: Act, now_ms: int, policy: Policy = DEFAULT
+) -> tuple[Reason, list[Effect]]:
     """What somebody's action does; without effects the reason says why it was refused."""
-    incident = slice_.incidents.get(action.incident)
-    if incident is None:
-        return Reason.UNKNOWN, []
-    reason = _decide(incident, action)
-    if reason not in incidents.DONE:
-        return reason, []
-    turn = Turn(slice_, now_ms, [])
-    match reason:
-        case Reason.ACKNOWLEDGED:
-            incident = _acknowledged(turn, incident, action)
-        case Reason.CLOSED | Reason.CLOSED_ACTIVE:
-            incident = _closed(turn, incident, action, reason)
-    kept = turn.keep_incident(msgspec.structs.replace(incident, last_actor=action.actor), reason)
-    if kept.phase == "closed":
-        turn.release(kept)
-    turn.record(
-        kept, action.actor, reason, action=action.action, note=action.note, channel=action.channel
-    )
-    told = Reason.CLOSED if reason is Reason.CLOSED_ACTIVE else reason
-    if kept.told is not None and reason not in incidents.MINOR:
-        turn.effects.append(Tell(kept.id, kept.lead, told, now_ms, kept.revision))
-    return reason, turn.effects
+    turn = Turn(slice_, now_ms, policy)
+    if action.action == "approve":
+        return _approve(turn, action)
+    if action.action in ON_WINDOWS:
+        return spans.act(turn, action), turn.effects
+    if action.action in ON_ALARMS:
+        return shelving.act(turn, action), turn.effects
+    return handling.act(turn, action), turn.effects
 
 
-def _decide(incident: Incident, action: Act) -> Reason:
-    """Whether it may be done, and if not why."""
-    if action.action == "note":
-        return Reason.NOTED if action.note.strip() else Reason.NEEDS_NOTE
-    if incident.phase == "closed":
-        # Somebody closed it while he was on his way: what he says is kept, but opens nothing.
-        return Reason.NOTED_LATE if action.action == "acknowledge" else Reason.ALREADY_CLOSED
-    seen = action.expected_revision
-    if seen is not None and seen < incident.changed_revision:
-        return Reason.FASTER
-    if action.action == "acknowledge":
-        if incident.phase == "open":
-            return Reason.ACKNOWLEDGED
-        is_taken = incident.phase == "acknowledged"
-        return Reason.ALREADY_ACKNOWLEDGED if is_taken else Reason.NOTHING_TO_ACKNOWLEDGE
-    if incident.phase == "open":
-        return Reason.NOT_ACKNOWLEDGED
-    if not action.note.strip():
-        return Reason.NEEDS_NOTE
-    if incident.is_active:
-        return Reason.CLOSED_ACTIVE if action.override else Reason.ACTIVE
-    return Reason.CLOSED
-
-
-def _acknowledged(turn: Turn, incident: Incident, action: Act) -> Incident:
-    for alarm in turn.slice.members(incident.id):
-        state = alarms.advance(alarm.state, Change.ACKNOWLEDGE)
-        if state is not None:
-            turn.keep_alarm(alarm, state, alarm.grade, alarm.incident)
-    event = Event.ACKNOWLEDGE if incident.is_active else Event.ACKNOWLEDGE_CALM
-    phase = incidents.advance(incident.phase, event)
-    assert phase is not None
-    return msgspec.structs.replace(
-        incident, phase=phase, acknowledged_by=action.actor, acknowledged_ms=turn.now_ms
-    )
-
-
-def _closed(turn: Turn, incident: Incident, action: Act, reason: Reason) -> Incident:
-    phase = incidents.advance(incident.phase, Event.CLOSE)
-    assert phase is not None
-    return msgspec.structs.replace(
-        incident,
-        phase=phase,
-        closed_by=action.actor,
-        closed_ms=turn.now_ms,
-        overridden=reason is Reason.CLOSED_ACTIVE,
-    )
+def _approve(turn: Turn, action: Act) -> tuple[Reason, list[Effect]]:
+    """A second person confirms what the first asked for: it is done in both names."""
+    proposal = turn.slice.proposals.get(action.proposal)
+    if proposal is None or turn.now_ms >= proposal.expires_ms:
+        return Reason.PROPOSAL_GONE, []
+    if proposal.act.actor == action.actor:
+        return Reason.SAME_PERSON, []
+    confirmed = msgspec.structs.replace(proposal.act, second=action.actor)
+    reason, effects = act(turn.slice, confirmed, turn.now_ms, turn.policy)
+    if effects:
+        del turn.slice.proposals[proposal.id]
+        effects.append(Decided(proposal.id, action.actor, turn.now_ms))
+    return reason, effects

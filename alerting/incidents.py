@@ -230,6 +230,10 @@ MINOR = frozenset(
         Reason.PROPOSED,
         Reason.RESET,
         Reason.REVIEW,
+        Reason.EASED,
+        Reason.ESCALATED,
+        Reason.NO_PROGRESS,
+        Reason.UNSIGNED,
     )
 )
 """Changes that do not make an officer's decision about an older revision wrong."""
@@ -303,6 +307,8 @@ class Incident(msgspec.Struct, frozen=True, kw_only=True):
     merged_into: str = ""
     second: str = ""
     """Who confirmed the override."""
+    step: int = 0
+    """How far its calls have been escalated since it began to wait, or to lack progress."""
 
     @property
     def is_live(self) -> bool:

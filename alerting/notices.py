@@ -7,39 +7,54 @@ bodies.
 """
 
 import hashlib
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal
 
 import msgspec
 
-from alerting import routes
+from alerting import cap, cap_profile, cases, routes
+from alerting.exchange.tables import CaseSystem, Tables
 from alerting.incidents import Incident, Reason
-from alerting.slices import Tell
+from alerting.policy import DEFAULT, Policy
+from alerting.slices import Page, Tell
 from lifeline import words
 from lifeline.catalog import Catalog
 from lifeline.config import Router
 from lifeline.model import UNTITLED, Finding, Text
 from lifeline.network import Asset
+from lifeline.targets import Target
 from lifeline.wire import (
     Explanation,
     IncidentState,
     Notice,
     NoticeAsset,
     NoticeGrade,
+    Told,
     encode_notice,
 )
 
 Kind = Literal["alert", "update", "end"]
-TOLD: dict[Reason, Literal["opened", "worsened", "reopened", "acknowledged", "returned", "closed"]]
-TOLD = {
+Judged = Literal["", "true", "false", "test", "unknown"]
+Chains = dict[tuple[str, str], tuple[str, ...]]
+"""(incident, target) to the references of the documents that the target was sent of it."""
+CHAINED = frozenset(("cap", "cap-gb"))
+TOLD: dict[Reason, Told] = {
     Reason.OPENED: "opened",
     Reason.WORSENED: "worsened",
+    Reason.EASED: "eased",
     Reason.REOPENED: "reopened",
+    Reason.SURFACED: "reopened",
     Reason.ACKNOWLEDGED: "acknowledged",
+    Reason.UNDONE: "undone",
+    Reason.VERIFIED: "verified",
+    Reason.DISPATCHED: "dispatched",
     Reason.RETURNED: "returned",
+    Reason.MERGED: "merged",
     Reason.CLOSED: "closed",
 }
 """The reasons that receivers hear of."""
+ENDS = frozenset(("closed", "merged"))
 
 
 class Push(msgspec.Struct, frozen=True):
@@ -63,46 +78,105 @@ class Push(msgspec.Struct, frozen=True):
     """Where the person is reached by the target; empty: the target's own."""
     language: str = ""
     """Of the person; empty: the target's."""
+    identifier: str = ""
+    """The name of the document in it, by which its receiver signs for it."""
+    reference: str = ""
+    """How later documents of the incident name it."""
+
+
+Pager = Callable[[Any, Sequence[tuple[Page, Incident]]], Sequence[Push]]
+"""The pushes of pages, made in the transaction of a connection: who knows whom to call, and how."""
 
 
 @dataclass(slots=True)
 class Wording:
-    """How a ``Tell`` is put to receivers: the settings and the catalog's places and limits."""
+    """How what the engine decides is put to receivers, and by which rules of the house it decides.
+
+    The settings, the catalog's places and limits, the policy of the desk, the roster's pages.
+    """
 
     catalog: Catalog | None
     settings: Router
+    policy: Policy = field(default=DEFAULT, kw_only=True)
+    pager: Pager | None = field(default=None, kw_only=True)
+    tables: Tables = field(default_factory=Tables, kw_only=True)
+    """Codes agreed with the receivers."""
+    desk_of: Callable[[str, str], str] | None = field(default=None, kw_only=True)
+    """The roster's desk of a lifeline and zone."""
     _assets: dict[str, Asset | None] = field(default_factory=dict)
 
-    def pushes(self, tell: Tell) -> list[Push]:
-        """The pushes of a notice, one a target that wants it."""
+    @property
+    def is_chained(self) -> bool:
+        """Whether a target is sent documents that name those before them."""
+        return any(target.format in CHAINED for target in self.settings.targets)
+
+    @property
+    def sign_within_s(self) -> dict[str, float]:
+        """The targets that must sign for what begins or worsens, and within how long."""
+        return {t.name: t.sign_within_s for t in self.settings.targets if t.sign_within_s > 0}
+
+    def pushes(self, tell: Tell, chains: Chains | None = None, verdict: Judged = "") -> list[Push]:
+        """The pushes of a notice, one a target that wants it; brings ``chains`` forward.
+
+        ``verdict`` is what an officer found; of a notice that a finding made, nobody has yet.
+        """
         finding = tell.finding
-        targets = routes.targets_for(self.settings.targets, finding.lifeline, finding.grade)
+        desk = self.desk(finding.lifeline, finding.zone)
+        targets = routes.targets_for(self.settings.targets, finding.lifeline, finding.grade, desk)
         if not targets:
             return []
-        notice = self.notice(tell)
-        body = encode_notice(notice)
-        received_ms = 0 if tell.revision else finding.received_ms
-        return [
-            Push(
-                target.name,
-                key_of(notice, target.name, body),
-                body,
-                tell.incident,
-                notice.kind,
-                notice.reason,
-                finding.grade,
-                received_ms,
-            )
-            for target in targets
-        ]
+        notice = self.notice(tell, verdict if tell.revision else "")
+        known = {} if chains is None else chains
+        made = (self._push(target, notice, tell, desk, known) for target in targets)
+        return [push for push in made if push is not None]
 
-    def notice(self, tell: Tell) -> Notice:
+    def desk(self, lifeline: str, zone: str) -> str:
+        """The desk whose incidents those of a zone are: the roster's, else the tables'."""
+        found = self.desk_of(lifeline, zone) if self.desk_of is not None else ""
+        return found or self.tables.place_of(zone).desk
+
+    def _push(
+        self, target: Target, notice: Notice, tell: Tell, desk: str, chains: Chains
+    ) -> Push | None:
+        """The push for a target; None where it was told nothing of what now goes on."""
+        identifier = reference = ""
+        match target.format:
+            case "json":
+                body = encode_notice(notice)
+            case "case":
+                system = self.tables.case.get(target.system, CaseSystem())
+                body = cases.notice_of(notice, system, desk)
+            case _:
+                profile = cap_profile if target.format == "cap-gb" else cap
+                names = profile.names_of(notice, target.name, self.tables)
+                chain = chains.get((notice.incident, target.name), ())
+                if cap.type_of(notice, chain) is None:
+                    return None
+                body = cap.document(notice, names, chain, self.tables)
+                identifier = names.identifier
+                reference = cap.reference_of(notice, names, self.tables)
+                if reference not in chain:
+                    chains[notice.incident, target.name] = (*chain, reference)
+        return Push(
+            target.name,
+            key_of(notice, target.name, body),
+            body,
+            tell.incident,
+            notice.kind,
+            notice.reason,
+            tell.finding.grade,
+            0 if tell.revision else tell.finding.received_ms,
+            identifier=identifier,
+            reference=reference,
+        )
+
+    def notice(self, tell: Tell, verdict: Judged = "") -> Notice:
         """What is told."""
         finding = tell.finding
         title = self._title(finding.asset)
         asset = self._asset(finding.asset)
         reason = TOLD[tell.reason]
-        kind: Kind = "alert" if tell.is_first else "end" if reason == "closed" else "update"
+        kind: Kind = "alert" if tell.is_first else "end" if reason in ENDS else "update"
         return Notice(
             incident=tell.incident,
             kind=kind,
@@ -130,6 +204,7 @@ class Wording:
             ),
             explanation=self._explanation(finding),
             link=f"{self.settings.public_url.rstrip('/')}/incidents/{tell.incident}",
+            verdict=verdict,
         )
 
     def _explanation(self, finding: Finding) -> Explanation:
@@ -174,9 +249,8 @@ class Wording:
 
 def key_of(notice: Notice, target: str, body: bytes) -> str:
     """The idempotency key of a notice for a target: the same notice, the same key, for ever."""
-    cause = notice.explanation.finding if notice.revision == 0 else str(notice.revision)
-    text = f"{notice.incident}\n{notice.reason}\n{cause}\n{target}"
-    return hashlib.sha256(text.encode() + b"\n" + body).hexdigest()
+    cause = cap.cause_of(notice, target)
+    return hashlib.sha256(cause.encode() + b"\n" + body).hexdigest()
 
 
 def state_of(incident: Incident, reason: Reason, stamped_ms: int) -> IncidentState:

@@ -3,7 +3,7 @@
 Also what the engine asks of whoever knows the network: which incidents a finding may belong to.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Literal, Protocol
@@ -11,6 +11,7 @@ from zoneinfo import ZoneInfo
 
 import msgspec
 
+from alerting.alarms import Alarm
 from alerting.incidents import Incident
 from lifeline.catalog import Rule
 from lifeline.life import Life
@@ -58,7 +59,12 @@ class Correlator(Protocol):
         """The assets whose incidents may matter to a finding."""
 
     def candidates(
-        self, finding: Finding, open_incidents: Sequence[Incident], now_ms: int
+        self,
+        finding: Finding,
+        open_incidents: Sequence[Incident],
+        now_ms: int,
+        *,
+        members: Mapping[str, Sequence[Alarm]] | None = None,
     ) -> Sequence[Candidate]:
         """The incidents that it may belong to, the best first."""
 
@@ -81,6 +87,8 @@ class Policy:
     treatments: Mapping[str, Treatment] = field(default_factory=dict)
     life: Life = field(default_factory=Life)
     correlator: Correlator | None = None
+    parents: Callable[[Finding], Iterable[str]] | None = None
+    """The assets whose own fault would explain a device's fault; None: nothing depends."""
 
     def treatment(self, rule: str) -> Treatment:
         """How the alarms of a rule are treated."""
@@ -116,6 +124,7 @@ def policy_of(
     rules: Sequence[Rule],
     correlator: Correlator | None = None,
     clocks: Mapping[int, Clocks] | None = None,
+    parents: Callable[[Finding], Iterable[str]] | None = None,
 ) -> Policy:
     """The policy of these settings and this catalog.
 
@@ -130,4 +139,5 @@ def policy_of(
         },
         life=life,
         correlator=correlator,
+        parents=parents,
     )

@@ -102,6 +102,11 @@ def _is_watched(windows: Iterable[Window], finding: Finding) -> bool:
     return window is not None and names(window, finding)
 
 
+def cause_id(alarm: str) -> str:
+    """The window of what an alarm causes."""
+    return f"cause|{alarm}"
+
+
 def unticked(window: Window) -> list[str]:
     """The checks that are still to be done."""
     return [check.name for check in window.checks if check.done_ms is None]

@@ -117,6 +117,22 @@ class Explanation(msgspec.Struct, frozen=True):
     of itself, and our verdict."""
 
 
+Told = Literal[
+    "opened",
+    "worsened",
+    "eased",
+    "reopened",
+    "acknowledged",
+    "undone",
+    "verified",
+    "dispatched",
+    "returned",
+    "merged",
+    "closed",
+]
+"""What a notice tells of an incident."""
+
+
 class Notice(msgspec.Struct, frozen=True, kw_only=True):
     """What a receiver is told of an incident: the body of a signed push (contract ``notice/1``).
 
@@ -127,7 +143,7 @@ class Notice(msgspec.Struct, frozen=True, kw_only=True):
     schema: Literal["notice/1"] = "notice/1"
     incident: str
     kind: Literal["alert", "update", "end"]
-    reason: Literal["opened", "worsened", "reopened", "acknowledged", "returned", "closed"]
+    reason: Told
     status: Literal["Actual", "Exercise"]
     sender: str
     lifeline: str

@@ -116,6 +116,14 @@ _HEADLINES: Table = {
         "{mark}{grade}再次报警：{asset} {hazard}",
         "{mark}{grade} again: {hazard} at {asset}",
     ),
+    "eased": (
+        "{mark}降级为{grade}：{asset} {hazard}",
+        "{mark}Eased to {grade}: {hazard} at {asset}",
+    ),
+    "undone": ("{mark}确认已撤销：{asset} {hazard}", "{mark}No longer taken: {hazard} at {asset}"),
+    "verified": ("{mark}已研判：{asset} {hazard}", "{mark}Verified: {hazard} at {asset}"),
+    "dispatched": ("{mark}已派遣：{asset} {hazard}", "{mark}Dispatched: {hazard} at {asset}"),
+    "merged": ("{mark}已并入另一事件：{asset} {hazard}", "{mark}Merged: {hazard} at {asset}"),
     "acknowledged": ("{mark}已确认：{asset} {hazard}", "{mark}Acknowledged: {hazard} at {asset}"),
     "returned": (
         "{mark}测值已恢复：{asset} {hazard}",

@@ -12,6 +12,7 @@ from alerting import notices, slices
 from alerting.alarms import Alarm
 from alerting.audit import store as audit
 from alerting.audit.chain import Line
+from alerting.exchange import store as exchange
 from alerting.excursions import Excursion
 from alerting.incidents import Incident, Reason, incident_id
 from alerting.notices import Push, Wording
@@ -71,6 +72,8 @@ def keep(
     pushes: list[Push] = []
     changed: dict[str, slices.SaveIncident] = {}
     states: list[tuple[str, bytes]] = []
+    told = [e.incident for e in effects if isinstance(e, slices.Tell)]
+    chains = exchange.chains(connection, told) if told and wording.is_chained else {}
     for effect in effects:
         match effect:
             case slices.SaveIncident(incident, reason):
@@ -81,7 +84,8 @@ def keep(
                     state = notices.state_of(incident, reason, incident.updated_ms)
                     states.append((incident.zone, wire.encode_incident(state)))
             case slices.Tell():
-                pushes += wording.pushes(effect)
+                verdict = slice_.incidents[effect.incident].verdict
+                pushes += wording.pushes(effect, chains, verdict)
     found = {e.excursion.id for e in effects if isinstance(e, slices.SaveExcursion)}
     keys = {e.alarm.key for e in effects if isinstance(e, slices.SaveAlarm)}
     with connection.cursor() as cursor:
@@ -89,7 +93,12 @@ def keep(
         _keep_alarms(cursor, [slice_.alarms[key] for key in sorted(keys)], before)
         _keep_excursions(cursor, [slice_.excursions[name] for name in sorted(found)])
         _keep_rest(cursor, effects)
-        outbox.put(cursor, pushes, {i.id: i.revision for i in slice_.incidents.values()})
+        revisions = {i.id: i.revision for i in slice_.incidents.values()}
+        outbox.put(cursor, pushes, revisions)
+        exchange.keep(connection, pushes, wording.sign_within_s)
+        pushes += _keep_calls(connection, cursor, wording, slice_, effects)
+        _keep_windows(cursor, slice_, before, effects)
+        _keep_judgements(cursor, effects)
         if states:
             cursor.executemany("insert into incident_change (zone, body) values (%s, %s)", states)
         if changed:
@@ -105,14 +114,16 @@ _KEEP_INCIDENT = (
     " lane, lead, onset_ms, opened_ms, updated_ms, is_active, revision, changed_revision,"
     " acknowledged_by, acknowledged_ms, calm_ms, closed_by, closed_ms, overridden, last_actor,"
     " unseen_ms, undo_ms, verdict, verdict_code, verdict_by, verdict_ms, task, person,"
-    " dispatched_ms, arrived_ms, progress_ms, prolonged, review, first_out, first_ms, merged_into, second)"
+    " dispatched_ms, arrived_ms, progress_ms, prolonged, review, first_out, first_ms,"
+    " merged_into, second, step)"
     " values (%(id)s, %(asset)s, %(hazard)s, %(drill)s, %(episode)s, %(phase)s, %(zone)s,"
     " %(lifeline)s, %(grade)s, %(told)s, %(lane)s, %(lead)s, %(onset_ms)s, %(opened_ms)s,"
     " %(updated_ms)s, %(is_active)s, %(revision)s, %(changed_revision)s, %(acknowledged_by)s,"
     " %(acknowledged_ms)s, %(calm_ms)s, %(closed_by)s, %(closed_ms)s, %(overridden)s,"
     " %(last_actor)s, %(unseen_ms)s, %(undo_ms)s, %(verdict)s, %(verdict_code)s, %(verdict_by)s,"
     " %(verdict_ms)s, %(task)s, %(person)s, %(dispatched_ms)s, %(arrived_ms)s, %(progress_ms)s,"
-    " %(prolonged)s, %(review)s, %(first_out)s, %(first_ms)s, %(merged_into)s, %(second)s)"
+    " %(prolonged)s, %(review)s, %(first_out)s, %(first_ms)s, %(merged_into)s, %(second)s,"
+    " %(step)s)"
     " on conflict (id) do update set phase = excluded.phase, grade ="
     " excluded.grade, told = excluded.told, lead = excluded.lead, updated_ms ="
     " excluded.updated_ms, is_active = excluded.is_active, revision = excluded.revision,"
@@ -125,8 +136,8 @@ _KEEP_INCIDENT = (
     " person = excluded.person, dispatched_ms = excluded.dispatched_ms, arrived_ms ="
     " excluded.arrived_ms, progress_ms = excluded.progress_ms, prolonged = excluded.prolonged,"
     " review = excluded.review, first_out = excluded.first_out, first_ms = excluded.first_ms,"
-    " merged_into = excluded.merged_into, second = excluded.second"
-    " where incident.revision = %(before)s"
+    " merged_into = excluded.merged_into, second = excluded.second,"
+    " step = excluded.step where incident.revision = %(before)s"
 )
 _KEEP_ALARM = (
     "insert into alarm (key, channel, detector, hazard, zone, asset, lifeline, drill, state,"
@@ -208,13 +219,13 @@ def _keep_excursions(cursor: Cursor[Any], excursions: Sequence[Excursion]) -> No
 
 def _keep_rest(cursor: Cursor[Any], effects: Iterable[Effect]) -> None:
     """Memberships, deadlines and the audit."""
-    joins: list[tuple[str, str, str, int]] = []
+    joins: list[tuple[Any, ...]] = []
     lines: list[Line] = []
     deadlines: dict[tuple[str, str], slices.Schedule | None] = {}
     for effect in effects:
         match effect:
-            case slices.Join(incident, alarm, reason, at_ms):
-                joins.append((incident, alarm, str(reason), at_ms))
+            case slices.Join():
+                joins.append(tuple(map(_plain, msgspec.structs.astuple(effect))))
             case slices.Record():
                 lines.append(_line(effect))
             case slices.Schedule(kind, subject):
@@ -223,8 +234,8 @@ def _keep_rest(cursor: Cursor[Any], effects: Iterable[Effect]) -> None:
                 deadlines[kind, subject] = None
     if joins:
         cursor.executemany(
-            "insert into membership (incident, alarm, reason, at_ms) values (%s, %s, %s, %s)"
-            " on conflict do nothing",
+            "insert into membership (incident, alarm, reason, at_ms, rule, hypothesis, distance_m)"
+            " values (%s, %s, %s, %s, %s, %s, %s) on conflict do nothing",
             joins,
         )
     _keep_deadlines(cursor, deadlines)
@@ -270,3 +281,103 @@ def _line(record: slices.Record) -> Line:
         alarm=record.alarm,
         second=record.second,
     )
+
+
+def _plain(value: object) -> object:
+    """The value as the tables hold it: psycopg would write an enumeration's name."""
+    return str(value) if isinstance(value, Reason) else value
+
+
+def _keep_calls(
+    connection: Connection,
+    cursor: Cursor[Any],
+    wording: Wording,
+    slice_: Slice,
+    effects: Iterable[Effect],
+) -> list[Push]:
+    """Pages, and what holds, releases and ends them, in the order in which it was decided."""
+    made: list[Push] = []
+    for effect in effects:
+        match effect:
+            case slices.Page() if wording.pager is not None:
+                incident = slice_.incidents[effect.incident]
+                pages = wording.pager(connection, [(effect, incident)])
+                outbox.put(cursor, pages, {incident.id: effect.revision})
+                made += pages
+            case slices.Hold(incident=name, until_ms=until_ms):
+                outbox.hold(connection, name, until_ms)
+            case slices.Release(incident=name):
+                outbox.release(connection, name)
+            case slices.End(incident=name, reason=reason, held_only=held_only):
+                outbox.end(connection, name, str(reason), held_only=held_only)
+    return made
+
+
+_KEEP_WINDOW = (
+    "insert into alarm_window (id, kind, author, reason, zone, assets, rules, from_ms, until_ms,"
+    " work, factor, checks, ended_ms, ended_by, hidden, revision) values (%(id)s, %(kind)s,"
+    " %(author)s, %(reason)s, %(zone)s, %(assets)s, %(rules)s, %(from_ms)s, %(until_ms)s,"
+    " %(work)s, %(factor)s, %(checks)s, %(ended_ms)s, %(ended_by)s, %(hidden)s, %(revision)s)"
+    " on conflict (id) do update set from_ms = excluded.from_ms, until_ms = excluded.until_ms,"
+    " checks = excluded.checks, ended_ms = excluded.ended_ms, ended_by = excluded.ended_by,"
+    " hidden = excluded.hidden, revision = excluded.revision"
+    " where alarm_window.revision = %(before)s"
+)
+
+
+def _keep_windows(
+    cursor: Cursor[Any], slice_: Slice, before: dict[str, int], effects: Iterable[Effect]
+) -> None:
+    names = {e.window.id for e in effects if isinstance(e, slices.SaveWindow)}
+    rows = [
+        {
+            **msgspec.structs.asdict(window),
+            "assets": list(window.assets),
+            "rules": list(window.rules),
+            "checks": _json(window.checks).decode(),
+            "before": before.get(f"window {window.id}", 0),
+        }
+        for window in (slice_.windows[name] for name in sorted(names))
+    ]
+    _compare_and_set(cursor, _KEEP_WINDOW, rows)
+
+
+_LABEL = (
+    "insert into label (excursion, incident, alarm, channel, rule, detector, hazard, grade,"
+    " onset_ms, verdict, code, by_whom, at_ms) select e.id, e.incident, e.alarm,"
+    " e.body ->> 'channel', e.body ->> 'rule', e.body ->> 'detector', e.body ->> 'hazard', e.grade,"
+    " e.onset_ms, %s, %s, %s, %s from excursion e where e.incident = %s and e.stage <> 'ignored'"
+    " on conflict (excursion) do update set incident = excluded.incident, verdict ="
+    " excluded.verdict, code = excluded.code, by_whom = excluded.by_whom, at_ms = excluded.at_ms"
+)
+
+
+def _keep_judgements(cursor: Cursor[Any], effects: Iterable[Effect]) -> None:
+    """Labels, and what waits for a second person."""
+    for effect in effects:
+        match effect:
+            case slices.Label(incident, verdict, code, actor, at_ms):
+                cursor.execute(_LABEL, (verdict, code, actor, at_ms, incident))
+            case slices.Propose(proposal):
+                asked = proposal.act
+                cursor.execute(
+                    "insert into proposal (id, incident, alarm, zone, kind, body, proposed_by,"
+                    " at_ms, expires_ms) values (%s, %s, %s, %s, %s, %s, %s, %s, %s)"
+                    " on conflict (id) do nothing",
+                    (
+                        proposal.id,
+                        asked.incident,
+                        asked.alarm,
+                        proposal.zone,
+                        asked.action,
+                        _json(asked).decode(),
+                        asked.actor,
+                        proposal.at_ms,
+                        proposal.expires_ms,
+                    ),
+                )
+            case slices.Decided(proposal=name, by=by, at_ms=at_ms):
+                cursor.execute(
+                    "update proposal set decided_by = %s, decided_ms = %s where id = %s",
+                    (by, at_ms, name),
+                )

@@ -27,7 +27,8 @@ alter table incident
     add column first_out     text    not null default '',
     add column first_ms      int8    not null default 0,
     add column merged_into   text    not null default '',
-    add column second        text    not null default '';
+    add column second        text    not null default '',
+    add column step          int4    not null default 0;
 comment on column incident.unseen_ms is 'Since when it waits for a human; the clocks of reminders run from here.';
 comment on column incident.undo_ms is 'Until when its acknowledgement can be undone.';
 comment on column incident.progress_ms is 'The last step of its people; the clock of progress runs from here.';
@@ -67,6 +68,13 @@ update alarm set active_ms = since_ms where state in ('unacknowledged', 'acknowl
 create index alarm_hidden on alarm (hidden_by) where hidden_by <> '';
 create index alarm_standing on alarm (active_ms) where active_ms is not null;
 create index alarm_asset on alarm (asset) where active_ms is not null;
+create index alarm_place on alarm (asset, hazard) where incident <> '';
+
+alter table membership
+    add column rule       text not null default '',
+    add column hypothesis text not null default '',
+    add column distance_m float8;
+comment on column membership.rule is 'Of a join across assets: the rule that made it.';
 
 alter table excursion add column damp_ms int4 not null default 0;
 comment on column excursion.damp_ms is

@@ -7,11 +7,15 @@ import msgspec
 
 from alerting import alarms, engine
 from alerting.engine import Act
-from alerting.incidents import Incident
-from alerting.slices import Effect, SaveIncident, Slice, Tell
+from alerting.incidents import Incident, taken
+from alerting.policy import Policy
+from alerting.slices import Effect, End, Hold, Page, Release, SaveIncident, Slice, Tell
+from lifeline.life import Life
 from lifeline.model import Finding
 
 T0 = 1_700_000_000_000
+AT_ONCE = Policy(life=Life(quiet_s=0.0))
+"""Closes as soon as it is calm, so that a timeline is short."""
 
 
 def finding(
@@ -62,8 +66,36 @@ def ack(incident: str = "", **changes: Any) -> Act:
 
 
 def close(incident: str = "", **changes: Any) -> Act:
-    act = Act(incident=incident, action="close", actor="li", note="checked on site")
+    act = Act(
+        incident=incident,
+        action="close",
+        actor="li",
+        note="checked on site",
+        verdict="true",
+        code="leak",
+    )
     return msgspec.structs.replace(act, **changes)
+
+
+SILENT = ("quiet", "escalated", "no-progress", "review", "archived")
+"""Steps of the clocks: shown by ``pages``."""
+
+
+def pages(effects: Sequence[Effect]) -> list[str]:
+    """Who was called: ``first 2``, ``escalate 2 step 1``; what was held, ended and released."""
+    said: list[str] = []
+    for effect in effects:
+        match effect:
+            case Page():
+                step = f" step {effect.step}" if effect.step else ""
+                said.append(f"{effect.kind} {effect.grade}{step}")
+            case Hold():
+                said.append("hold")
+            case Release():
+                said.append("release")
+            case End():
+                said.append("end held" if effect.held_only else f"end {effect.reason}")
+    return said
 
 
 def words(effects: Sequence[Effect]) -> list[str]:
@@ -71,7 +103,7 @@ def words(effects: Sequence[Effect]) -> list[str]:
     said: list[str] = []
     for effect in effects:
         match effect:
-            case SaveIncident(incident, reason):
+            case SaveIncident(incident, reason) if reason not in SILENT:
                 said.append(f"{incident.episode}:{reason}>{incident.phase}")
             case Tell():
                 first = "alert " if effect.is_first else ""
@@ -82,7 +114,8 @@ def words(effects: Sequence[Effect]) -> list[str]:
 class Scene:
     """A city of one slice, played in virtual time with every tick that falls due."""
 
-    def __init__(self) -> None:
+    def __init__(self, policy: Policy = AT_ONCE) -> None:
+        self.policy = policy
         self.slice = Slice()
         self.effects: list[Effect] = []
 
@@ -97,10 +130,10 @@ class Scene:
             if isinstance(event, Act):
                 name = event.incident or self.newest().id
                 wanted = msgspec.structs.replace(event, incident=name)
-                reason, effects = engine.act(self.slice, wanted, now_ms)
-                out = words(effects) or [f"refused: {reason}"]
+                reason, effects = engine.act(self.slice, wanted, now_ms, self.policy)
+                out = words(effects) or [str(reason) if effects else f"refused: {reason}"]
             else:
-                effects = engine.step(self.slice, event, now_ms)
+                effects = engine.step(self.slice, event, now_ms, self.policy)
                 out = words(effects)
             self._take(effects)
             if out:
@@ -110,7 +143,7 @@ class Scene:
 
     def _run_to(self, second: float, seen: list[Any]) -> None:
         while (due := engine.next_due(self.slice)) is not None and due <= T0 + second * 1000:
-            effects = engine.tick(self.slice, due)
+            effects = engine.tick(self.slice, due, self.policy)
             self._take(effects)
             if words(effects):
                 seen.append(((due - T0) / 1000, *words(effects)))
@@ -132,17 +165,21 @@ def check(slice_: Slice) -> None:
     places: dict[tuple[str, str, bool], str] = {}
     for incident in slice_.incidents.values():
         members = slice_.members(incident.id)
-        place = (incident.asset, incident.hazard, incident.drill)
-        if incident.phase == "closed":
+        if not incident.is_live:
             assert members == []
             continue
-        assert place not in places, "two open episodes of a place"
-        places[place] = incident.id
-        is_active = any(a.state in alarms.RAISED for a in members)
+        assert incident.place not in places, "two open episodes of a place"
+        places[incident.place] = incident.id
+        is_active = any(a.is_active for a in members)
         has_unseen = any(a.state in alarms.UNACKNOWLEDGED for a in members)
         assert incident.is_active == is_active
-        expected = "open" if has_unseen else "acknowledged" if is_active else "watching"
+        expected = "open" if has_unseen else taken(incident) if is_active else "watching"
         assert incident.phase == expected, (incident, members)
+        assert (incident.calm_ms is None) == is_active
+        assert (incident.acknowledged_ms is None) == (incident.phase == "open")
     for alarm in slice_.alarms.values():
-        assert (alarm.state in alarms.RAISED) == bool(slice_.active_of(alarm.key)), alarm
-        assert not alarm.incident or slice_.incidents[alarm.incident].phase != "closed"
+        assert alarm.is_active == bool(slice_.active_of(alarm.key)), alarm
+        if alarm.state not in alarms.HIDDEN:
+            assert alarm.is_active == (alarm.state in alarms.RAISED), alarm
+        assert not alarm.incident or slice_.incidents[alarm.incident].is_live
+        assert bool(alarm.hidden_by) == (alarm.state in alarms.HIDDEN)

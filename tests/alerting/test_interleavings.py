@@ -39,9 +39,9 @@ class Desk(RuleBasedStateMachine):
     def _take(self, effects: list[Effect], cause: Finding | None) -> None:
         for effect in effects:
             if isinstance(effect, SaveIncident):
-                is_note = effect.reason in ("noted", "noted-late")
+                is_note = effect.reason in ("noted", "noted-late", "archived")
                 assert is_note or effect.incident.id not in self.closed, "a closed incident changed"
-                if effect.incident.phase == "closed":
+                if not effect.incident.is_live:
                     self.closed.add(effect.incident.id)
             if isinstance(effect, Tell):
                 if effect.revision == 0:
@@ -124,12 +124,15 @@ class Desk(RuleBasedStateMachine):
             note="n",
             expected_revision=before.revision - stale,
             override=override,
+            verdict="true",
+            code="leak",
+            second="wang",
         )
         reason, effects = engine.act(self.slice, wanted, self._now())
         self._take(effects, None)
         after = self.slice.incidents[name]
-        if before.phase == "closed":
-            assert after.phase == "closed"
+        if not before.is_live:
+            assert not after.is_live
         if action == "acknowledge" and effects:
             assert after.phase != "open", reason
         if not effects:
@@ -147,7 +150,7 @@ class Desk(RuleBasedStateMachine):
     @invariant()
     def whoever_is_gravest_was_told(self) -> None:
         for incident in self.slice.incidents.values():
-            if incident.phase == "closed":
+            if not incident.is_live:
                 continue
             for alarm in self.slice.members(incident.id):
                 for e in self.slice.active_of(alarm.key):

@@ -13,7 +13,7 @@ from lifeline.catalog import Asset, Catalog, Lifeline, Limit, Source, Zone
 from lifeline.compiler import compile_catalog
 from lifeline.config import Router, Target
 from lifeline.model import Finding, Quality, Text
-from tests.alerting.scene import T0, Scene, ack, cleared, finding, held, raised
+from tests.alerting.scene import AT_ONCE, T0, Scene, ack, cleared, close, finding, held, raised
 
 PLATFORM = Target("platform", "http://127.0.0.1:1/", "-")
 SETTINGS = Router(targets=(PLATFORM,), public_url="https://city.example/")
@@ -45,8 +45,8 @@ def test_the_first_notice_is_a_function_of_the_first_finding_alone() -> None:
     for record in (raised(-90), cleared(-80, onset_s=-90)):
         engine.step(earlier, record, T0 - 80_000)
     incident = next(iter(earlier.incidents))
-    for action in (ack(incident), msgspec.structs.replace(ack(incident), action="close", note="n")):
-        engine.act(earlier, action, T0 - 70_000)
+    for action in (ack(incident), close(incident)):
+        engine.act(earlier, action, T0 - 70_000, AT_ONCE)
 
     later = told([raised(0, grade=1)], T0 + 3_600_000, earlier)
 

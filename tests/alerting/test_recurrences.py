@@ -82,7 +82,7 @@ def test_a_recurrence_that_only_back_filled_readings_know_keeps_whom_to_tell_of_
         (20, ack()),
     ]
 
-    closed = Scene().play([*timeline, (30, close(override=True))])
+    closed = Scene().play([*timeline, (30, close(override=True, second="wang"))])
     alive = Scene().play([*timeline, (30, raised(30))])
 
     assert closed[3:] == [

@@ -174,9 +174,9 @@ def test_what_may_not_be_done_is_refused_with_its_reason() -> None:
     ]
 
 
-def test_closing_over_an_active_alarm_needs_an_override_and_stays_marked() -> None:
+def test_closing_over_an_active_alarm_needs_an_override_by_two_and_stays_marked() -> None:
     scene = Scene()
-    timeline = [(0, raised(0)), (1, ack()), (2, close(override=True)), (3, held(3))]
+    timeline = [(0, raised(0)), (1, ack()), (2, close(override=True, second="wang")), (3, held(3))]
 
     seen = scene.play([*timeline, (4, raised(4, rule="gas.ch4.50", grade=1))])
 
@@ -189,7 +189,7 @@ def test_closing_over_an_active_alarm_needs_an_override_and_stays_marked() -> No
 
 def test_an_alarm_whose_incident_was_closed_over_it_returns_in_silence() -> None:
     scene = Scene()
-    scene.play([(0, raised(0)), (1, ack()), (2, close(override=True))])
+    scene.play([(0, raised(0)), (1, ack()), (2, close(override=True, second="wang"))])
 
     seen = scene.play([(9, cleared(9))])
 

@@ -1,0 +1,1 @@
+"""What a step may see, read from PostgreSQL."""
