@@ -4,14 +4,14 @@ Every candidate says by which rule, how far and how long apart, and what the two
 together.  Two findings get the same answer whichever comes first.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import NamedTuple
 
 from alerting import policy
 from alerting.alarms import Alarm
 from alerting.incidents import Incident
 from alerting.rulegraph import Crossing, Effect, Network, Rules, Selector
+from alerting.sightings import Sighting, of_finding, sightings
 from alerting.topology import Topology
 from lifeline.catalog import Catalog
 from lifeline.model import UNTITLED, Finding, Text
@@ -43,20 +43,6 @@ class Candidate(policy.Candidate, frozen=True, kw_only=True):
     """Whether the finding is the cause and the incident its consequence."""
     origin: str = ""
     """The asset where it began, where the lags tell."""
-
-
-class Sighting(NamedTuple):
-    """One thing seen at one place: a finding, or an alarm of an incident."""
-
-    asset: str
-    zone: str
-    lifeline: str
-    hazard: str
-    detector: str
-    channel: str
-    onset_ms: int
-    grade: int
-    contexts: tuple[str, ...] = ()
 
 
 @dataclass(slots=True)
@@ -146,7 +132,15 @@ class Correlator:
             for incident in open_incidents
             if incident.phase not in ENDED and incident.drill == finding.drill
         ]
-        scene = _Scene(seen, [s for _, all_ in open_ for s in all_], self.is_frozen(finding))
+        others = [one for _, there in open_ for one in there]
+        # What the finding can be in each hypothesis is asked once, not for every incident.
+        roles = [
+            (rule, is_cause)
+            for rule in self.rules.rule
+            for is_cause in (True, False)
+            if self._fits(rule.a if is_cause else rule.b, seen)
+        ]
+        scene = _Scene(seen, others, self.is_frozen(finding), roles)
         found: list[tuple[_Key, Candidate]] = []
         for incident, there in open_:
             if (incident.asset, incident.hazard) == (finding.asset, finding.hazard):
@@ -175,13 +169,14 @@ class Correlator:
                         lag_s=lag_ms / 1000,
                     ),
                 )
-        for rule in self.rules.rule:
-            for is_cause in (True, False):
-                made = self._crossed(rule, scene, incident, there, is_cause=is_cause)
-                if made is not None:
-                    assert made.distance_m is not None
-                    key = (RANKS.index(rule.effect), made.distance_m, abs(lag_ms), rule.id)
-                    yield key, made
+        for rule, is_cause in scene.roles:
+            if not self._fits(rule.b if is_cause else rule.a, there):
+                continue
+            made = self._crossed(rule, scene, incident, there, is_cause=is_cause)
+            if made is not None:
+                assert made.distance_m is not None
+                key = (RANKS.index(rule.effect), made.distance_m, abs(lag_ms), rule.id)
+                yield key, made
 
     def _apart(self, rule: Network, scene: "_Scene", there: Sighting) -> float | None:
         """Metres between two of one hazard in one lifeline, where the rule joins them."""
@@ -205,7 +200,7 @@ class Correlator:
         a, b = (scene.seen, there) if is_cause else (there, scene.seen)
         lag_ms = b.onset_ms - a.onset_ms
         is_in_time = abs(lag_ms) <= rule.window_s * 1000 and (rule.order == "either" or lag_ms >= 0)
-        if not is_in_time or not (self._fits(rule.a, a) and self._fits(rule.b, b)):
+        if not is_in_time:
             return None
         metres = self._between(rule, a, b, is_frozen=scene.is_frozen)
         if metres is None or not self._holds(rule, scene, a, b):
@@ -224,7 +219,7 @@ class Correlator:
             said=rule.hypothesis,
             task=rule.task,
             is_cause=is_cause,
-            origin=self._first(rule, scene).asset if rule.lag_grows else "",
+            origin=self._origin(rule, scene) or "",
         )
 
     def _holds(self, rule: Crossing, scene: "_Scene", a: Sighting, b: Sighting) -> bool:
@@ -246,7 +241,7 @@ class Correlator:
             }
             if len(like) < rule.count_min:
                 return False
-        return not rule.lag_grows or self._grows(rule, scene)
+        return not rule.lag_grows or self._origin(rule, scene) is not None
 
     def _trail(self, rule: Crossing, scene: "_Scene") -> list[Sighting]:
         """What was seen along the way that the rule walks, in the order in which it began."""
@@ -258,20 +253,23 @@ class Correlator:
         }
         return sorted(found, key=lambda one: (one.onset_ms, one.asset, one.channel))
 
-    def _first(self, rule: Crossing, scene: "_Scene") -> Sighting:
-        return self._trail(rule, scene)[0]
-
-    def _grows(self, rule: Crossing, scene: "_Scene") -> bool:
-        trail = self._trail(rule, scene)
-        origin = trail[0]
-        way = [
-            self._between(rule, origin, one, is_frozen=scene.is_frozen)
-            for one in trail
-            if one.asset != origin.asset
-        ]
-        # One that is out of the origin's reach says nothing of a single leak that spreads.
-        known = [metres for metres in way if metres is not None]
-        return len(known) == len(way) and known == sorted(known) and len(set(known)) > 0
+    def _origin(self, rule: Crossing, scene: "_Scene") -> str | None:
+        """Where it began, if what is farther from there began later; None where it does not fit."""
+        if not rule.lag_grows:
+            return None
+        if rule.id not in scene.origins:
+            trail = self._trail(rule, scene)
+            first = trail[0].asset
+            way = [
+                self._between(rule, trail[0], one, is_frozen=scene.is_frozen)
+                for one in trail
+                if one.asset != first
+            ]
+            # One that is out of the origin's reach says nothing of a single leak that spreads.
+            known = [metres for metres in way if metres is not None]
+            fits = bool(known) and len(known) == len(way) and known == sorted(known)
+            scene.origins[rule.id] = first if fits else None
+        return scene.origins[rule.id]
 
     def _between(
         self, rule: Crossing, a: Sighting, b: Sighting, *, is_frozen: bool
@@ -315,48 +313,16 @@ DISTANT_M = 1e9
 """Of what is in scope without a way between: after all that is near."""
 
 
-class _Scene(NamedTuple):
+@dataclass(slots=True)
+class _Scene:
+    """One question: what was seen now, what stands around it, and what is known of them so far."""
+
     seen: Sighting
     others: list[Sighting]
     is_frozen: bool
-
-
-def of_finding(finding: Finding) -> Sighting:
-    """What a finding has seen."""
-    return Sighting(
-        finding.asset,
-        finding.zone,
-        finding.lifeline,
-        finding.hazard,
-        finding.detector,
-        finding.channel,
-        finding.onset_ms,
-        finding.grade,
-        finding.contexts,
-    )
-
-
-def sightings(incident: Incident, members: Iterable[Alarm] = ()) -> list[Sighting]:
-    """What an incident is about: its own place since its onset, and each other alarm's."""
-    lead = incident.lead
-    own = of_finding(lead)._replace(
-        asset=incident.asset, hazard=incident.hazard, onset_ms=incident.onset_ms
-    )
-    others = {
-        Sighting(
-            alarm.asset,
-            alarm.zone,
-            alarm.lifeline,
-            alarm.hazard,
-            alarm.detector,
-            alarm.channel,
-            alarm.since_ms,
-            alarm.grade,
-        )
-        for alarm in members
-        if (alarm.asset, alarm.hazard) != (own.asset, own.hazard)
-    }
-    return [own, *sorted(others)]
+    roles: list[tuple[Crossing, bool]]
+    """(rule, whether the finding would be its cause)"""
+    origins: dict[str, str | None] = field(default_factory=dict)
 
 
 def _metres(rule: Crossing, *, is_frozen: bool) -> float:
