@@ -262,3 +262,6 @@ def test_no_page_is_leased_after_an_acknowledgement_committed_and_notices_go_on(
         max_examples=15, stateful_step_count=30, deadline=None, derandomize=True
     )
     machine().runTest()
+
+    tried = outbox.rows("select count(*) from attempt")
+    assert tried[0][0] > 20, "a machine that leases nothing shows nothing"

@@ -1,0 +1,1 @@
+"""Vendors on this machine, as their public documents describe them."""
