@@ -60,6 +60,9 @@ class Summary(msgspec.Struct, frozen=True, kw_only=True):
     merged_into: str = ""
     second: str = ""
     changed_revision: int = 0
+    progress_ms: int | None = None
+    step: int = 0
+    """How far its calls have been escalated."""
 
 
 class AlarmRow(msgspec.Struct, frozen=True):
@@ -87,7 +90,11 @@ class FindingRow(msgspec.Struct, frozen=True):
 
 
 class NoticeRow(msgspec.Struct, frozen=True):
-    """One notice and how far it came: ``waiting``, ``leased``, ``delivered`` or ``dead``."""
+    """One notice or page and how far it came.
+
+    ``waiting``, ``leased``, ``delivered``, ``dead``; a page also ``held`` and ``ended``, by an
+    acknowledgement, or ``overtaken``: delivered, and on its way when that came.
+    """
 
     id: int
     incident: str

@@ -51,7 +51,7 @@ _SUMMARY = (
     " (select count(*) from membership m where m.incident = i.id), i.lead::text,"
     " i.verdict, i.verdict_code, i.verdict_by, i.verdict_ms, i.task, i.person, i.dispatched_ms,"
     " i.arrived_ms, i.prolonged, i.review, i.unseen_ms, i.undo_ms, i.first_out, i.first_ms,"
-    " i.merged_into, i.second, i.changed_revision from incident i"
+    " i.merged_into, i.second, i.changed_revision, i.progress_ms, i.step from incident i"
 )
 _RANK = (
     "case {0}.phase when 'open' then 1 when 'watching' then 3 when 'closed' then 4"
@@ -73,8 +73,10 @@ _LISTED = (
     + " limit %(limit)s"
 )
 _NOTICE = (
-    "select o.id, o.incident, o.target, o.reason, o.kind, case"
+    "select o.id, coalesce(o.incident, ''), o.target, o.reason, o.kind, case"
+    " when o.delivered_at is not null and o.overtaken_at is not null then 'overtaken'"
     " when o.delivered_at is not null then 'delivered' when o.dead_at is not null then 'dead'"
+    " when o.ended_at is not null then 'ended' when o.held_until is not null then 'held'"
     " when o.leased_until > clock_timestamp() then 'leased' else 'waiting' end, o.attempts,"
     " o.last_code, (extract(epoch from o.last_at) * 1000)::int8,"
     " (extract(epoch from o.delivered_at) * 1000)::int8,"

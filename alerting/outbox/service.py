@@ -25,7 +25,7 @@ from alerting.outbox.messages import Leased, Message, Sent
 from alerting.outbox.pace import Pace, pace_of
 from lifeline import crashpoints, telemetry
 from lifeline.channels.choice import Channel, channel_for
-from lifeline.config import ConfigError, Router
+from lifeline.config import ConfigError, Settings
 from lifeline.db import Database
 from lifeline.errors import Busy, Mendable, Refused, Unavailable
 from lifeline.store import read_secrets
@@ -74,22 +74,21 @@ class Tried:
 class Courier:
     """Takes notices from the outbox to their targets; raises ConfigError without its secrets.
 
-    ``settled`` hears the keys that need no further try; ``timezone`` is the city's, for cards.
+    ``settled`` hears the keys that need no further try.
     """
 
     def __init__(
         self,
-        settings: Router,
+        whole: Settings,
         database: Database,
         log: Log,
         settled: Callable[[Iterable[str]], None],
-        timezone: str = "Asia/Shanghai",
     ) -> None:
-        self.settings = settings
+        self.settings = settings = whole.router
         self.database = database
         self.log = log
         self.settled = settled
-        self.contents = Contents(settings.public_url, timezone)
+        self.contents = Contents(settings.public_url, whole.console.timezone)
         self.owner = f"lifeline router {os.getpid()} {secrets.token_hex(4)}"
         tls = ssl.create_default_context()
         self.boxes = {t.name: Mailbox(t, channel_for(t, tls), pace_of(t)) for t in settings.targets}

@@ -14,7 +14,8 @@ from lifeline.db import Database
 
 async def main(router: config.Router, dsn: str) -> None:
     database = Database(config.Postgres(dsn=dsn), connections=4)
-    courier = Courier(router, database, structlog.stdlib.get_logger(), lambda _keys: None)
+    whole = config.Settings(router=router)
+    courier = Courier(whole, database, structlog.stdlib.get_logger(), lambda _keys: None)
     await asyncio.gather(*courier.loops())
 
 

@@ -88,8 +88,8 @@ class Outbox:
 async def courier(dsn: str, *targets: Target, **changes: Any) -> AsyncIterator[Courier]:
     keys = {"retry_s_max": 0.2, "breaker_failures": 1000, **changes}
     database = db.Database(config.Postgres(dsn=dsn), connections=10)
-    router = config.Router(targets=targets, **keys)
-    one = Courier(router, database, structlog.stdlib.get_logger(), lambda _keys: None)
+    whole = config.Settings(router=config.Router(targets=targets, **keys))
+    one = Courier(whole, database, structlog.stdlib.get_logger(), lambda _keys: None)
     loops = [asyncio.create_task(loop) for loop in one.loops()]
     try:
         yield one
