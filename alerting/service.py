@@ -1,0 +1,402 @@
+"""The router: findings from Kafka into incidents and notices, as PostgreSQL has it.  A shell.
+
+Every router reads every partition, without a consumer group: PostgreSQL's fenced next offset
+decides who has folded a batch, whoever comes second reads on from there, and a router that dies is
+not waited for.  While PostgreSQL is away the gravest findings are pushed past it, and all are read
+again when it is back.
+"""
+
+import asyncio
+import contextlib
+import itertools
+from collections.abc import Callable, Coroutine, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import psycopg
+import structlog
+from aiokafka import ConsumerRecord, TopicPartition
+from psycopg import Connection
+
+from alerting import store
+from alerting.audit.service import Sealer
+from alerting.evidence.service import Keeper
+from alerting.exchange import store as exchange
+from alerting.exchange.service import Exchange
+from alerting.fast import FastPath
+from alerting.feed.service import Feed
+from alerting.ledger.store import Contended, Folded, contended
+from alerting.notices import Wording
+from alerting.outbox import store as outbox
+from alerting.outbox.service import Courier
+from lifeline import crashpoints, telemetry, wire
+from lifeline.catalog import Catalog
+from lifeline.config import Settings
+from lifeline.db import SERVICE_ROLE, Database, begin_progress, move_progress, quarantine
+from lifeline.errors import Refused, Unavailable
+from lifeline.log.service import begin, end, make_consumer, translated, within
+from lifeline.model import CANARY, Finding
+from lifeline.store import CatalogFile
+from lifeline.telemetry import Health, now_ms
+
+Log = structlog.stdlib.BoundLogger
+GROUP = "lifeline.router"
+"""Under which offsets are noted on Kafka: where to begin when PostgreSQL is away at the start."""
+COMMIT_S = 15.0
+FETCH_MS = 100
+RECORDS_MAX = 500
+FOLD_S = 8.0
+"""A batch folds in far less; a server that is stopped must not hold an alarm for longer."""
+PROBE_S = 3.0
+TIMER_S = 0.25
+CONTENDED_MAX = 5
+GAUGES_S = 5
+CATALOG_S = 2.0
+SWEEP_S = 600
+CANARY_KEPT_S = 3600.0
+AWAY = "PostgreSQL is away: only the gravest findings are pushed"
+
+
+def is_poison(error: Exception) -> bool:
+    """Whether a record is to blame, and not a table that is not there, not ours or not whole."""
+    is_values = isinstance(error, psycopg.DataError | psycopg.IntegrityError)
+    return is_values or not isinstance(error, psycopg.Error)
+
+
+class Fenced(Exception):
+    """Another router has gone on from where this one believed to be."""
+
+
+@dataclass(slots=True)
+class Place:
+    """How far a partition is; ``is_known`` only while PostgreSQL has said so."""
+
+    is_known: bool = False
+    expected: int = 0
+    """What PostgreSQL holds."""
+    floor: int = 0
+    """Records before this one have been folded."""
+
+
+class Router:
+    """The reading side: positions, batches, and the way past PostgreSQL when it is away."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        catalog: Catalog,
+        health: Health,
+        log: Log,
+    ) -> None:
+        self.settings, self.health, self.log = settings, health, log
+        connections = settings.postgres.pool_max + 3
+        self.database = Database(settings.postgres, connections, role=SERVICE_ROLE)
+        self.catalog = catalog
+        tables = exchange.read_tables(settings.exchange)
+        self.wording = Wording(catalog, settings.router, tables=tables)
+        self.exchange = Exchange(settings, self.database, log, tables, lambda: self.catalog)
+        self.feed = Feed(settings.kafka, self.database, log)
+        self.sealer = Sealer(settings.audit, self.database, log)
+        self.keeper = Keeper(settings, self.database, log)
+        self.fast = FastPath(self.wording, settings.router.fast_grade)
+        self.courier = Courier(settings, self.database, log, self.fast.settle)
+        self.partitions = [
+            TopicPartition(wire.FINDINGS, p) for p in range(settings.kafka.partitions)
+        ]
+        self.places = {partition: Place() for partition in self.partitions}
+        self.noted: dict[TopicPartition, int] = {}
+        self.is_away = False
+        self.is_back = asyncio.Event()
+        self.side: set[asyncio.Task[None]] = set()
+        self.consumer = make_consumer(settings.kafka, GROUP, GROUP)
+
+    async def start(self) -> None:
+        """Connects; raises Unavailable without Kafka, Refused without topic or tables.
+
+        Without PostgreSQL it waits 3 s, says so, and goes on past it.
+        """
+        await begin(self.consumer, self.settings.kafka)
+        self.consumer.assign(self.partitions)
+        try:
+            await self.database.run(_check_tables, self.settings.router.fast_after_s)
+        except (Unavailable, psycopg.NotSupportedError) as error:
+            self._leave(str(error))
+
+    async def read(self) -> None:
+        """Reads and folds for ever."""
+        while True:
+            await self._learn()
+            # Its own limit is enough: what another one cut off would be lost to the next call.
+            batches = await self.consumer.getmany(timeout_ms=FETCH_MS, max_records=RECORDS_MAX)
+            if self.is_away:
+                self._pass_by(batches)
+                continue
+            outcomes = await asyncio.gather(
+                *(self._fold_all(partition, batch) for partition, batch in batches.items()),
+                return_exceptions=True,
+            )
+            failures = [o for o in outcomes if isinstance(o, BaseException)]
+            for failure in failures:
+                if not isinstance(failure, Unavailable):
+                    raise failure
+            if failures:
+                floors = {p: self.places[p].floor for p in batches}
+                self._leave(str(failures[0]))
+                self._pass_by(
+                    {p: [r for r in b if r.offset >= floors[p]] for p, b in batches.items()}
+                )
+
+    async def _learn(self) -> None:
+        """Asks PostgreSQL for the positions that are not known, and goes there."""
+        unknown = [p for p, place in self.places.items() if not place.is_known]
+        if not unknown or self.is_away:
+            return
+        numbers = [p.partition for p in unknown]
+        try:
+            known = await self.database.run(
+                lambda c: begin_progress(c, store.CONSUMER, wire.FINDINGS, numbers), FOLD_S
+            )
+        except (Unavailable, psycopg.Error) as error:
+            self._leave(str(error))
+            return
+        try:
+            with translated(self.settings.kafka):
+                ends = await within(self.consumer.end_offsets(unknown), FOLD_S)
+                for partition in unknown:
+                    await self._go_to(partition, known[partition.partition], ends[partition])
+        except Unavailable as error:
+            self.log.warning("Kafka does not say how far it is", why=str(error))
+        else:
+            self.health.problem = ""
+
+    async def _go_to(self, partition: TopicPartition, expected: int, end: int) -> None:
+        if expected <= end:
+            self.consumer.seek(partition, expected)
+            self.places[partition] = Place(True, expected, expected)
+            return
+        # The topic was made anew: what it holds has never been seen, whatever its numbers.
+        self.log.error("findings begin anew", partition=partition.partition, was=expected)
+        await within(self.consumer.seek_to_beginning(partition), FOLD_S)
+        self.places[partition] = Place(True, expected, 0)
+
+    async def _fold_all(self, partition: TopicPartition, batch: list[ConsumerRecord]) -> None:
+        """Folds a batch of a partition; one record at a time when one of them is poison."""
+        place = self.places[partition]
+        rest = [record for record in batch if record.offset >= place.floor]
+        if not (rest and place.is_known):
+            return
+        try:
+            await self._fold(partition, place, rest)
+        except Unavailable:
+            raise
+        except Fenced:
+            telemetry.fenced.labels("router").inc()
+            self.places[partition] = Place()
+        except Exception as error:
+            if not is_poison(error):
+                raise Unavailable(f"PostgreSQL refuses: {error}") from error
+            if len(rest) == 1:
+                await self._fold(partition, place, rest, f"{type(error).__name__}: {error}")
+                return
+            for record in rest:
+                await self._fold_all(partition, [record])
+
+    async def _fold(
+        self,
+        partition: TopicPartition,
+        place: Place,
+        records: Sequence[ConsumerRecord],
+        verdict: str = "",
+    ) -> None:
+        """Folds records and moves on, in one transaction; with a ``verdict``: to quarantine."""
+        findings: list[Finding] = []
+        poison: list[tuple[ConsumerRecord, str]] = [(r, verdict) for r in records if verdict]
+        for record in () if verdict else records:
+            try:
+                findings.append(wire.decode_finding(record.value or b""))
+            except wire.Malformed as error:
+                poison.append((record, str(error)))
+        following = records[-1].offset + 1
+
+        def work(connection: Connection) -> Folded:
+            topic, number = partition.topic, partition.partition
+            move = (number, place.expected, following)
+            if not move_progress(connection, store.CONSUMER, topic, [move]):
+                raise Fenced
+            for record, reason in poison:
+                quarantine(connection, topic, number, record.offset, reason, record.value or b"")
+            folded = store.fold(connection, self.wording, findings)
+            crashpoints.reach("router.before-commit")
+            return folded
+
+        folded = await self._run(work)
+        crashpoints.reach("router.after-commit")
+        place.expected = place.floor = self.noted[partition] = following
+        self.fast.heard(findings)
+        if poison:
+            telemetry.records_poison.labels(wire.FINDINGS).inc(len(poison))
+            self.log.error(
+                "findings quarantined", partition=partition.partition, reason=poison[0][1]
+            )
+        self._wake(folded)
+
+    async def _run(self, work: Callable[[Connection], Folded]) -> Folded:
+        for attempt in range(CONTENDED_MAX):
+            try:
+                return await self.database.run(contended(work), FOLD_S)
+            except Contended as error:
+                self.log.warning("lost a race", why=str(error))
+                await asyncio.sleep(0.02 * 2**attempt)
+        raise RuntimeError(f"lost {CONTENDED_MAX} races for one batch: is a key not unique?")
+
+    def _wake(self, folded: Folded) -> None:
+        for incident in folded.opened:
+            telemetry.incidents_opened.labels(incident.lifeline).inc()
+            if incident.lifeline != CANARY:
+                self.log.warning(
+                    "incident opened",
+                    incident=incident.id,
+                    asset=incident.asset,
+                    grade=incident.grade,
+                )
+        if folded.pushes:
+            self.fast.owe(folded.pushes)
+            self.courier.wake()
+        if folded.changes:
+            self.feed.wake.set()
+
+    async def time(self) -> None:
+        """Works on the delays that run out, for ever."""
+        while True:
+            await asyncio.sleep(TIMER_S)
+            if self.is_away:
+                continue
+            try:
+                self._wake(await self._run(lambda c: store.fire(c, self.wording)))
+            except (Unavailable, psycopg.Error) as error:
+                self._leave(str(error))
+
+    async def note(self) -> None:
+        """Notes on Kafka how far PostgreSQL is, and measures what waits, for ever."""
+        for second in itertools.count():
+            await asyncio.sleep(1.0)
+            noted, self.noted = self.noted, {}
+            if noted:
+                with contextlib.suppress(Unavailable), translated(self.settings.kafka):
+                    await within(self.consumer.commit(noted), COMMIT_S)
+            if self.is_away or second % GAUGES_S:
+                continue
+            with contextlib.suppress(Unavailable, psycopg.Error):
+                await self._measure()
+                if second % SWEEP_S == 0:
+                    await self.database.run(lambda c: outbox.sweep(c, CANARY_KEPT_S))
+
+    async def watch_catalog(self) -> None:
+        """Takes over another compiled catalog, for ever: what is told next has its titles."""
+        file = CatalogFile(self.settings.catalog.compiled)
+        while True:
+            await asyncio.sleep(CATALOG_S)
+            newer = file.newer(self.catalog)
+            if newer is not None:
+                self.catalog, self.wording = newer, replace(self.wording, catalog=newer, _assets={})
+                self.fast.wording = self.wording
+                self.log.info("catalog taken over", catalog=newer.digest)
+
+    async def _measure(self) -> None:
+        waiting, oldest_s = await self.database.run(
+            lambda c: (outbox.waiting(c), outbox.oldest_open_s(c))
+        )
+        for target in self.settings.router.targets:
+            telemetry.notices_waiting.labels(target.name).set(waiting.get(target.name, 0))
+        telemetry.incident_unacked_age_seconds.set(oldest_s)
+        if owed := list(self.fast.owed):
+            self.fast.settle(await self.database.run(lambda c: outbox.settled(c, owed)))
+
+    # While PostgreSQL is away.
+
+    def _leave(self, why: str) -> None:
+        """PostgreSQL is away: nothing is known, until the probe finds it again."""
+        if self.is_away:
+            return
+        self.is_away = True
+        self.is_back.clear()
+        self.places = {partition: Place() for partition in self.partitions}
+        self.health.problem = AWAY
+        self.log.error("PostgreSQL is away", why=why)
+        for push in self.fast.begin(now_ms()):
+            self._aside(self.courier.push_now(push, self.is_back))
+        self._aside(self._probe())
+
+    async def _probe(self) -> None:
+        while True:
+            try:
+                await self.database.run(_check_tables, PROBE_S)
+                break
+            except (Unavailable, Refused, psycopg.Error):
+                await asyncio.sleep(PROBE_S / 10)
+        self.is_away = False
+        self.is_back.set()
+        self.courier.wake()
+        self.log.warning("PostgreSQL is back: findings are read again from where it stands")
+
+    def _pass_by(self, batches: Mapping[TopicPartition, list[ConsumerRecord]]) -> None:
+        """Pushes what cannot wait for PostgreSQL.  Offsets stay: everything will be read again."""
+        findings = []
+        for record in itertools.chain.from_iterable(batches.values()):
+            with contextlib.suppress(wire.Malformed):
+                findings.append(wire.decode_finding(record.value or b""))
+        try:
+            pushes = self.fast.take(findings, now_ms())
+        except AssertionError as error:
+            # The finding that did this goes to quarantine when PostgreSQL is back.
+            self.log.exception("fast path begins anew", why=str(error))
+            self.fast.begin(now_ms())
+            return
+        for push in pushes:
+            self._aside(self.courier.push_now(push, self.is_back))
+
+    def _aside(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(work)
+        self.side.add(task)
+        task.add_done_callback(self.side.discard)
+
+    async def close(self) -> None:
+        """Ends everything, each part within its limit."""
+        for task in self.side:
+            task.cancel()
+        await end(self.consumer)
+        await self.feed.close()
+        await self.exchange.close()
+        await self.courier.close()
+        await asyncio.to_thread(self.database.close)
+
+
+def _check_tables(connection: Connection) -> None:
+    row = connection.execute("select to_regclass('outbox') is not null").fetchone()
+    if row is None or not row[0]:
+        raise Refused("router: its tables are not there: run `lifeline migrate`.")
+    store.keep_grades(connection)
+
+
+async def run(
+    settings: Settings, catalog: Catalog, health: Health, log: Log, stop: asyncio.Event
+) -> None:
+    """Runs until told to stop; raises ConfigError, Unavailable or Refused when it cannot start."""
+    router = Router(settings, catalog, health, log)
+    tasks: list[asyncio.Task[Any]] = []
+    try:
+        await router.start()
+        loops = [router.read(), router.time(), router.note(), router.feed.run()]
+        loops += [router.exchange.switch(), router.exchange.share()]
+        loops += [router.watch_catalog(), router.keeper.run()]
+        loops += [router.sealer.seal(), router.sealer.anchor()]
+        tasks = [asyncio.create_task(loop) for loop in (*loops, *router.courier.loops())]
+        tasks.append(asyncio.create_task(stop.wait()))
+        done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        for task in done:
+            task.result()  # A loop that ended by itself says why.
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        await router.close()
