@@ -4,6 +4,7 @@ Delivered is the receiver's HTTP answer; accepted and refused are its later word
 Error); seen is one of its people.  The words come in any order, more than once, and late.
 """
 
+from collections.abc import Iterable, Mapping
 from typing import Annotated, Literal
 
 import msgspec
@@ -16,6 +17,8 @@ Word = Literal["accepted", "refused", "seen"]
 Stage = Literal["waiting", "sent", "delivered", "accepted", "refused", "seen"]
 KINDS: dict[str, Word] = {"Ack": "accepted", "Error": "refused"}
 """What CAP calls them."""
+GRAVE = frozenset(("opened", "worsened", "reopened"))
+"""What must be signed for; what calms, need not."""
 SIGNED = frozenset(("accepted", "seen"))
 """Somebody over there has taken it on."""
 
@@ -119,24 +122,42 @@ def stage_of(*, is_sent: bool, is_delivered: bool, words: tuple[Word, ...]) -> S
     return stage
 
 
-class Owed(msgspec.Struct, frozen=True):
-    """A notice that its receiver has not signed for in time."""
+class Sent(msgspec.Struct, frozen=True):
+    """A notice as far as it came with its receiver."""
 
     outbox: int
-    incident: str
     target: str
-    zone: str
-    grade: int
+    kind: str
+    reason: str
     stage: Stage
     told_ms: int
+    """When it was put in line."""
 
 
-def begins_clock(kind: str, reason: str, sign_within_s: float) -> bool:
-    """Whether a notice is to be signed for: what begins or worsens, not what calms."""
-    is_grave = kind == "alert" or reason in ("opened", "worsened", "reopened")
-    return sign_within_s > 0 and is_grave
+def is_owed(sent: Sent, phase: str) -> bool:
+    """Whether its receiver still has to sign for it: for what begins or worsens, while it lasts."""
+    is_grave = sent.kind == "alert" or sent.reason in GRAVE
+    return is_grave and sent.stage not in SIGNED and phase not in ("closed", "archived")
 
 
-def is_owed(stage: Stage, phase: str) -> bool:
-    """Whether people must be told that nobody over there has signed for it."""
-    return stage not in SIGNED and phase not in ("closed", "archived")
+def clock_of(
+    notices: Iterable[Sent], within_s: Mapping[str, float], phase: str, now_ms: int
+) -> int | None:
+    """When people must be told that nobody has signed; None: nobody has to, or they were."""
+    due = (_due_ms(n, within_s) for n in notices if n.target in within_s and is_owed(n, phase))
+    return min((due_ms for due_ms in due if due_ms > now_ms), default=None)
+
+
+def overdue(
+    notices: Iterable[Sent], within_s: Mapping[str, float], phase: str, now_ms: int
+) -> list[Sent]:
+    """The notices for which a signature is overdue."""
+    return [
+        one
+        for one in notices
+        if one.target in within_s and is_owed(one, phase) and _due_ms(one, within_s) <= now_ms
+    ]
+
+
+def _due_ms(sent: Sent, within_s: Mapping[str, float]) -> int:
+    return sent.told_ms + round(within_s[sent.target] * 1000)

@@ -16,13 +16,13 @@ from alerting.exchange.mail import Shared
 from alerting.exchange.product import Facts, ZoneHead
 from alerting.exchange.tables import Tables
 from alerting.notices import Chains, Push
-from alerting.receipts import Owed
+from alerting.receipts import Sent
 from lifeline.catalog import Catalog
 from lifeline.config import ConfigError, Exchange
 from lifeline.model import CANARY
 
 RECEIPT = "receipt"
-"""The kind of the deadlines of notices that are to be signed for; their subject is an outbox id."""
+"""The kind of the deadlines of incidents whose notices are to be signed for."""
 PRODUCT_LOCK = 0x11FE20
 KEPT_MS = 86_400_000
 
@@ -72,42 +72,71 @@ def keep(connection: Connection, pushes: Sequence[Push], within_s: Mapping[str, 
                 " and reference = ''",
                 named,
             )
-    keys = [
-        p.key
-        for p in pushes
-        if receipts.begins_clock(p.kind, p.reason, within_s.get(p.target, 0.0))
-    ]
-    if not keys:
-        return
-    connection.execute(
-        "insert into deadline (subject, kind, zone, due_at)"
-        " select o.id::text, %s, i.zone, clock_timestamp() + make_interval(secs => w.s)"
-        " from outbox o join incident i on i.id = o.incident"
-        " join unnest(%s::text[], %s::float8[]) as w (target, s) on w.target = o.target"
-        " where o.key = any(%s) on conflict do nothing",
-        (RECEIPT, list(within_s), list(within_s.values()), keys),
-    )
+    set_clocks(connection, {p.incident for p in pushes if p.target in within_s}, within_s)
 
 
-def unsigned(connection: Connection, outbox_id: int) -> Owed | None:
-    """The notice when its receiver still owes his signature; None when there is nothing to do.
+def set_clocks(
+    connection: Connection, incidents: Iterable[str], within_s: Mapping[str, float]
+) -> None:
+    """Sets the deadline of each incident to when its next signature is overdue, or takes it away.
 
-    For the timer: the clock of this notice has run out.  Whoever calls takes the deadline away.
+    Its subject is the incident: whoever is told hears of all that is owed by then.
     """
-    row = connection.execute(
-        "select o.id, o.incident, o.target, i.zone, o.grade, o.attempts > 0,"
-        " o.delivered_at is not null, (extract(epoch from o.created) * 1000)::int8, i.phase,"
+    for incident in sorted(incidents):
+        row = connection.execute(
+            "select zone, phase, (extract(epoch from clock_timestamp()) * 1000)::int8"
+            " from incident where id = %s",
+            (incident,),
+        ).fetchone()
+        if row is None:
+            continue
+        zone, phase, now_ms = row
+        due_ms = receipts.clock_of(sent(connection, incident), within_s, phase, now_ms)
+        if due_ms is None:
+            connection.execute(
+                "delete from deadline where subject = %s and kind = %s", (incident, RECEIPT)
+            )
+            continue
+        connection.execute(
+            "insert into deadline (subject, kind, zone, due_at)"
+            " values (%s, %s, %s, to_timestamp(%s / 1000.0))"
+            " on conflict (subject, kind) do update set due_at = excluded.due_at",
+            (incident, RECEIPT, zone, due_ms),
+        )
+
+
+def sent(connection: Connection, incident: str) -> list[Sent]:
+    """The notices of an incident, as far as they came with their receivers."""
+    rows = connection.execute(
+        "select o.id, o.target, o.kind, o.reason, o.attempts > 0, o.delivered_at is not null,"
+        " (extract(epoch from o.created) * 1000)::int8,"
         " array(select r.word from receipt r where r.outbox = o.id)"
-        " from outbox o join incident i on i.id = o.incident where o.id = %s",
-        (outbox_id,),
+        " from outbox o where o.incident = %s and o.class = 'notice' order by o.id",
+        (incident,),
+    ).fetchall()
+    return [
+        Sent(
+            number,
+            target,
+            kind,
+            reason,
+            receipts.stage_of(is_sent=is_sent, is_delivered=is_delivered, words=tuple(words)),
+            told_ms,
+        )
+        for number, target, kind, reason, is_sent, is_delivered, told_ms, words in rows
+    ]
+
+
+def unsigned(connection: Connection, incident: str, within_s: Mapping[str, float]) -> list[Sent]:
+    """The notices of an incident for which a signature is overdue."""
+    row = connection.execute(
+        "select phase, (extract(epoch from clock_timestamp()) * 1000)::int8 from incident"
+        " where id = %s",
+        (incident,),
     ).fetchone()
     if row is None:
-        return None
-    number, incident, target, zone, grade, is_sent, is_delivered, told_ms, phase, words = row
-    stage = receipts.stage_of(is_sent=is_sent, is_delivered=is_delivered, words=tuple(words))
-    if not receipts.is_owed(stage, phase):
-        return None
-    return Owed(number, incident, target, zone, grade, stage, told_ms)
+        return []
+    return receipts.overdue(sent(connection, incident), within_s, *row)
 
 
 def lease_switches(

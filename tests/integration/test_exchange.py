@@ -1,5 +1,6 @@
 """What is exchanged with others, on a real PostgreSQL and Kafka: documents, receipts, cases."""
 
+import asyncio
 import time
 from collections.abc import Iterator
 from dataclasses import replace
@@ -23,7 +24,7 @@ from lifeline.targets import Target
 from tests.alerting.exchange.papers import schema
 from tests.alerting.exchange.test_tables import shipped
 from tests.integration.console_rig import City, new_city, sign_in
-from tests.integration.rig import clean_topics, consume
+from tests.integration.rig import Rig, clean_topics, consume
 
 pytestmark = pytest.mark.integration
 
@@ -56,7 +57,7 @@ def made(addresses: Addresses, tmp_path_factory: pytest.TempPathFactory) -> Iter
             router=msgspec.structs.replace(city.settings.router, targets=targets),
             exchange=config.Exchange(partners=partners),
         )
-        wording = Wording(city.catalog, city.settings.router, shipped())
+        wording = Wording(city.catalog, city.settings.router, tables=shipped())
         city.site = replace(app.make_site(city.settings, city.catalog), wording=wording)
         yield city
 
@@ -133,29 +134,29 @@ async def test_a_receipt_is_kept_once_and_stops_the_clock(made: City) -> None:
         "select id from outbox where incident = %s and target = 'platform'", incident
     )[0]
     clock = "select count(*) from deadline where kind = 'receipt' and subject = %s"
-    before = made.rows(clock, str(outbox))
-    owed = made.database.run_now(lambda c: store.unsigned(c, outbox))
+    before = made.rows(clock, incident)
+    hurry = {"platform": 0.001}
+    owed = made.database.run_now(lambda c: store.unsigned(c, incident, hurry))
 
     refused = await call(made, "receipts", ack(root, "Error", "e1"), "platform")
-    still = made.rows(clock, str(outbox))
+    still = made.rows(clock, incident)
     taken = await call(made, "receipts", ack(root, "Ack", "a1"), "platform")
     again = await call(made, "receipts", ack(root, "Ack", "a1"), "platform")
     forged = await call(made, "receipts", ack(root, "Ack", "a2"), "platform", secret="x")
     stray = await call(made, "receipts", b'{"id":"s","word":"seen","key":"none"}', "platform")
 
-    assert owed is not None
-    assert (owed.incident, owed.target, owed.stage) == (incident, "platform", "waiting")
+    assert [(one.outbox, one.stage) for one in owed] == [(outbox, "waiting")]
     assert before == still == [(1,)]
     assert [one.status_code for one in (refused, taken, again, forged, stray)] == [
         200, 200, 200, 401, 200,
     ]  # fmt: skip
     assert [one.json()["known"] for one in (refused, taken, stray)] == [1, 1, 0]
     assert again.json()["duplicate"]
-    assert made.rows(clock, str(outbox)) == [(0,)]
+    assert made.rows(clock, incident) == [(0,)]
     assert made.rows("select word from receipt where outbox = %s order by id", outbox) == [
         ("refused",), ("accepted",),
     ]  # fmt: skip
-    assert made.database.run_now(lambda c: store.unsigned(c, outbox)) is None
+    assert made.database.run_now(lambda c: store.unsigned(c, incident, hurry)) == []
     assert made.rows("select count(*) from exchange_stray where kind = 'receipt'") == [(1,)]
 
 
@@ -183,8 +184,6 @@ async def test_a_case_moves_the_incident_and_never_closes_it(made: City) -> None
 async def test_a_warning_switches_regimes_on_kafka_and_its_cancellation_ends_them(
     made: City, addresses: Addresses, tmp_path: Path
 ) -> None:
-    from tests.integration.rig import Rig
-
     await clean_topics(addresses.kafka_bootstrap)
     settings = msgspec.structs.replace(
         made.settings, kafka=config.Kafka(bootstrap=addresses.kafka_bootstrap)
@@ -203,8 +202,8 @@ async def test_a_warning_switches_regimes_on_kafka_and_its_cancellation_ends_the
     finally:
         await exchange.close()
 
-    rig = Rig(tmp_path, addresses, "")
-    records = [wire.decode_context(value) for value in _contexts(rig)]
+    read = await asyncio.to_thread(consume, Rig(tmp_path, addresses, ""), wire.READINGS)
+    records = [wire.decode_context(value) for _, value in read]
     assert [one.json()["known"] for one in (on, off)] == [1, 1]
     assert (first, second, nothing) == (1, 1, 0)
     assert [(one.zone, one.detail["revision"]) for one in records] == [
@@ -212,10 +211,6 @@ async def test_a_warning_switches_regimes_on_kafka_and_its_cancellation_ends_the
     ]  # fmt: skip
     assert records[1].until_ms <= made.clock_ms() < records[0].until_ms
     assert made.rows("select ended_by from warning where id = 'w1'") == [("w2",)]
-
-
-def _contexts(rig: Any) -> list[bytes]:
-    return [value for _, value in consume(rig, wire.READINGS)]
 
 
 @pytest.mark.parametrize("who", ["", "wang", "li", "boss"])

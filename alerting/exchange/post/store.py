@@ -88,13 +88,8 @@ class Post:
                 ),
             ).fetchall()
             known += len(rows)
-            if one.word != "refused":
-                self.connection.execute(
-                    "delete from deadline where kind = %s and subject = any(%s)",
-                    (store.RECEIPT, [str(number) for (number,) in rows]),
-                )
             if rows:
-                self._wake([number for (number,) in rows])
+                self._heard([number for (number,) in rows])
             else:
                 self._stray(partner, "receipt", f"about {one.identifier or one.key}", body)
         return known
@@ -172,12 +167,16 @@ class Post:
         assert row is not None
         return int(row[0])
 
-    def _wake(self, numbers: list[int]) -> None:
-        """Says to whoever watches that these notices' incidents have news."""
-        self.connection.execute(
-            "select pg_notify('incident', i) from (select distinct incident as i from outbox"
-            " where id = any(%s) and incident is not null) n",
+    def _heard(self, numbers: list[int]) -> None:
+        """Sets the clocks of these notices' incidents anew, and wakes whoever watches them."""
+        rows = self.connection.execute(
+            "select distinct incident from outbox where id = any(%s) and incident is not null",
             (numbers,),
+        ).fetchall()
+        incidents = [name for (name,) in rows]
+        store.set_clocks(self.connection, incidents, self.wording.sign_within_s)
+        self.connection.execute(
+            "select pg_notify('incident', n) from unnest(%s::text[]) n", (incidents,)
         )
 
     def _stray(self, partner: str, kind: str, reason: str, body: bytes) -> None:

@@ -1,6 +1,7 @@
 """A receiver's words: how they are read, what they come to in any order, who owes a signature."""
 
 from itertools import permutations
+from typing import Any
 
 import msgspec
 import pytest
@@ -9,7 +10,7 @@ from hypothesis import strategies as st
 
 from alerting import receipts
 from alerting.exchange.reading import Unreadable
-from alerting.receipts import SIGNED, TRANSITIONS, Receipt
+from alerting.receipts import SIGNED, TRANSITIONS, Receipt, Sent
 from tests.alerting.exchange.test_reading import CAP
 
 
@@ -83,29 +84,39 @@ def test_every_stage_has_its_row_and_nothing_leads_back_to_silence() -> None:
     assert receipts.advance("accepted", "refused") is None
 
 
-@pytest.mark.parametrize(
-    ("kind", "reason", "within_s", "begins"),
-    [
-        ("alert", "opened", 60.0, True), ("update", "worsened", 60.0, True),
-        ("update", "returned", 60.0, False), ("end", "closed", 60.0, False),
-        ("alert", "opened", 0.0, False),
-    ],
-)  # fmt: skip
-def test_what_begins_or_worsens_is_to_be_signed_for(
-    kind: str, reason: str, within_s: float, begins: bool
-) -> None:
-    assert receipts.begins_clock(kind, reason, within_s) is begins
+def sent(n: int = 1, **changes: Any) -> Sent:
+    return msgspec.structs.replace(Sent(n, "p", "alert", "opened", "delivered", 1000), **changes)
 
 
 @pytest.mark.parametrize(
-    ("stage", "phase", "owed"),
+    ("changes", "phase", "owed"),
     [
-        ("waiting", "open", True), ("delivered", "open", True), ("refused", "dispatched", True),
-        ("accepted", "open", False), ("seen", "open", False), ("delivered", "closed", False),
-        ("delivered", "archived", False),
+        ({}, "open", True), ({"stage": "waiting"}, "open", True),
+        ({"stage": "refused"}, "dispatched", True), ({"stage": "accepted"}, "open", False),
+        ({"stage": "seen"}, "open", False), ({}, "closed", False), ({}, "archived", False),
+        ({"kind": "update", "reason": "worsened"}, "open", True),
+        ({"kind": "update", "reason": "returned"}, "watching", False),
     ],
 )  # fmt: skip
-def test_people_are_told_while_it_lasts_and_nobody_has_signed(
-    stage: receipts.Stage, phase: str, owed: bool
+def test_what_begins_or_worsens_is_owed_a_signature_while_it_lasts(
+    changes: dict[str, Any], phase: str, owed: bool
 ) -> None:
-    assert receipts.is_owed(stage, phase) is owed
+    assert receipts.is_owed(sent(**changes), phase) is owed
+
+
+def test_the_clock_is_that_of_the_next_signature_and_stops_when_all_have_signed() -> None:
+    within = {"p": 60.0, "q": 90.0}
+    first, second = sent(), sent(2, target="q")
+    free = sent(3, target="nobody")
+
+    def clock(*notices: Sent, now_ms: int = 2000) -> int | None:
+        return receipts.clock_of(notices, within, "open", now_ms)
+
+    signed = msgspec.structs.replace(first, stage="accepted")
+    assert clock(first, second, free) == 61_000
+    assert clock(signed, second) == 91_000
+    assert clock(first, second, now_ms=61_000) == 91_000
+    assert clock(signed, free) is None
+    assert receipts.overdue((first, second, free), within, "open", 61_000) == [first]
+    assert receipts.overdue((signed, second), within, "open", 91_000) == [second]
+    assert receipts.overdue((first,), within, "closed", 91_000) == []
