@@ -20,6 +20,7 @@ from psycopg import Connection
 
 from alerting import store
 from alerting.audit.service import Sealer
+from alerting.book import store as book
 from alerting.evidence.service import Keeper
 from alerting.exchange import store as exchange
 from alerting.exchange.service import Exchange
@@ -93,7 +94,9 @@ class Router:
         self.database = Database(settings.postgres, connections, role=SERVICE_ROLE)
         self.catalog = catalog
         tables = exchange.read_tables(settings.exchange)
-        self.wording = Wording(catalog, settings.router, tables=tables)
+        self.rules = book.read_rules(settings.router)
+        policy = book.policy(settings, catalog, self.rules)
+        self.wording = Wording(catalog, settings.router, tables=tables, policy=policy)
         self.exchange = Exchange(settings, self.database, log, tables, lambda: self.catalog)
         self.feed = Feed(settings.kafka, self.database, log)
         self.sealer = Sealer(settings.audit, self.database, log)
@@ -298,7 +301,9 @@ class Router:
             await asyncio.sleep(CATALOG_S)
             newer = file.newer(self.catalog)
             if newer is not None:
-                self.catalog, self.wording = newer, replace(self.wording, catalog=newer, _assets={})
+                policy = book.policy(self.settings, newer, self.rules)
+                self.catalog = newer
+                self.wording = replace(self.wording, catalog=newer, policy=policy, _assets={})
                 self.fast.wording = self.wording
                 self.log.info("catalog taken over", catalog=newer.digest)
 

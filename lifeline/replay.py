@@ -11,6 +11,7 @@ import msgspec
 
 from alerting import engine
 from alerting.incidents import Incident
+from alerting.policy import DEFAULT, Policy
 from alerting.slices import Slice
 from detectors.plan import Plan
 from ingest.acks import Receipt
@@ -49,8 +50,11 @@ class Outcome:
 class Replay:
     """One run; feed it messages in the order in which they were received, then ``finish``."""
 
-    def __init__(self, catalog: Catalog, plan: Plan, settings: Settings) -> None:
+    def __init__(
+        self, catalog: Catalog, plan: Plan, settings: Settings, policy: Policy = DEFAULT
+    ) -> None:
         self.outcome = Outcome()
+        self._policy = policy
         n = settings.kafka.partitions
         self._catalog = catalog
         self._intake = Intake(Directory(catalog, n), Window.of(settings.ingest))
@@ -115,7 +119,7 @@ class Replay:
     def _tick(self, now_ms: int) -> None:
         for part in self._parts:
             self._settle(part.step(tick(now_ms)), part, now_ms)
-        engine.tick(self._slice, now_ms)
+        engine.tick(self._slice, now_ms, self._policy)
 
     def _wave(self, wave: Wave, number: int, now_ms: int, *, drill: bool) -> None:
         made = readings_of(wave, self._catalog)
@@ -129,7 +133,7 @@ class Replay:
         """Takes findings to the engine, what we derived back to the partition, as Kafka would."""
         for finding in outcome.findings:
             self.outcome.findings.append(finding)
-            engine.step(self._slice, finding, now_ms)
+            engine.step(self._slice, finding, now_ms, self._policy)
         if outcome.derived is not None:
             self._settle(part.step(outcome.derived), part, now_ms)
 
@@ -140,9 +144,10 @@ def replay(
     plan: Plan,
     settings: Settings,
     idle_s: float = 0.0,
+    policy: Policy = DEFAULT,
 ) -> Outcome:
-    """What these messages come to, in virtual time."""
-    run = Replay(catalog, plan, settings)
+    """What these messages come to, in virtual time; ``policy`` joins what belongs together."""
+    run = Replay(catalog, plan, settings, policy)
     for message in messages:
         run.feed(message)
     return run.finish(idle_s)

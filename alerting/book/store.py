@@ -3,10 +3,12 @@
 from alerting import plans, rulegraph
 from alerting.correlate import Correlator
 from alerting.plans import Book
+from alerting.policy import Policy, policy_of
 from alerting.rulegraph import Rules
 from lifeline import store
 from lifeline.catalog import Catalog, CatalogError
-from lifeline.config import Router
+from lifeline.config import Router, Settings
+from lifeline.model import GRADES
 
 
 def read_rules(settings: Router) -> Rules:
@@ -28,6 +30,12 @@ def read_book(settings: Router) -> Book:
     return plans.parse_book(store.read_trees(settings.plans))
 
 
-def correlator(settings: Router, catalog: Catalog) -> Correlator:
-    """Who knows the network of this catalog and the city's rules; raises CatalogError."""
-    return Correlator(catalog, read_rules(settings))
+def policy(settings: Settings, catalog: Catalog, rules: Rules) -> Policy:
+    """By what the engine decides: the settings' times, the catalog's rules, who knows the network.
+
+    The clocks are those of the grading table.
+    """
+    knower = Correlator(catalog, rules)
+    return policy_of(
+        GRADES, settings.life, catalog.head.rules, correlator=knower, parents=knower.parents
+    )

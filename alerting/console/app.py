@@ -27,6 +27,7 @@ from starlette.middleware.trustedhost import TrustedHostMiddleware
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from alerting.book import store as book
 from alerting.console import gate, inbound, pages, sessions, store
 from alerting.console.accounts.service import Door
 from alerting.console.gate import Route
@@ -82,7 +83,12 @@ def make_site(settings: Settings, catalog: Catalog) -> Site:
         catalog,
         templates,
         zone,
-        Wording(catalog, settings.router, tables=exchange.read_tables(settings.exchange)),
+        Wording(
+            catalog,
+            settings.router,
+            tables=exchange.read_tables(settings.exchange),
+            policy=book.policy(settings, catalog, book.read_rules(settings.router)),
+        ),
     )
 
 

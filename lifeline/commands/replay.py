@@ -7,6 +7,7 @@ from typing import Annotated
 import msgspec
 import typer
 
+from alerting.book import store as book
 from lifeline import store, wire
 from lifeline.commands.catalog import rules_of
 from lifeline.commands.outcome import FILE_HELP, JSON_HELP, fail, print_json, settings_from, spoken
@@ -35,9 +36,10 @@ def replay(
     with spoken():
         catalog = store.open_catalog(settings.catalog.compiled)
         rules = rules_of(catalog)
+        policy = book.policy(settings, catalog, book.read_rules(settings.router))
         with trace.open(encoding="utf-8") as lines:
             try:
-                outcome = run(read_messages(lines), catalog, rules, settings, idle)
+                outcome = run(read_messages(lines), catalog, rules, settings, idle, policy)
             except ValueError as error:
                 raise fail(f"{trace}: {error}") from error
     incidents = sorted(outcome.incidents.values(), key=lambda i: (i.onset_ms, i.id))
