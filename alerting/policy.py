@@ -89,6 +89,9 @@ class Policy:
     correlator: Correlator | None = None
     parents: Callable[[Finding], Iterable[str]] | None = None
     """The assets whose own fault would explain a device's fault; None: nothing depends."""
+    working: Callable[[int], bool] | None = None
+    """The roster's offices, with holidays and the days that make up for them; None: those of
+    ``life``."""
 
     def treatment(self, rule: str) -> Treatment:
         """How the alarms of a rule are treated."""
@@ -104,6 +107,8 @@ class Policy:
 
     def is_working(self, at_ms: int) -> bool:
         """Whether the city's offices work at that moment."""
+        if self.working is not None:
+            return self.working(at_ms)
         life = self.life
         local = datetime.fromtimestamp(at_ms / 1000, UTC).astimezone(ZoneInfo(life.timezone))
         hour = local.hour + local.minute / 60

@@ -3,21 +3,26 @@
 import asyncio
 import contextlib
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import psycopg
 import structlog
 from psycopg import Connection
 
+from alerting.incidents import Incident
 from alerting.notices import Push, Wording
 from alerting.people import check, store, times
+from alerting.people.clocks import clocks_of
 from alerting.people.paging import Paging
 from alerting.people.reading import RosterError, parse
 from alerting.people.roster import Calendar, Roster
 from alerting.people.rota import Rota
 from alerting.people.times import DAY_MS, Hours
+from alerting.slices import Page
 from alerting.store import now
+from lifeline.catalog import Catalog
 from lifeline.config import People, Settings
 from lifeline.db import Database
 from lifeline.errors import Unavailable
@@ -81,21 +86,61 @@ class Duty:
     a file must not silence the city.
     """
 
-    def __init__(self, settings: Settings, wording: Wording, log: Log) -> None:
-        self.settings, self.wording, self.log = settings, wording, log
+    def __init__(self, settings: Settings, catalog: Catalog | None, log: Log) -> None:
+        self.settings, self.catalog, self.log = settings, catalog, log
         self.secret = link_secret(settings.people)
         self.roster: Roster | None = None
         self.problem = ""
-        """Why nobody, or not everybody, would be reached; for health."""
+        """Why nobody, or not everybody, would be reached."""
         self._seen: dict[Path, tuple[int, int]] = {}
         self.reload()
 
     @property
     def paging(self) -> Paging | None:
-        """How pages are made now, with the wording's catalog of now."""
+        """How pages are made now."""
         if self.roster is None:
             return None
-        return Paging(self.roster, self.wording, self.secret)
+        return Paging(self.roster, Wording(self.catalog, self.settings.router), self.secret)
+
+    def dress(self, wording: Wording) -> Wording:
+        """The wording with this roster's pages, desks, clocks and working hours."""
+        self.catalog = wording.catalog
+        if self.roster is None:
+            return wording
+        policy = replace(
+            wording.policy,
+            clocks=clocks_of(self.roster.rota.chains),
+            working=self.roster.is_working,
+        )
+        return replace(wording, policy=policy, pager=self.pager, desk_of=self.roster.desk_of)
+
+    def pager(
+        self, connection: Connection, wanted: Sequence[tuple[Page, Incident]]
+    ) -> Sequence[Push]:
+        """The pushes of pages, in the transaction of whoever decided them."""
+        paging = self.paging
+        if paging is None:
+            return []
+        for page, incident in wanted:
+            reach = paging.reach(page, incident)
+            if reach.lacks and self.can_send:
+                self.log.error(
+                    "a step reaches nobody",
+                    incident=incident.id,
+                    grade=page.grade,
+                    step=page.step,
+                    taken=reach.step,
+                    last_resort=reach.is_last_resort,
+                    why=[lack.code for lack in reach.lacks],
+                )
+        return store.pages(connection, paging, wanted, self.settings.people.link_h * 3600)
+
+    @property
+    def can_send(self) -> bool:
+        """Whether any target of the chains is there: without, everybody knows that nobody is."""
+        assert self.roster is not None
+        wanted = {t for c in self.roster.rota.chains for step in c.steps for t in step.targets}
+        return self.roster.targets is None or not wanted.isdisjoint(self.roster.targets)
 
     def reload(self) -> bool:
         """Reads the files if one of them has changed; whether another roster holds since."""
@@ -140,14 +185,19 @@ class Duty:
             self.log.error("roster reaches nobody at times", problems=grave[:5], count=len(grave))
         return problems
 
-    async def run(self, database: Database, wake: Callable[[], None]) -> None:
+    async def run(
+        self, database: Database, wake: Callable[[], None], changed: Callable[[], None]
+    ) -> None:
         """Takes changed files over and sends the nightly test page, for ever.
 
-        ``wake`` is told that the outbox has something new.
+        ``wake`` is told that the outbox has something new, ``changed`` that another roster holds:
+        whoever has a wording dresses it anew.
         """
         waited_s = CHECK_S
         while True:
             is_new = self.reload()
+            if is_new:
+                changed()
             with contextlib.suppress(Unavailable, psycopg.Error):
                 now_ms = await database.run(now)
                 if is_new or waited_s >= CHECK_S:
