@@ -15,6 +15,7 @@ from lxml import etree
 
 from alerting import cap
 from alerting.console import app, inbound
+from alerting.desk import store as desk
 from alerting.exchange import store
 from alerting.exchange.service import Exchange
 from alerting.notices import Wording
@@ -162,18 +163,29 @@ async def test_a_receipt_is_kept_once_and_stops_the_clock(made: City) -> None:
 
 async def test_a_case_moves_the_incident_and_never_closes_it(made: City) -> None:
     incident = leak(made)
+    wording, now_ms = made.site.wording, made.clock_ms()
     said = []
-    for n, state in enumerate(("10", "20", "99", "50")):
-        body = {"id": f"{incident}{n}", "incident": incident, "state": state, "at_ms": n + 1}
+    for n, state in enumerate(("10", "20", "20", "30", "99", "50")):
+        if n == 2:  # Too early the first time: nobody here had seen it yet.
+            made.database.run_now(
+                lambda c: desk.act(c, wording, incident, "acknowledge", actor="li", now_ms=now_ms)
+            )
+            made.rows("update city_case set step = 'filed' where incident = %s", incident)
+        body = {"id": f"{incident}{n}", "incident": incident, "state": state, "at_ms": n + 1,
+                "number": "C-7", "person": "Zhao"}  # fmt: skip
         answer = await call(made, "cases", msgspec.json.encode(body), "city")
-        said.append((answer.status_code, answer.json()["step"]))
+        said.append((answer.status_code, answer.json()["step"], answer.json()["outcome"]))
 
-    assert said == [(200, "filed"), (200, "dispatched"), (200, ""), (200, "closed")]
+    assert said == [
+        (200, "filed", "noted"), (200, "dispatched", "noted"), (200, "dispatched", "dispatched"),
+        (200, "handling", "arrived"), (200, "", "noted"), (200, "closed", "noted"),
+    ]  # fmt: skip
+    assert made.rows("select phase, task, person from incident where id = %s", incident) == [
+        ("dispatched", "city C-7", "Zhao")
+    ]
     assert made.rows(
         "select state, step, messages, strange from city_case where incident = %s", incident
-    ) == [("50", "closed", 4, 1)]
-    (phase,) = made.rows("select phase from incident where id = %s", incident)[0]
-    assert phase not in ("closed", "archived")
+    ) == [("50", "closed", 6, 1)]
     notes = made.rows(
         "select actor, channel from audit where incident = %s and channel = 'exchange'", incident
     )

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from psycopg import Connection
 
 from alerting import cases
+from alerting.actions import Act
 from alerting.cases import Case, CaseBody, Moved
 from alerting.desk import store as desk
 from alerting.exchange import regimes, store
@@ -210,19 +211,24 @@ class Post:
 
     def _act(self, partner: str, moved: Moved) -> str:
         """Does it, or notes it where the incident is not in a state for it."""
-        incident, now_ms = moved.case.incident, self._now()
-        done = desk.act(
-            self.connection, self.wording, incident, moved.action, actor=partner,
-            now_ms=now_ms, note=moved.note, channel=CHANNEL,
-        )  # fmt: skip
+        case = moved.case
+        wanted = Act(
+            incident=case.incident,
+            action=moved.action,
+            actor=partner,
+            note=moved.note,
+            channel=CHANNEL,
+            task=f"{partner} {case.number}".strip(),
+            person=case.person,
+        )
+        done = desk.perform(self.connection, self.wording, wanted, self._now())
         if done.is_done or moved.action == "note":
             return done.code
-        noted = desk.act(
-            self.connection, self.wording, incident, "note", actor=partner,
-            now_ms=now_ms, note=f"{moved.note} · {moved.action}: {done.code}"[:2000],
-            channel=CHANNEL,
-        )  # fmt: skip
-        return noted.code
+        note = f"{moved.note} · {moved.action}: {done.code}"[:2000]
+        noted = Act(
+            incident=case.incident, action="note", actor=partner, note=note, channel=CHANNEL
+        )
+        return desk.perform(self.connection, self.wording, noted, self._now()).code
 
     def _keep_case(self, moved: Moved, body: CaseBody, outcome: str) -> None:
         case = moved.case
