@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import msgspec
 import numpy as np
 
-from lifeline import wire
+from lifeline import bounds, wire
 from lifeline.catalog import (
     DEVICE,
     MAGIC,
@@ -17,12 +17,13 @@ from lifeline.catalog import (
     CatalogError,
     Device,
     Head,
+    Limit,
     Model,
     Rule,
     Source,
     hash_of,
 )
-from lifeline.model import GRADES
+from lifeline.model import CANARY, GRADES
 from lifeline.network import SPACES, UNDELIVERING, Link
 
 _pack = msgspec.msgpack.Encoder().encode
@@ -68,10 +69,29 @@ def compile_catalog(sources: Sequence[Source]) -> bytes:
         },
         sections=offsets,
     )
+    return _whole(head, bytes(body))
+
+
+def with_rules(packed: bytes, limits: Sequence[Limit], rules: Sequence[Rule]) -> bytes:
+    """The packed catalog with other limits and rules; its devices, and the canary's, stay."""
+    size = int.from_bytes(packed[8:16], "little")
+    head = msgspec.msgpack.decode(packed[16 : 16 + size], type=Head)
+    canary = [rule for rule in head.rules if rule.hazard == CANARY]
+    kept = [head.limits[rule.limit] for rule in canary if rule.limit in head.limits]
+    changed = msgspec.structs.replace(
+        head,
+        digest="",
+        limits={limit.id: limit for limit in (*limits, *kept)},
+        rules=(*rules, *canary),
+    )
+    return _whole(changed, packed[16 + size + -size % 8 :])
+
+
+def _whole(head: Head, body: bytes) -> bytes:
     digest = hashlib.blake2b(_pack(head) + body, digest_size=12).hexdigest()
     packed = _pack(msgspec.structs.replace(head, digest=digest))
     padding = b"\0" * (-len(packed) % 8)
-    return MAGIC + len(packed).to_bytes(8, "little") + packed + padding + bytes(body)
+    return MAGIC + len(packed).to_bytes(8, "little") + packed + padding + body
 
 
 def _devices(source: Source) -> Iterator[Device]:
@@ -144,7 +164,7 @@ def problems_of(sources: Sequence[Source], *, is_all: bool = True) -> list[str]:
     for source in sources:
         found = [*_forms(source), *(_references(source, known) if is_all else ())]
         problems += [f"{source.place}: {text}" for text in found]
-    return problems
+    return [*problems, *bounds.problems(sources)]
 
 
 @dataclass(slots=True, frozen=True)

@@ -14,6 +14,7 @@ import msgspec
 from msgspec import Meta
 
 from lifeline.life import Life
+from lifeline.model import GRADES, Grade
 from lifeline.targets import Target, hosts_problem
 
 Port = Annotated[int, Meta(ge=0, le=65535)]
@@ -69,6 +70,9 @@ class CatalogFiles(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     sources: tuple[str, ...] = ("deploy/lifelines",)
     compiled: str = ".lifeline/catalog.bin"
+    review: Literal["off", "required"] = "off"
+    """required: rules and limits change through `lifeline config propose` alone, and where lives
+    depend on them two persons must agree; right for a city, in the way of a demo."""
 
 
 class Ingest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -275,12 +279,25 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     evidence: Evidence = Evidence()
     people: People = People()
     telemetry: Telemetry = Telemetry()
+    grades: Annotated[tuple[Grade, ...], Meta(min_length=1)] = GRADES
+    """The grading table, the gravest first: names, colours, order, words of CAP, clocks."""
+
+    def __post_init__(self) -> None:
+        levels = [grade.level for grade in self.grades]
+        if levels != sorted(set(levels)):
+            raise ValueError("grades: each level once, 1 the gravest, in rising order")
 
 
 PREFIX = "LIFELINE_"
 NOT_SETTINGS = frozenset({"stack", "config", "fault"})
 """Words after the prefix that others read: the local servers, the
 command line, the fault programme."""
+
+
+def sections() -> dict[str, msgspec.structs.FieldInfo]:
+    """The settings' sections by name; ``grades`` is none, but a list of tables."""
+    fields = msgspec.structs.fields(Settings)
+    return {field.name: field for field in fields if field.name != "grades"}
 
 
 def load(text: str, file: str, environ: Mapping[str, str]) -> tuple[Settings, dict[str, str]]:
@@ -302,15 +319,17 @@ def load(text: str, file: str, environ: Mapping[str, str]) -> tuple[Settings, di
         if isinstance(keys, dict)
         for key in keys
     }
-    sections = {field.name: field for field in msgspec.structs.fields(Settings)}
+    if "grades" in tree:
+        origin["grades"] = file
+    known = sections()
     for name, value in environ.items():
         if not name.startswith(PREFIX):
             continue
         section, _, key = name.removeprefix(PREFIX).lower().partition("_")
-        if section not in sections:
-            _refuse_misspelt(name, section, list(sections))
+        if section not in known:
+            _refuse_misspelt(name, section, list(known))
             continue  # LIFELINE_STACK_… and other words that are not settings
-        kinds = {f.name: f.type for f in msgspec.structs.fields(sections[section].type)}
+        kinds = {f.name: f.type for f in msgspec.structs.fields(known[section].type)}
         if key not in kinds:
             raise ConfigError(
                 f"{name} names no setting: section {section} has {', '.join(sorted(kinds))}."
@@ -351,9 +370,10 @@ def _value(name: str, text: str, kind: Any) -> Any:
 def listing(settings: Settings, origin: Mapping[str, str]) -> list[tuple[str, Any, str]]:
     """(key, value, where it came from) for every setting, in the order of the sections."""
     rows: list[tuple[str, Any, str]] = []
-    for section in msgspec.structs.fields(Settings):
+    for section in sections().values():
         values = getattr(settings, section.name)
         for field in msgspec.structs.fields(values):
             key = f"{section.name}.{field.name}"
             rows.append((key, getattr(values, field.name), origin.get(key, "default")))
+    rows.append(("grades", settings.grades, origin.get("grades", "default")))
     return rows

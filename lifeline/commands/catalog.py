@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from detectors import plan
-from lifeline import store
+from lifeline import bounds, store
 from lifeline.catalog import METERS, SEEN, Catalog, CatalogError, Limit, Rule, meter
 from lifeline.commands.migrate import build_catalog
 from lifeline.commands.outcome import (
@@ -86,6 +86,7 @@ def survey(paths: tuple[str, ...], settings: Settings) -> tuple[Catalog | None, 
         if not rule.limit or rule.limit in limits
         for text in _rule_problems(rule, limits)
     ]
+    problems += bounds.missing(sources)
     if problems:
         return None, problems
     catalog = Catalog(compile_catalog(sources))
@@ -140,6 +141,9 @@ def check(
 @app.command()
 def build(
     config: ConfigOption = None,
+    keep_rules: Annotated[
+        bool, typer.Option("--keep-rules", help="Rules and limits stay as they run.")
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help=JSON_HELP)] = False,
 ) -> None:
     """Compile the sources into the file that the services map; running services take it over.
@@ -148,7 +152,7 @@ def build(
     """
     settings = settings_from(config)
     with spoken():
-        catalog = build_catalog(settings)
+        catalog = build_catalog(settings, keep_rules=keep_rules)
     compiled, channels = settings.catalog.compiled, catalog.head.n_channels
     if as_json:
         print_json({"compiled": compiled, "channels": channels, "digest": catalog.digest})

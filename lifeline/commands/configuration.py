@@ -9,13 +9,25 @@ import msgspec
 import typer
 
 from lifeline import config as settings_of
-from lifeline import store, targets
+from lifeline import life, model, store, targets
+from lifeline.commands import rules
 from lifeline.commands.outcome import FILE_HELP, JSON_HELP, fail, print_json, spoken
 
 app = typer.Typer(
     no_args_is_help=True,
-    help="What is set, where it came from, what could be.  Example:  lifeline config check",
+    help="What is set and where it came from; rules and limits as versions."
+    "  Example:  lifeline config check",
 )
+for _name, _command in (
+    ("diff", rules.diff),
+    ("propose", rules.propose),
+    ("approve", rules.approve),
+    ("apply", rules.apply),
+    ("withdraw", rules.withdraw),
+    ("rollback", rules.rollback),
+    ("versions", rules.listing),
+):
+    app.command(_name)(_command)
 
 
 @app.command()
@@ -72,7 +84,7 @@ def schema() -> None:
 def _settings() -> Iterator[dict[str, Any]]:
     """Every setting, and after a list of tables the keys that one of its tables has."""
     told = _told()
-    for section in msgspec.structs.fields(settings_of.Settings):
+    for section in settings_of.sections().values():
         for field in msgspec.structs.fields(section.type):
             key = f"{section.name}.{field.name}"
             variable = f"{settings_of.PREFIX}{section.name}_{field.name}".upper()
@@ -81,6 +93,8 @@ def _settings() -> Iterator[dict[str, Any]]:
                 if isinstance(part, type) and issubclass(part, msgspec.Struct):
                     for inner in msgspec.structs.fields(part):
                         yield _row(f"{key}.{inner.name}", part, inner, told) | {"variable": ""}
+    for inner in msgspec.structs.fields(model.Grade):
+        yield _row(f"grades.{inner.name}", model.Grade, inner, told) | {"variable": ""}
 
 
 def _row(
@@ -93,7 +107,7 @@ def _row(
 def _told() -> dict[tuple[str, str], str]:
     """The sentence under each setting, which Python itself does not keep."""
     found: dict[tuple[str, str], str] = {}
-    sources = (settings_of, targets)
+    sources = (settings_of, targets, life, model)
     for owner in (c for source in sources for c in ast.parse(inspect.getsource(source)).body):
         if isinstance(owner, ast.ClassDef):
             for before, after in zip(owner.body, owner.body[1:], strict=False):

@@ -3,13 +3,16 @@
 import asyncio
 from collections.abc import Callable
 
+import msgspec
 import typer
 from aiokafka.admin import NewTopic
 from aiokafka.errors import NoError, TopicAlreadyExistsError
 
-from lifeline import db, store, wire
-from lifeline.catalog import Catalog
+from alerting.rules import versions
+from lifeline import bounds, db, store, wire
+from lifeline.catalog import Catalog, CatalogError
 from lifeline.commands.outcome import FILE_HELP, settings_from, spoken
+from lifeline.compiler import compile_catalog, with_rules
 from lifeline.config import Kafka, Settings
 from lifeline.errors import Refused
 from lifeline.log.service import make_admin, partitions_there, running, within
@@ -34,7 +37,8 @@ def migrate(
 
 def bring_up_to_date(settings: Settings, say: Callable[[str], None]) -> None:
     """Everything that ``lifeline migrate`` does; raises Unavailable, Refused, CatalogError."""
-    catalog = build_catalog(settings)
+    # An upgrade must go on while a change of rules waits for its time: they stay as they run.
+    catalog = build_catalog(settings, keep_rules=settings.catalog.review == "required")
     say(f"catalog   {catalog.head.n_channels} channels, digest {catalog.digest}")
     made = asyncio.run(create_topics(settings.kafka))
     say(f"kafka     {', '.join(made) or 'nothing to do'}")
@@ -43,9 +47,41 @@ def bring_up_to_date(settings: Settings, say: Callable[[str], None]) -> None:
         say("postgres  nothing to do")
 
 
-def build_catalog(settings: Settings) -> Catalog:
-    """The city's catalog with the watchdog's canaries in it, compiled and in place."""
-    return store.build_catalog(settings.catalog, [canary.source(settings.kafka.partitions)])
+def build_catalog(settings: Settings, *, keep_rules: bool = False) -> Catalog:
+    """The city's catalog with the watchdog's canaries in it, compiled and in place.
+
+    With ``keep_rules`` the rules and limits stay as they run.  Where their review is required, and
+    others are written than those that run, raises CatalogError with the command that comes next.
+    """
+    files = settings.catalog
+    sources = store.read_sources(files.sources)
+    problems = list(bounds.missing(sources))
+    if problems:
+        raise CatalogError(problems)
+    packed = compile_catalog([*sources, canary.source(settings.kafka.partitions)])
+    now = _running(files.compiled)
+    if now is not None and keep_rules:
+        packed = with_rules(packed, now.limits, now.rules)
+    elif now is not None and files.review == "required":
+        changes = versions.differences(now, versions.of_sources(sources))
+        if changes:
+            vital = sum(change.is_life_safety for change in changes)
+            why = (
+                f"rules and limits differ from those that run in {len(changes)} places, {vital} of"
+                " which touch lives, and nobody has put that in force: `lifeline config propose`,"
+                " or `lifeline catalog build --keep-rules`"
+            )
+            raise CatalogError([why])
+    store.write_catalog(packed, files.compiled)
+    return store.open_catalog(files.compiled)
+
+
+def _running(compiled: str) -> versions.Ruleset | None:
+    """The rules that run; None before the first catalog, and beside one that cannot be read."""
+    try:
+        return versions.of_head(store.open_catalog(compiled).head)
+    except (CatalogError, msgspec.MsgspecError):
+        return None
 
 
 async def create_topics(settings: Kafka) -> list[str]:

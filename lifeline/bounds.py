@@ -1,0 +1,183 @@
+"""Hard bounds of rules on which lives depend: no file of a city can set them aside.  Pure.
+
+They are part of the program.  A catalog beyond them does not compile, whoever approved it: moving
+one is a change of the program, reviewed as such.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+import msgspec
+
+from lifeline.catalog import Limit, Rule, Source
+from lifeline.model import Text
+
+TOP_GRADES = 2
+"""Rules of these grades page at any hour: lives depend on them."""
+ON_DELAY_S_MAX = 60.0
+SILENT_S_MAX = 180.0
+SLOW_INTERVALS = 3
+"""A device that transmits rarely is silent after so many of its intervals."""
+WHY_DELAY = Text(
+    "涉及人身安全的报警，确认延时不得吞掉救援时间", "a delay must not eat the time of a rescue"
+)
+WHY_SILENT = Text(
+    "失联的可燃气体探测器等于没有探测器", "a gas detector that is silent is one that is not there"
+)
+
+
+class Bound(msgspec.Struct, frozen=True):
+    """How far a threshold of a quantity may be moved, and why no farther."""
+
+    unit: str
+    side: str
+    value: float
+    why: Text
+    quantities: tuple[str, ...] = ()
+    """Empty: whatever is measured in that unit."""
+    is_needed: bool = False
+    """Whether a catalog that measures it must have such a rule of one of the two top grades."""
+
+
+BOUNDS: tuple[Bound, ...] = (
+    Bound(
+        "%LEL", "above", 50.0,
+        Text("达到爆炸下限一半时必须停止作业并撤人", "at half the explosive limit people leave"),
+        is_needed=True,
+    ),
+    Bound(
+        "%VOL", "above", 2.5,
+        Text("甲烷2.5 %VOL即爆炸下限一半", "2.5 %VOL of methane is half its explosive limit"),
+        ("ch4", "methane"), is_needed=True,
+    ),
+    Bound(
+        "°", "above", 90.0,
+        Text("井盖翻转90°即已打开", "a cover that has turned by 90° is off"),
+        ("cover-tilt",),
+    ),
+    Bound(
+        "%VOL", "below", 18.0,
+        Text("低于18 %VOL时人员可能缺氧昏倒", "below 18 %VOL of oxygen people may faint"),
+        ("o2", "oxygen"),
+    ),
+    Bound(
+        "ppm", "above", 10.0,
+        Text("高于10 ppm时不得进入有限空间", "above 10 ppm nobody enters a closed space"),
+        ("h2s",),
+    ),
+)  # fmt: skip
+"""Their clauses have not been read in the standards by this project; the reasons are its own."""
+
+
+def is_life_safety(rule: Rule) -> bool:
+    """Whether lives depend on a rule: a top grade, or marked as managed."""
+    return rule.grade <= TOP_GRADES or rule.is_managed
+
+
+@dataclass(slots=True, frozen=True)
+class _Measured:
+    """What the sources measure."""
+
+    units: dict[str, set[str]]
+    """Quantity -> its units."""
+    quantity: dict[str, str]
+    """Channel -> its quantity."""
+
+
+def problems(sources: Sequence[Source]) -> Iterator[str]:
+    """A sentence with its place for everything beyond a bound."""
+    measured = _measured(sources)
+    limits = {limit.id: limit for source in sources for limit in source.limit}
+    for source in sources:
+        for rule in source.rule:
+            yield from (f"{source.place}: {text}" for text in _rule(rule, limits, measured))
+        for model in source.model:
+            if not any(channel.unit == "%LEL" for channel in model.channel):
+                continue
+            most = max(SILENT_S_MAX, SLOW_INTERVALS * model.upload_interval_s)
+            if model.silent_after_s > most:
+                yield (
+                    f"{source.place}: model {model.name} is called silent after"
+                    f" {model.silent_after_s:g} s; the bound is {most:g} s: {WHY_SILENT.en}"
+                )
+
+
+def _measured(sources: Sequence[Source]) -> _Measured:
+    units: dict[str, set[str]] = {}
+    quantity: dict[str, str] = {}
+    for source in sources:
+        models = {model.name: model.channel for model in source.model}
+        for entry in source.device:
+            for channel in (*models.get(entry.model, ()), *entry.channel):
+                units.setdefault(channel.quantity, set()).add(channel.unit)
+                quantity[channel.name or f"{entry.asset}/{channel.local}"] = channel.quantity
+    return _Measured(units, quantity)
+
+
+def _rule(rule: Rule, limits: Mapping[str, Limit], measured: _Measured) -> Iterator[str]:
+    if is_life_safety(rule) and rule.on_delay_s > ON_DELAY_S_MAX:
+        yield (
+            f"rule {rule.id} waits {rule.on_delay_s:g} s; the bound is {ON_DELAY_S_MAX:g} s:"
+            f" {WHY_DELAY.en}"
+        )
+    value = _value(rule, limits)
+    if value is None:
+        return
+    for bound in BOUNDS:
+        if not (_watched(rule, measured) & _meant(bound, measured)) or _side(rule) != bound.side:
+            continue
+        if value > bound.value if bound.side == "above" else value < bound.value:
+            yield (
+                f"rule {rule.id} alarms {bound.side} {value:g} {bound.unit}; the bound is"
+                f" {bound.value:g} {bound.unit}: {bound.why.en}"
+            )
+
+
+def _side(rule: Rule) -> str:
+    return str(rule.detector.get("side", "above"))
+
+
+def _value(rule: Rule, limits: Mapping[str, Limit]) -> float | None:
+    """The threshold that a rule alarms at; None where its detector is of another kind."""
+    if rule.detector.get("kind") != "threshold":
+        return None
+    limit = limits.get(rule.limit)
+    value = rule.detector.get("limit") if limit is None else limit.value
+    return float(value) if isinstance(value, int | float) else None
+
+
+def _watched(rule: Rule, measured: _Measured) -> set[str]:
+    """The quantities that a rule watches."""
+    named = {measured.quantity.get(channel, "") for channel in rule.channels}
+    return {name for name in (*named, rule.quantity) if name}
+
+
+def _meant(bound: Bound, measured: _Measured) -> set[str]:
+    """The quantities of a city that a bound is about."""
+    return {
+        quantity
+        for quantity, units in measured.units.items()
+        if bound.unit in units and (not bound.quantities or quantity in bound.quantities)
+    }
+
+
+def missing(sources: Sequence[Source]) -> Iterator[str]:
+    """A sentence for everything that is measured, must be watched, and is not: never disabled."""
+    measured = _measured(sources)
+    limits = {limit.id: limit for source in sources for limit in source.limit}
+    rules = [
+        rule
+        for source in sources
+        for rule in source.rule
+        if rule.grade <= TOP_GRADES and _value(rule, limits) is not None
+    ]
+    for bound in BOUNDS:
+        for quantity in sorted(_meant(bound, measured)) if bound.is_needed else ():
+            fit = [rule for rule in rules if _side(rule) == bound.side]
+            named = {channel for rule in fit for channel in rule.channels}
+            channels = {name for name, of in measured.quantity.items() if of == quantity}
+            if not any(rule.quantity == quantity for rule in fit) and not channels <= named:
+                yield (
+                    f"{quantity} is measured in {bound.unit} and no rule of grade {TOP_GRADES} or"
+                    f" graver watches all of it: such a rule cannot be left out, {bound.why.en}"
+                )

@@ -1,0 +1,225 @@
+"""``lifeline config diff`` and after: rules and limits as versions, from proposal to roll-back."""
+
+import getpass
+from collections.abc import Callable
+from datetime import datetime
+from typing import Annotated, Literal
+from zoneinfo import ZoneInfo
+
+import typer
+from psycopg import Connection
+
+from alerting.people.times import clock
+from alerting.rules import store as rules
+from alerting.rules import versions, words
+from alerting.rules.versions import Refusal, Ruleset, Version
+from lifeline import bounds, store
+from lifeline.catalog import CatalogError
+from lifeline.commands.catalog import survey
+from lifeline.commands.outcome import FILE_HELP, JSON_HELP, fail, print_json, settings_from, spoken
+from lifeline.config import Settings
+from lifeline.db import Database
+
+Config = Annotated[str | None, typer.Option("--config", help=FILE_HELP)]
+Json = Annotated[bool, typer.Option("--json", help=JSON_HELP)]
+Number = Annotated[int, typer.Argument(help="Its number: see `lifeline config versions`.")]
+Tongue = Annotated[str, typer.Option("--language", help="zh or en.")]
+Side = Annotated[str, typer.Argument(help="running, written, or a version's number.")]
+
+
+def running(settings: Settings) -> Ruleset:
+    """The rules that the compiled catalog holds; raises CatalogError."""
+    return versions.of_head(store.open_catalog(settings.catalog.compiled).head)
+
+
+def written(settings: Settings) -> Ruleset:
+    """The rules of the catalog's files, which must hold together; raises CatalogError."""
+    catalog, problems = survey(settings.catalog.sources, settings)
+    sources = store.read_sources(settings.catalog.sources)
+    problems += bounds.missing(sources)
+    if catalog is None or problems:
+        raise CatalogError(problems)
+    return versions.of_sources(sources)
+
+
+def _language(name: str) -> Literal["zh", "en"]:
+    if name not in ("zh", "en"):
+        raise fail(f"--language {name}: zh or en.")
+    return name  # type: ignore[return-value]
+
+
+def _with(settings: Settings, work: Callable[[Connection], Version | Refusal]) -> Version:
+    """What became of a step; a refusal is a sentence and exit status 1."""
+    with spoken():
+        database = Database(settings.postgres, connections=1)
+        try:
+            made = database.run_now(work)
+        finally:
+            database.close()
+    if isinstance(made, Refusal):
+        raise fail(f"{words.refusal(made, 'zh')} / {words.refusal(made, 'en')}", 1)
+    return made
+
+
+def _side(settings: Settings, name: str) -> Ruleset:
+    if name == "running":
+        return running(settings)
+    if name == "written":
+        return versions.of_sources(store.read_sources(settings.catalog.sources))
+    if not name.isdigit():
+        raise fail(f"{name}: running, written, or a version's number.")
+    database = Database(settings.postgres, connections=1)
+    try:
+        found = database.run_now(lambda c: rules.body_of(c, int(name)))
+    finally:
+        database.close()
+    if found is None:
+        raise fail(words.refusal(Refusal("unknown", {"number": name}), "en"), 1)
+    return found
+
+
+def diff(
+    a: Side = "running",
+    b: Side = "written",
+    config: Config = None,
+    language: Tongue = "en",
+    as_json: Json = False,
+) -> None:
+    """Say what differs between two sets of rules and limits; exit status 1 if anything does.
+
+    Example:  lifeline config diff running written --language zh
+    """
+    said = _language(language)
+    settings = settings_from(config)
+    with spoken():
+        changes = versions.differences(_side(settings, a), _side(settings, b))
+    if as_json:
+        print_json(changes)
+    else:
+        typer.echo("\n".join(words.sentences(changes, said)))
+    if changes:
+        raise typer.Exit(1)
+
+
+def propose(
+    note: Annotated[str, typer.Option(help="Why it is changed.")],
+    config: Config = None,
+    as_json: Json = False,
+) -> None:
+    """Keep the rules as written as a version; where lives depend on it, another must approve.
+
+    Example:  lifeline config propose --note "methane at 25 %LEL, protocol of 20 November"
+    """
+    settings = settings_from(config)
+    with spoken():
+        wanted, now = written(settings), running(settings)
+    who = getpass.getuser()
+    made = _with(settings, lambda c: rules.propose(c, wanted, now, author=who, note=note))
+    _told(settings, made, as_json=as_json)
+
+
+def approve(number: Number, config: Config = None, as_json: Json = False) -> None:
+    """Agree with a version that somebody else proposed.
+
+    Example:  lifeline config approve 3
+    """
+    settings, who = settings_from(config), getpass.getuser()
+    with spoken():
+        now = running(settings).digest
+    made = _with(settings, lambda c: rules.approve(c, number, now, actor=who))
+    _told(settings, made, as_json=as_json)
+
+
+def apply(
+    number: Number,
+    effective_from: Annotated[
+        str, typer.Option(help="City's time, as 2026-12-01T02:00; now.")
+    ] = "",
+    config: Config = None,
+    as_json: Json = False,
+) -> None:
+    """Say from when a version holds; a router puts it in force then, also after a restart.
+
+    Example:  lifeline config apply 3 --effective-from 2026-12-01T02:00
+    """
+    settings, who = settings_from(config), getpass.getuser()
+    from_ms = _time(effective_from, settings) if effective_from else None
+    with spoken():
+        now = running(settings).digest
+    made = _with(
+        settings, lambda c: rules.schedule(c, number, now, actor=who, effective_ms=from_ms)
+    )
+    _told(settings, made, as_json=as_json)
+
+
+def withdraw(number: Number, config: Config = None, as_json: Json = False) -> None:
+    """Take a version back that does not hold yet.
+
+    Example:  lifeline config withdraw 3
+    """
+    settings, who = settings_from(config), getpass.getuser()
+    made = _with(settings, lambda c: rules.withdraw(c, number, "", actor=who))
+    _told(settings, made, as_json=as_json)
+
+
+def rollback(number: Number, config: Config = None, as_json: Json = False) -> None:
+    """Propose an earlier version again, to be approved and applied as any other.
+
+    Example:  lifeline config rollback 2
+    """
+    settings, who = settings_from(config), getpass.getuser()
+    with spoken():
+        now = running(settings)
+    made = _with(settings, lambda c: rules.roll_back(c, number, now, author=who))
+    _told(settings, made, as_json=as_json)
+
+
+def listing(config: Config = None, as_json: Json = False) -> None:
+    """List the versions, the newest first.
+
+    Example:  lifeline config versions
+    """
+    settings = settings_from(config)
+    with spoken():
+        database = Database(settings.postgres, connections=1)
+        try:
+            found = database.run_now(rules.listed)
+        finally:
+            database.close()
+    if as_json:
+        print_json(found)
+        return
+    zone = ZoneInfo(settings.console.timezone)
+    for one in found:
+        since = "" if one.effective_ms is None else f" from {clock(one.effective_ms, zone)}"
+        by = f", approved by {one.approved_by}" if one.approved_by else ""
+        typer.echo(
+            f"{one.number:4} {words.state(one.state, 'en'):18}{since} {one.digest[:12]}"
+            f" by {one.author}{by}: {one.note}"
+        )
+
+
+def _time(text: str, settings: Settings) -> int:
+    try:
+        at = datetime.fromisoformat(text)
+    except ValueError as error:
+        raise fail(f"{text} is no time: write it as 2026-12-01T02:00.") from error
+    if at.tzinfo is None:
+        at = at.replace(tzinfo=ZoneInfo(settings.console.timezone))
+    return round(at.timestamp() * 1000)
+
+
+def _told(settings: Settings, version: Version, *, as_json: bool) -> None:
+    if as_json:
+        print_json(version)
+        return
+    number = version.number
+    following = {
+        "proposed": f"another person: lifeline config approve {number}",
+        "approved": f"lifeline config apply {number} --effective-from TIME",
+    }.get(version.state, "")
+    if version.state == "scheduled" and version.effective_ms is not None:
+        zone = ZoneInfo(settings.console.timezone)
+        following = f"it holds from {clock(version.effective_ms, zone)}"
+    state = words.state(version.state, "en")
+    typer.echo(f"version {number} {state}" + (f"; {following}" if following else ""))
