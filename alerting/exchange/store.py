@@ -5,8 +5,6 @@ Every function works in the transaction of the connection that it is given.
 
 import tomllib
 from collections.abc import Iterable, Mapping, Sequence
-from importlib import resources
-from pathlib import Path
 
 from psycopg import Connection, sql
 
@@ -20,6 +18,7 @@ from alerting.receipts import Sent
 from lifeline.catalog import Catalog
 from lifeline.config import ConfigError, Exchange
 from lifeline.model import CANARY
+from lifeline.store import here_or_shipped
 
 RECEIPT = "receipt"
 """The kind of the deadlines of incidents whose notices are to be signed for."""
@@ -29,10 +28,7 @@ KEPT_MS = 86_400_000
 
 def read_tables(settings: Exchange) -> Tables:
     """The codes agreed with others; raises ConfigError naming file and key."""
-    folder = Path(settings.tables)
-    first, *rest = folder.parts
-    if not folder.exists() and first == "deploy":
-        folder = Path(str(resources.files("deploy"))).joinpath(*rest)
+    folder = here_or_shipped(settings.tables)
     if not folder.is_dir():
         raise ConfigError(f"exchange.tables: there is no folder {settings.tables}.")
     trees = {}

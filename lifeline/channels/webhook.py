@@ -16,6 +16,8 @@ from lifeline.channels.post import Poster, secret_of
 from lifeline.errors import Unavailable
 from lifeline.targets import Target
 
+CAP = frozenset(("cap", "cap-gb"))
+CAP_TYPE = "application/cap+xml; charset=utf-8"
 NO_CODES = Vendor("", "", "", {})
 
 
@@ -42,6 +44,8 @@ class Webhook:
         """
         secret = secret_of(self.target.secret_file)
         headers = signing.headers(secret, self.target.key_id, key, body, int(time.time()))
+        if self.target.format in CAP:
+            headers["Content-Type"] = CAP_TYPE
         status, text = await self._poster.post(self.target.url, body, headers)
         if not 200 <= status < 300:
             return answers.settle(answers.of_http(status, text, NO_CODES))
