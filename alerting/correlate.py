@@ -16,6 +16,7 @@ from alerting.topology import Topology
 from lifeline.catalog import Catalog
 from lifeline.model import UNTITLED, Finding, Text
 
+MILD: frozenset[Effect] = frozenset(("lower", "suppress", "load"))
 REACH_MAX = 512
 """Assets whose incidents are locked and loaded for one finding: the nearest ones."""
 REACHES_MAX = 2048
@@ -205,15 +206,15 @@ class Correlator:
         metres = self._between(rule, a, b, is_frozen=scene.is_frozen)
         if metres is None or not self._holds(rule, scene, a, b):
             return None
-        if not _may_speak(rule, a.grade, b.grade, self.rules.top_grade):
-            return None
+        if rule.effect in MILD and b.grade <= self.rules.top_grade:
+            return None  # What is of the top grade is neither reassured nor explained away.
         return Candidate(
             incident=incident.id,
             reason="rule",
             rule=rule.id,
             distance_m=metres,
             hypothesis=f"{rule.hypothesis.zh} / {rule.hypothesis.en}",
-            grade=_grade(rule, a.grade, b.grade, self.rules.top_grade),
+            grade=_grade(rule, a.grade, b.grade, self.rules.top_grade, is_cause=is_cause),
             effect=rule.effect,
             lag_s=(scene.seen.onset_ms - there.onset_ms) / 1000,
             said=rule.hypothesis,
@@ -334,24 +335,15 @@ def _nearer(near: dict[str, float], found: Mapping[str, float]) -> None:
         near[name] = min(metres, near.get(name, metres))
 
 
-def _may_speak(rule: Crossing, a: int, b: int, top: int) -> bool:
-    """Whether the rule may say so: what is of the top grade is neither hidden nor reassured."""
-    match rule.effect:
-        case "lower":
-            return min(a, b) > top
-        case "suppress" | "load":
-            return b > top
-        case _:
-            return True
-
-
-def _grade(rule: Crossing, a: int, b: int, top: int) -> int | None:
+def _grade(rule: Crossing, a: int, b: int, top: int, *, is_cause: bool) -> int | None:
+    """What the finding counts as; None: what it is."""
     match rule.effect:
         case "raise":
             return min(a, b, top)
         case "lower":
-            return min(a, b) + 1
-        case "load":
-            return a
+            return None if is_cause else b + 1
+        case "suppress" | "load":
+            # No graver than its cause: it calls nobody by itself.
+            return None if is_cause else max(a, b)
         case _:
             return None

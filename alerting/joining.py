@@ -206,8 +206,12 @@ def related(turn: Turn, alarm: Alarm, finding: Finding) -> tuple[Incident | None
 
 
 def _together(finding: Finding, candidate: Candidate | None) -> Finding:
-    """The finding at the grade of what it and the incident are together, if that is graver."""
-    if candidate is None or candidate.grade is None or candidate.grade >= finding.grade:
+    """The finding at the grade that it counts as together with the incident.
+
+    A hypothesis may make it less grave too, such as biogas, or an effect of a load that is known;
+    never what is of the top grade: the correlator offers none for that.
+    """
+    if candidate is None or candidate.grade is None:
         return finding
     return msgspec.structs.replace(finding, grade=candidate.grade)
 

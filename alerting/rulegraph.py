@@ -19,8 +19,8 @@ from lifeline.entries import wrongs
 from lifeline.model import UNTITLED, Text
 
 Effect = Literal["join", "raise", "lower", "suppress", "load"]
-"""One incident; of the top grade; one grade less grave; the consequence hidden behind its cause;
-the consequence no graver than its cause."""
+"""One incident; of the top grade; the second one grade less grave; the second told only with its
+cause, or as an effect of it: no graver than that is."""
 Scope = Literal["network", "asset", "zone", "basin", "feed"]
 """Where both must be: no farther along links, at one asset, in one zone, in one drainage basin, or
 the one fed by the other."""

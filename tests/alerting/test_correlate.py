@@ -166,7 +166,7 @@ def test_drowned_sensors_of_one_basin_are_hidden_behind_the_rain_once_they_are_m
     assert asked(drowned[1], rain, drowned[0]) == []
     (found, *_) = asked(drowned[2], rain, drowned[0], drowned[1])
 
-    assert told([found]) == [("drainage/gauge", "rain-immersion", "suppress", None)]
+    assert told([found]) == [("drainage/gauge", "rain-immersion", "suppress", 5)]
     dry = finding("drainage/dry", "immersed", 60, grade=5)
     assert "rain-immersion" not in {c.rule for c in asked(dry, rain, *drowned)}
 
@@ -178,7 +178,7 @@ def test_low_pressure_is_hidden_behind_the_pump_that_tripped_whichever_was_seen_
     (after,) = asked(low, pump)
     (before,) = asked(pump, low)
 
-    assert told([after]) == [("water/pump", "pump-trip", "suppress", None)]
+    assert told([after]) == [("water/pump", "pump-trip", "suppress", 3)]
     assert told([before]) == [("water/n2", "pump-trip", "suppress", None)]
     assert (after.is_cause, before.is_cause) == (False, True)
     assert asked(finding("water/n2", "low-supply", 300), pump) == []
@@ -205,7 +205,7 @@ def test_devices_behind_a_silent_gateway_are_hidden_behind_it() -> None:
 
     (found,) = asked(finding("gas/v1", "gateway-silent", 30, grade=5), gateway)
 
-    assert told([found]) == [("gas/gateway", "gateway", "suppress", None)]
+    assert told([found]) == [("gas/gateway", "gateway", "suppress", 5)]
     assert asked(finding("gas/v3", "gateway-silent", 30, grade=5), gateway) == []
 
 
@@ -370,7 +370,7 @@ def test_two_findings_get_one_answer_whichever_comes_first(one: Finding, two: Fi
 
     def meaning(found: Sequence[object]) -> list[object]:
         return [
-            (c.reason, c.rule, c.distance_m, abs(c.lag_s), c.hypothesis, c.grade, c.effect)
+            (c.reason, c.rule, c.distance_m, abs(c.lag_s), c.hypothesis, c.effect)
             for c in found
             if isinstance(c, Candidate)
         ]
@@ -403,8 +403,10 @@ def test_candidates_are_safe_within_reach_and_in_one_order(
             # What may be hidden, or be called harmless, is never of the top grade.
             hidden = other.grade if candidate.is_cause else new.grade
             assert hidden > 1
-        if candidate.effect == "lower":
-            assert candidate.grade == min(new.grade, other.grade) + 1
+            # And a cause counts as what it is: only the consequence is eased.
+            assert (candidate.grade is None) == candidate.is_cause
+        elif candidate.effect == "raise":
+            assert candidate.grade == 1
 
 
 # The file.
