@@ -4,7 +4,6 @@ import asyncio
 import contextlib
 import secrets
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from pathlib import Path
 
 import psycopg
@@ -14,7 +13,6 @@ from psycopg import Connection
 from alerting.incidents import Incident
 from alerting.notices import Push, Wording
 from alerting.people import check, store, times
-from alerting.people.clocks import clocks_of
 from alerting.people.paging import Paging
 from alerting.people.reading import RosterError, parse
 from alerting.people.roster import Calendar, Roster
@@ -22,7 +20,6 @@ from alerting.people.rota import Rota
 from alerting.people.times import DAY_MS, Hours
 from alerting.slices import Page
 from alerting.store import now
-from lifeline.catalog import Catalog
 from lifeline.config import People, Settings
 from lifeline.db import Database
 from lifeline.errors import Unavailable
@@ -86,8 +83,8 @@ class Duty:
     a file must not silence the city.
     """
 
-    def __init__(self, settings: Settings, catalog: Catalog | None, log: Log) -> None:
-        self.settings, self.catalog, self.log = settings, catalog, log
+    def __init__(self, settings: Settings, wording: Wording, log: Log) -> None:
+        self.settings, self.wording, self.log = settings, wording, log
         self.secret = link_secret(settings.people)
         self.roster: Roster | None = None
         self.problem = ""
@@ -97,22 +94,10 @@ class Duty:
 
     @property
     def paging(self) -> Paging | None:
-        """How pages are made now."""
+        """How pages are made now, with the wording's catalog of now."""
         if self.roster is None:
             return None
-        return Paging(self.roster, Wording(self.catalog, self.settings.router), self.secret)
-
-    def dress(self, wording: Wording) -> Wording:
-        """The wording with this roster's pages, desks, clocks and working hours."""
-        self.catalog = wording.catalog
-        if self.roster is None:
-            return wording
-        policy = replace(
-            wording.policy,
-            clocks=clocks_of(self.roster.rota.chains),
-            working=self.roster.is_working,
-        )
-        return replace(wording, policy=policy, pager=self.pager, desk_of=self.roster.desk_of)
+        return Paging(self.roster, self.wording, self.secret)
 
     def pager(
         self, connection: Connection, wanted: Sequence[tuple[Page, Incident]]
@@ -185,19 +170,14 @@ class Duty:
             self.log.error("roster reaches nobody at times", problems=grave[:5], count=len(grave))
         return problems
 
-    async def run(
-        self, database: Database, wake: Callable[[], None], changed: Callable[[], None]
-    ) -> None:
+    async def run(self, database: Database, wake: Callable[[], None]) -> None:
         """Takes changed files over and sends the nightly test page, for ever.
 
-        ``wake`` is told that the outbox has something new, ``changed`` that another roster holds:
-        whoever has a wording dresses it anew.
+        ``wake`` is told that the outbox has something new.
         """
         waited_s = CHECK_S
         while True:
             is_new = self.reload()
-            if is_new:
-                changed()
             with contextlib.suppress(Unavailable, psycopg.Error):
                 now_ms = await database.run(now)
                 if is_new or waited_s >= CHECK_S:

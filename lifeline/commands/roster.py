@@ -10,6 +10,7 @@ from zoneinfo import ZoneInfo
 import structlog
 import typer
 
+from alerting.notices import Wording
 from alerting.people import check as checks
 from alerting.people import service, store, times
 from alerting.people.reading import RosterError
@@ -165,7 +166,7 @@ def page(
         raise fail(f"{person} is no person of the roster: {', '.join(roster.persons)}.")
     people = list(roster.persons.values()) if everybody else [roster.persons[person]]
     with _database(settings) as database:
-        duty = service.Duty(settings, None, structlog.get_logger())
+        duty = service.Duty(settings, Wording(None, settings.router), structlog.get_logger())
         paging = duty.paging
         assert paging is not None
         now_ms = database.run_now(now)

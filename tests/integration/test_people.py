@@ -164,7 +164,7 @@ def duty(city: Register, folder: Path, **more: Any) -> Duty:
     settings = msgspec.structs.replace(
         city.settings, router=router, people=People(roster=str(file), **more)
     )
-    return Duty(settings, None, structlog.get_logger())
+    return Duty(settings, Wording(None, settings.router), structlog.get_logger())
 
 
 def test_two_routers_send_one_nightly_test_and_who_did_not_confirm_is_listed(
@@ -308,7 +308,7 @@ def test_the_command_tries_one_person_and_lists_who_did_not_confirm(
 def test_settings_without_a_roster_page_nobody(city: Register) -> None:
     settings: Settings = msgspec.structs.replace(city.settings, people=People(roster=""))
 
-    none = Duty(settings, None, structlog.get_logger())
+    none = Duty(settings, Wording(None, settings.router), structlog.get_logger())
 
     assert (none.paging, none.reload(), none.examine(0)) == (None, False, [])
     assert city.database.run_now(none.nightly) == []
