@@ -1,36 +1,27 @@
 """What was done stays provable on a real PostgreSQL: chains, seals, anchors, roles, evidence."""
 
 import json
-import random
 import socket
 import threading
 import uuid
-import zipfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-import msgspec
 import psycopg
 import pytest
 import structlog
 from psycopg import Connection
 from psycopg.conninfo import make_conninfo
-from typer.testing import CliRunner
 
 from alerting.audit import service, store
-from alerting.audit.anchors import Anchor, parse
-from alerting.audit.chain import Line
+from alerting.audit.anchors import parse
 from alerting.desk import store as desk
-from alerting.evidence import store as evidence
 from alerting.notices import Wording
 from lifeline import config, db
-from lifeline.__main__ import build
 from lifeline.stack import Addresses
-from lifeline.store import write_catalog
-from streams.archive.store import create_days
-from streams.archive.upkeep.due import DAY_MS
-from tests.integration.console_rig import OTHER, WELL, City, compiled, new_city
+from tests.integration.console_rig import City, new_city
+from tests.integration.proof_rig import as_service, codes, line, run, seal, settings_file, write
 from tests.integration.rig import wait_for
 
 pytestmark = pytest.mark.integration
@@ -42,31 +33,6 @@ LOG = structlog.get_logger("tests")
 def town(addresses: Addresses) -> Iterator[City]:
     with new_city(addresses) as made:
         yield made
-
-
-def line(incident: str = "", **more: Any) -> Line:
-    base = Line(incident=incident, at_ms=1, actor="li", action="note", channel="console")
-    return msgspec.structs.replace(base, **more)
-
-
-def write(town: City, *lines: Line) -> None:
-    town.database.run_now(lambda c: store.append(c, lines))
-
-
-def seal(town: City) -> Anchor:
-    town.database.run_now(store.seal)
-    anchor = town.database.run_now(store.to_anchor)
-    assert anchor is not None
-    return anchor
-
-
-def codes(town: City, *anchors: Anchor) -> set[str]:
-    proof = town.database.run_now(lambda c: store.verified(c, anchors))
-    return {problem.code for problem in proof.problems}
-
-
-def as_service(town: City) -> db.Database:
-    return db.Database(town.settings.postgres, connections=2, role=db.SERVICE_ROLE)
 
 
 def test_the_services_role_appends_and_can_change_nothing(city: City) -> None:
@@ -306,142 +272,14 @@ async def test_a_seal_is_written_down_outside_and_what_was_rewritten_is_told(
     places = {row[0] for row in town.rows("select place from anchor")}
     assert places == {f"syslog://127.0.0.1:{port}", f"{socket.gethostname()}:{file}"}
 
-    options = ["--config", str(_settings(town, tmp_path, file))]
-    assert _run("audit", "verify", *options)[0] == 0
+    options = ["--config", str(settings_file(town, tmp_path, file))]
+    assert run("audit", "verify", *options)[0] == 0
     town.rows("alter table seal disable trigger user")
     town.rows("update seal set hash = %s", bytes(32))
-    status, told = _run("audit", "verify", *options, "--json")
+    status, told = run("audit", "verify", *options, "--json")
     found = json.loads(told)
     assert (status, found["is_whole"]) == (1, False)
     assert {p["code"] for p in found["problems"]} == {"seal-changed", "anchor-other"}
     assert not await sealer._is_as_it_was(second)
-    assert _run("audit", "show", "i", *options)[0] == 0
-    assert _run("audit", "show", "nobody", *options)[0] == 1
-
-
-def _settings(town: City, folder: Path, anchors: Path) -> Path:
-    write_catalog(compiled(), str(folder / "catalog.bin"))
-    file = folder / "lifeline.toml"
-    file.write_text(
-        f'[postgres]\ndsn = "{town.settings.postgres.dsn}"\n'
-        f'[catalog]\ncompiled = "{folder}/catalog.bin"\n'
-        f'[audit]\nanchor_file = "{anchors}"\n'
-    )
-    return file
-
-
-def _run(*words: str) -> tuple[int, str]:
-    done = CliRunner().invoke(build(words[0]), list(words))
-    return done.exit_code, done.stdout
-
-
-def test_readings_around_an_incident_outlive_their_retention_and_fill_its_package(
-    city: City, tmp_path: Path
-) -> None:
-    now_ms = city.now_ms
-    keep = config.Evidence(reach_s=3600.0, rows_max=500)
-    _readings(city, now_ms, until_ms=now_ms - 120_000)
-    _leave_the_others(city)
-    incident = city.leak()
-
-    def look() -> str | None:
-        city.database.run_now(evidence.begin)
-        return city.database.run_now(lambda c: evidence.copy_next(c, city.catalog, keep))
-
-    kept = (
-        "select channel, count(*) from incident_reading where incident = %s group by 1 order by 1"
-    )
-    state = "select stage, readings, is_cut, catalog from incident_evidence where incident = %s"
-    assert (look(), look()) == (incident, None)
-    before = city.rows(kept, incident)
-    # The archive was behind: what it has stored meanwhile is copied when the span is over.
-    _readings(city, now_ms, until_ms=now_ms + 30_000, since_ms=now_ms - 119_999)
-    city.rows("update incident_evidence set due_at = now() where stage = 'live'")
-    assert look() == incident
-    city.rows("update incident_evidence set due_at = now() where stage = 'live'")
-    assert look() == incident
-    after = city.rows(kept, incident)
-    city.rows("delete from reading")
-    dossier = city.database.run_now(lambda c: evidence.gather(c, incident, city.catalog))
-
-    assert [channel for channel, _ in before] == [f"{WELL}/ch4", f"{WELL}/extra"]
-    assert all(b[1] < a[1] for b, a in zip(before, after, strict=True))
-    assert city.rows(state, incident) == [
-        ("live", sum(n for _, n in after), False, city.catalog.digest)
-    ]
-    assert dossier is not None
-    assert len(dossier.readings) == sum(n for _, n in after)
-    assert list(dossier.rules["rules"]) == ["gas.ch4"]
-    assert list(dossier.rules["limits"]) == ["gas.20lel"]
-
-    options = ["--config", str(_settings(city, tmp_path, tmp_path / "none"))]
-    file = str(tmp_path / "case.zip")
-    city.database.run_now(store.seal)
-    anchor = city.database.run_now(store.to_anchor)
-    assert anchor is not None
-    service.write(str(tmp_path / "outside.log"), anchor)
-    status, said = _run("evidence", "make", incident, "-o", file, *options)
-    assert status == 0, said
-    status, said = _run("evidence", "verify", file, "--anchor", str(tmp_path / "outside.log"))
-    assert (status, said.endswith("1 anchors of its seals given\n")) == (0, True)
-    broken = bytearray(Path(file).read_bytes())
-    with zipfile.ZipFile(file) as parts:
-        start = parts.getinfo("readings.csv").header_offset
-    broken[start + 100] ^= 1
-    Path(file).write_bytes(broken)
-    assert _run("evidence", "verify", file)[0] == 1
-    assert _run("evidence", "make", "nobody", "-o", file, *options)[0] == 1
-    made = "select actor <> '', detail like '%%sha256%%' from audit where action = 'evidence'"
-    assert city.rows(made) == [(True, True)]
-    assert codes(city, seal(city)) == set()
-
-
-def test_a_storm_of_readings_is_bounded_and_that_is_said(city: City) -> None:
-    now_ms = city.now_ms
-    _readings(city, now_ms, until_ms=now_ms - 1000, well=OTHER)
-    _leave_the_others(city)
-    incident = city.leak(OTHER)
-    few = config.Evidence(reach_s=3600.0, rows_max=50)
-
-    city.database.run_now(evidence.begin)
-    city.database.run_now(lambda c: evidence.copy_next(c, city.catalog, few))
-
-    kept = "select channel, count(*) from incident_reading where incident = %s group by 1"
-    told = "select readings, is_cut from incident_evidence where incident = %s"
-    assert city.rows(told, incident) == [(50, True)]
-    assert city.rows(kept, incident) == [(f"{OTHER}/ch4", 50)]
-
-
-def _leave_the_others(city: City) -> None:
-    """What the other tests' incidents are due is not this one's matter."""
-    city.database.run_now(evidence.begin)
-    city.rows("update incident_evidence set stage = 'whole'")
-
-
-def _readings(
-    city: City, now_ms: int, *, until_ms: int, since_ms: int = 0, well: str = WELL
-) -> None:
-    """A reading every 5 s of the well's sensor and of another one beside it, of half an hour."""
-    chance = random.Random(5)
-
-    def work(connection: Connection) -> None:
-        if not db.has_timescale(connection):
-            create_days(connection, [now_ms // DAY_MS - 1, now_ms // DAY_MS, now_ms // DAY_MS + 1])
-        for local in ("ch4", "extra"):
-            connection.execute(
-                "insert into channel (name, lifeline, unit) values (%s, 'gas', '%%LEL')"
-                " on conflict do nothing",
-                (f"{well}/{local}",),
-            )
-            rows = [
-                (f"{well}/{local}", at_ms / 1000, chance.random())
-                for at_ms in range(max(now_ms - 600_000, since_ms), until_ms, 5000)
-            ]
-            with connection.cursor() as cursor:
-                cursor.executemany(
-                    "insert into reading (channel, time, value, quality) values ((select id from"
-                    " channel where name = %s), to_timestamp(%s), %s, 0) on conflict do nothing",
-                    rows,
-                )
-
-    city.database.run_now(work)
+    assert run("audit", "show", "i", *options)[0] == 0
+    assert run("audit", "show", "nobody", *options)[0] == 1
