@@ -24,8 +24,8 @@ from lifeline.errors import Unavailable
 
 Log = structlog.stdlib.BoundLogger
 SYSLOG_S = 5.0
-AGAIN_S = 5.0
-"""After a place did not take an anchor."""
+AGAIN_S = 2.0
+"""Where nothing is sealed yet, or a place did not take the anchor."""
 TAIL_BYTES = 65_536
 
 
@@ -79,7 +79,7 @@ class Sealer:
             self.log.warning("anchor waits", why=str(error))
             return False
         if anchor is None:
-            return True
+            return False
         written = [await self._to_file(anchor), await self._to_syslog(anchor)]
         places = [place for place in written if place]
         if places:

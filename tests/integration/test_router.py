@@ -64,6 +64,9 @@ def test_a_finding_becomes_an_incident_a_signed_push_and_a_feed_record(house: Ho
     wait_for(lambda: house.waiting() == 0, 5, "mark")
     assert house.delivered() == dict(house.platform.pushes)
     wait_for(lambda: consume(house.rig, wire.INCIDENTS), 10, "feed")
+    sealed = "select 1 from seal_head where subject = %s"
+    wait_for(lambda: house.rig.rows(sealed, incident), 5, "seal")
+    wait_for((house.rig.folder / "anchors" / "audit.log").exists, 5, "anchor")
     ((_, record),) = consume(house.rig, wire.INCIDENTS)
     assert wire.decode_incident(record).incident == incident
     assert house.rig.end(process) == 0
@@ -212,6 +215,7 @@ def test_a_start_without_postgresql_pushes_the_gravest_all_the_same(
         "router.before-send",
         "router.after-send",
         "router.after-mark",
+        "router.before-seal",
     ],
 )
 def test_a_crash_at_any_point_loses_nothing_and_changes_no_bytes(house: House, point: str) -> None:
