@@ -1,4 +1,4 @@
-"""The case loop with the city's management: 立案, 派遣, 处置, 核查, 结案.  Pure.
+"""The case loop with the city's management: 立案、派遣、处置、核查、结案.  Pure.
 
 Two ways: an incident becomes a case over there, and what is done about the case comes back as an
 action here.  Codes that nobody has mapped are values: kept, counted, shown, never refused.
