@@ -75,6 +75,7 @@ CONTEXTS: Table = {
     "weather": ("天气", "Weather"),
     "hotline": ("热线来电", "Hotline"),
     "regime": ("工况切换", "Change of regime"),
+    "frozen-ground": ("冻土期", "Frozen ground"),
 }
 EXPLANATIONS: Table = {
     "above-limit": ("测值 {value} 高于限值 {limit}", "{value} is above the limit of {limit}"),

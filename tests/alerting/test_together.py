@@ -129,3 +129,13 @@ def test_a_drill_and_a_real_leak_side_by_side_are_two_incidents(
     ]
 
     assert len(live(*pair)[0]) == 2
+
+
+def test_a_warning_of_frost_switches_on_what_the_gas_rules_ask_for() -> None:
+    tables = tomllib.loads(Path("deploy/exchange/warnings.toml").read_text(encoding="utf-8"))
+    (frost,) = [one for one in tables["regime"] if "frost" in one["events"]]
+
+    # Findings carry the kinds of the contexts that held, and nothing else of them.
+    assert frost["kind"] == KNOWER.rules.frozen_context
+    assert KNOWER.is_frozen(finding("gas/v1", "gas-leak", contexts=(frost["kind"],)))
+    assert "gas" in frost["lifelines"]
