@@ -104,6 +104,9 @@ fast_path = Counter("lifeline_fast_path_total", "Notices sent while PostgreSQL w
 audit_anchored_seconds = Gauge(
     "lifeline_audit_anchored_timestamp_seconds", "When the audit's seal was last anchored outside."
 )
+zones_made = Gauge(
+    "lifeline_zones_made_timestamp_seconds", "When the shared state of zones was last made."
+)
 canary_age_seconds = Gauge(
     "lifeline_canary_age_seconds", "Since the canary last came through.", ["partition"]
 )

@@ -14,7 +14,7 @@ import structlog
 
 from alerting.exchange import store
 from alerting.exchange.tables import Tables
-from lifeline import wire
+from lifeline import telemetry, wire
 from lifeline.catalog import Catalog
 from lifeline.config import Settings
 from lifeline.db import Database
@@ -89,9 +89,11 @@ class Exchange:
         every_s = self.settings.exchange.zones_s
         for look in itertools.count():
             try:
-                await self.database.run(
+                made_ms = await self.database.run(
                     lambda c: store.make_product(c, self.catalog(), self.known, every_s), MAKE_S
                 )
+                if made_ms is not None:
+                    telemetry.zones_made.set(made_ms / 1000)
                 if look % SWEEP_LOOKS == 0:
                     await self.database.run(lambda c: store.sweep(c, KEPT_DAYS))
             except (Unavailable, psycopg.Error) as error:

@@ -165,9 +165,9 @@ def published(connection: Connection, ids: Sequence[str]) -> None:
 def make_product(
     connection: Connection, catalog: Catalog, known: Tables, every_s: float
 ) -> int | None:
-    """Makes the state of every zone when the last one is old; returns its time, None if not due.
+    """Makes the state of every zone when the last one is old; returns the newest one's time.
 
-    Of several routers one makes it: the others find the lock taken, or the new one there.
+    Of several routers one makes it: the others find the new one there, or the lock taken (None).
     """
     (is_ours,) = connection.execute(
         "select pg_try_advisory_xact_lock(%s)", (PRODUCT_LOCK,)
@@ -181,7 +181,7 @@ def make_product(
     assert row is not None
     now_ms, newest_ms = row
     if newest_ms is not None and 0 <= now_ms - newest_ms < every_s * 1000:
-        return None
+        return int(newest_ms)
     made = product.made_of(heads(catalog, known), facts(connection, catalog, now_ms), every_s)
     connection.execute(
         "insert into zone_product (made_ms, body, sheet) values (%s, %s, %s)"

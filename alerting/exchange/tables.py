@@ -25,7 +25,7 @@ Response = Literal[
     "Shelter", "Evacuate", "Prepare", "Execute", "Avoid", "Monitor", "Assess", "AllClear", "None"
 ]
 Step = Literal["filed", "dispatched", "handling", "checking", "closed"]
-"""立案、派遣、处置、核查、结案: the five steps of a case of the city's management."""
+"""The five steps of a case of the city's management: 立案、派遣、处置、核查、结案."""
 CaseAction = Literal["dispatch", "arrive", "note"]
 """What another system's word may do to an incident of ours.  Closing is not among them: an
 incident closes on evidence, never on a word."""
