@@ -113,6 +113,7 @@ REASONS: Table = {
     "took-over": ("并入了另一事件", "Took another incident over"),
     "split": ("部分报警已拆分为新事件", "Some alarms were split off"),
     "noted": ("备注", "Note"),
+    "evidence": ("制作证据包", "Evidence package made"),
     "noted-late": ("事件关闭后的确认，记为备注", "Acknowledged after closure: kept as a note"),
     "proposed": ("待第二人复核", "Waits for a second person"),
     "self-closed": ("自检完成", "Self-test done"),

@@ -1,21 +1,14 @@
 """``lifeline evidence``: everything about an incident as one file, and whether a file is whole."""
 
 import getpass
-import hashlib
-import time
-from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated
-from zoneinfo import ZoneInfo
 
-import msgspec
 import typer
 
 from alerting.audit import service as audit
-from alerting.evidence import check, package, store
-from alerting.evidence.dossier import Dossier
+from alerting.evidence import check, service
 from lifeline.commands.outcome import FILE_HELP, JSON_HELP, fail, print_json, settings_from, spoken
-from lifeline.config import Settings
 from lifeline.db import Database
 from lifeline.store import open_catalog, write_file
 
@@ -24,7 +17,6 @@ app = typer.Typer(
     help="Evidence packages: make one, check one.  Example:  lifeline evidence make INCIDENT",
 )
 Config = Annotated[str | None, typer.Option("--config", help=FILE_HELP)]
-SEALED_WITHIN_S = 5.0
 
 
 @app.command()
@@ -42,35 +34,19 @@ def make(
     settings = settings_from(config)
     target = out or Path(f"evidence-{incident}.zip")
     with spoken():
+        catalog = open_catalog(settings.catalog.compiled)
         database = Database(settings.postgres, connections=1)
         try:
-            dossier = _sealed(database, settings, incident)
-            if dossier is None:
-                raise fail(f"{incident} is no incident: see `lifeline incident list`.", 1)
-            made = package.make(dossier, ZoneInfo(settings.console.timezone))
-            digest = hashlib.sha256(made).hexdigest()
-            write_file(target, made)
-            who = getpass.getuser()
-            database.run_now(lambda c: store.note_made(c, incident, who, digest, "command"))
+            made = service.produce(
+                database, settings, catalog, incident, actor=getpass.getuser(), channel="command"
+            )
         finally:
             database.close()
+        if made is None:
+            raise fail(f"{incident} is no incident: see `lifeline incident list`.", 1)
+        package, digest = made
+        write_file(target, package)
     typer.echo(f"{digest}  {target}")
-
-
-def _sealed(database: Database, settings: Settings, incident: str) -> Dossier | None:
-    """The dossier, gathered when a seal covers its last line, if one does within 5 s."""
-    catalog = open_catalog(settings.catalog.compiled)
-    digest = hashlib.sha256(msgspec.json.encode(settings)).hexdigest()
-    end_s = time.monotonic() + SEALED_WITHIN_S
-    while True:
-        found = database.run_now(
-            lambda c: store.gather(
-                c, incident, catalog, settings=digest, software=version("urban-lifeline")
-            )
-        )
-        if found is None or store.is_sealed(found) or time.monotonic() > end_s:
-            return found
-        time.sleep(0.5)
 
 
 @app.command()
