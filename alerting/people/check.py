@@ -87,8 +87,8 @@ def _chains(roster: Roster) -> Iterator[Problem]:
         if chain is None or chain.hours != "any":
             text = both(PROBLEMS, "no-chain", grade=_grade(grade))
             yield Problem("no-chain", entry, text, is_grave=True, grade=grade)
-    wanted = {t for chain in roster.chains.values() for step in chain.steps for t in step.targets}
-    for target in sorted(wanted - roster.targets if roster.targets is not None else ()):
+    missing = () if roster.targets is None else roster.wanted() - roster.targets
+    for target in sorted(missing):
         text = both(PROBLEMS, "no-target", target=target)
         yield Problem("no-target", entry, text, is_grave=False)
 

@@ -92,6 +92,16 @@ class Roster:
         self.desks = {desk.name: desk for desk in self.rota.desks}
         self.chains = {chain.grade: chain for chain in self.rota.chains}
 
+    def wanted(self) -> frozenset[str]:
+        """The targets that some chain uses."""
+        steps = (step for chain in self.rota.chains for step in chain.steps)
+        return frozenset(target for step in steps for target in step.targets)
+
+    @property
+    def can_page(self) -> bool:
+        """Whether any of them is there at all."""
+        return self.targets is None or not self.targets.isdisjoint(self.wanted())
+
     def desk_of(self, lifeline: str, zone: str) -> str:
         """The desk that an incident belongs to: by zone, then by lifeline, then whoever takes all.
 

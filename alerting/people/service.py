@@ -108,7 +108,7 @@ class Duty:
             return []
         for page, incident in wanted:
             reach = paging.reach(page, incident)
-            if reach.lacks and self.can_send:
+            if reach.lacks and paging.roster.can_page:
                 self.log.error(
                     "a step reaches nobody",
                     incident=incident.id,
@@ -119,13 +119,6 @@ class Duty:
                     why=[lack.code for lack in reach.lacks],
                 )
         return store.pages(connection, paging, wanted, self.settings.people.link_h * 3600)
-
-    @property
-    def can_send(self) -> bool:
-        """Whether any target of the chains is there: without, everybody knows that nobody is."""
-        assert self.roster is not None
-        wanted = {t for c in self.roster.rota.chains for step in c.steps for t in step.targets}
-        return self.roster.targets is None or not wanted.isdisjoint(self.roster.targets)
 
     def reload(self) -> bool:
         """Reads the files if one of them has changed; whether another roster holds since."""

@@ -255,9 +255,10 @@ def _roster(settings: Settings) -> list[Verdict]:
         roster = service.read_roster(settings)
     except RosterError as error:
         return [Verdict("roster", ok=False, text=error.problems[0], remedy=remedy)]
-    if not settings.router.targets:
-        text = "people would be paged, but router.targets is empty: nobody is"
-        return [Verdict("roster", ok=True, warning=True, text=text)]
+    if not roster.can_page:
+        wanted = ", ".join(sorted(roster.wanted()))
+        text = f"nobody is paged: the roster uses {wanted}, and router.targets has none of them"
+        return [Verdict("roster", ok=True, warning=True, text=text, remedy=remedy)]
     problems = check.check(roster, telemetry.now_ms())
     if problems:
         text = f"{problems[0].sentence('en')} ({len(problems)} in all)"

@@ -176,6 +176,13 @@ def test_a_roster_in_which_nobody_has_an_address_reaches_nobody_and_says_so() ->
     assert len(found.lacks) == 5
 
 
+def test_a_roster_can_page_as_long_as_one_of_its_targets_is_there() -> None:
+    assert roster().wanted() == {"chat", "sms", "voice"}
+    assert roster().can_page
+    assert roster(targets=frozenset(("voice", "platform"))).can_page
+    assert not roster(targets=frozenset(("platform",))).can_page
+
+
 def test_a_desk_above_all_others_has_no_parent_to_call() -> None:
     city = roster()
 
