@@ -17,6 +17,8 @@ Kinds = frozenset[str]
 CARRIERS: Kinds = frozenset()
 ASSETS_MAX = 2048
 """A walk ends here whatever its radius: a network written without lengths has none."""
+KEPT_MAX = 20_000
+"""Assets that are remembered, about a kilobyte each."""
 WALKS_MAX = 512
 """Walks that are remembered; an incident asks for the same ones again and again."""
 
@@ -55,6 +57,8 @@ class Topology:
     def asset(self, name: str) -> Asset | None:
         """The asset of that name, remembered; None where the catalog has none."""
         if name not in self._assets:
+            if len(self._assets) >= KEPT_MAX:
+                self._assets.clear()
             self._assets[name] = self.catalog.asset(name)
         return self._assets[name]
 

@@ -8,7 +8,6 @@ from alerting.rulegraph import Rules
 from lifeline import store
 from lifeline.catalog import Catalog, CatalogError
 from lifeline.config import Router, Settings
-from lifeline.model import GRADES
 
 
 def read_rules(settings: Router) -> Rules:
@@ -33,9 +32,14 @@ def read_book(settings: Router) -> Book:
 def policy(settings: Settings, catalog: Catalog, rules: Rules) -> Policy:
     """By what the engine decides: the settings' times, the catalog's rules, who knows the network.
 
-    The clocks are those of the grading table.
+    The clocks are those of the grading table; where there is a roster, its chains' come instead.
     """
     knower = Correlator(catalog, rules)
+    knower.topology.edges("")  # Built now: the first alarm must not wait half a second for it.
     return policy_of(
-        GRADES, settings.life, catalog.head.rules, correlator=knower, parents=knower.parents
+        settings.grades,
+        settings.life,
+        catalog.head.rules,
+        correlator=knower,
+        parents=knower.parents,
     )

@@ -155,6 +155,16 @@ def test_only_so_many_walks_are_remembered() -> None:
     assert len(network._walks) == topology.WALKS_MAX
 
 
+def test_only_so_many_assets_are_remembered() -> None:
+    network = city([], names="ab")
+
+    for number in range(topology.KEPT_MAX):
+        network.asset(f"nothing-{number}")
+    network.asset("a")
+
+    assert len(network._assets) == 1
+
+
 def test_a_hundred_thousand_assets_are_read_in_about_a_second() -> None:
     names = [f"gas/well-{i:06}" for i in range(100_000)]
     source = Source(
