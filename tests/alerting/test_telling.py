@@ -1,12 +1,14 @@
 """A target is told in its own form, of its own desks, and its documents name those before them."""
 
 import msgspec
+from hypothesis import given
+from hypothesis import strategies as st
 from lxml import etree
 
 from alerting import cap
 from alerting.fast import FastPath
 from alerting.incidents import Reason
-from alerting.notices import Chains, Push, Wording
+from alerting.notices import Chains, Judged, Push, Wording
 from alerting.slices import Tell
 from lifeline import wire
 from lifeline.config import Router
@@ -128,3 +130,27 @@ def test_past_a_lost_database_the_chain_is_that_of_the_outage() -> None:
 
     assert [kind_of(push) for push in (*first, *again)] == ["Alert", "Alert"]
     assert len(fast.chains) == 1
+
+
+@given(
+    st.integers(1, 4),
+    st.sampled_from(("gas-leak", "flood", "new")),
+    st.sampled_from((Reason.OPENED, Reason.WORSENED, Reason.RETURNED, Reason.CLOSED)),
+    st.integers(0, 0xFF),
+    st.sampled_from(("", "true", "false", "test", "unknown")),
+    st.booleans(),
+)
+def test_no_drill_is_ever_told_as_actual_in_any_form(
+    grade: int, hazard: str, reason: Reason, quality: int, verdict: Judged, has_chain: bool
+) -> None:
+    finding = raised(0, grade=grade, hazard=hazard, quality=quality, drill=True)
+    revision = 0 if reason in (Reason.OPENED, Reason.WORSENED) else 5
+    chains: Chains = {("i1", form): ("s,a,t",) for form in ("cap", "cap-gb") if has_chain}
+
+    pushes = wording().pushes(Tell("i1", finding, reason, T0, revision), chains, verdict)
+
+    assert pushes
+    for push in pushes:
+        assert b"Actual" not in push.body
+        assert b"Exercise" in push.body
+        assert "【演练】".encode() in push.body
