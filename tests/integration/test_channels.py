@@ -1,5 +1,6 @@
 """The outbox through its channels: vendors that are slow, broken, refusing, silent, stormed."""
 
+import asyncio
 import threading
 import time
 from dataclasses import dataclass, field
@@ -170,3 +171,18 @@ async def test_a_siren_has_it_when_the_broker_says_so_and_nobody_is_no_delivery(
 
     assert code == "puback-0"
     assert there.heard == [b"wake up"]
+
+
+async def test_past_postgresql_a_robot_is_written_to_at_its_pace_and_tried_again(
+    outbox: Outbox, files: Path
+) -> None:
+    async with vendor("wecom") as there:
+        chosen = targets_of({"wecom": there}, files, per_minute=2)
+        there.script = ["500"]
+        is_back = asyncio.Event()
+        async with courier(outbox.dsn, *chosen) as one:
+            await one.push_now(outbox.push("wecom"), is_back)
+            is_back.set()
+            await one.push_now(outbox.push("wecom"), is_back)
+
+    assert [len(there.asked), len(there.took)] == [2, 1]
