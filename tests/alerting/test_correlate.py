@@ -13,9 +13,9 @@ from alerting import correlate
 from alerting.alarms import blank
 from alerting.correlate import Candidate, Correlator
 from alerting.incidents import Incident
-from alerting.rulegraph import Network, Rules, parse_rules, problems_with
+from alerting.rulegraph import parse_rules, problems_with
 from lifeline import store
-from lifeline.catalog import Catalog, CatalogError, Lifeline, Source
+from lifeline.catalog import Catalog, Lifeline, Source
 from lifeline.compiler import compile_catalog
 from lifeline.model import Finding
 from lifeline.network import Asset, Link, Zone
@@ -38,30 +38,6 @@ def asked(new: Finding, *leads: Finding | Incident) -> list[Candidate]:
 def told(found: Sequence[Candidate]) -> list[tuple[str, str, str, int | None]]:
     """(incident's asset, rule, effect, grade), best first."""
     return [(c.incident[2:].split("|")[0], c.rule, c.effect, c.grade) for c in found]
-
-
-def test_every_hypothesis_of_the_domain_is_in_the_shipped_file_and_knows_its_words() -> None:
-    assert [rule.id for rule in RULES.rule][:8] == [
-        "gas-migration",
-        "conduit-migration",
-        "biogas",
-        "washout",
-        "heating-neighbour",
-        "rain-immersion",
-        "pump-trip",
-        "load-effect",
-    ]
-    assert all(rule.hypothesis.zh and rule.hypothesis.en for rule in RULES.rule)
-    assert problems_with(parse_rules("x", _without_kinds()), CITY) == []
-
-
-def _without_kinds() -> dict[str, object]:
-    """The shipped rules; which kinds of links there are is this small city's own affair."""
-    return {
-        **TREE,
-        "network": [{k: v for k, v in one.items() if k != "kinds"} for one in TREE["network"]],
-        "rule": [{k: v for k, v in one.items() if k != "kinds"} for one in TREE["rule"]],
-    }
 
 
 # The hypotheses, each with what it must not take.
@@ -407,63 +383,6 @@ def test_candidates_are_safe_within_reach_and_in_one_order(
             assert (candidate.grade is None) == candidate.is_cause
         elif candidate.effect == "raise":
             assert candidate.grade == 1
-
-
-# The file.
-
-
-def changed(**more: object) -> dict[str, object]:
-    """The shipped file with its first rule written otherwise."""
-    first, *rest = TREE["rule"]
-    return {**TREE, "rule": [{**first, **more}, *rest]}
-
-
-@pytest.mark.parametrize(
-    ("tree", "sentence"),
-    [
-        (changed(effect="hide"), "rule gas-migration: effect"),
-        (changed(window_s=0), "window_s"),
-        (changed(window_s=1e9), "window_s"),
-        (changed(frozen_factor=0.5), "frozen_factor"),
-        (changed(distance_m=0), "needs a distance_m if its scope is the network"),
-        (changed(scope="zone"), "needs a distance_m if its scope is the network, and only then"),
-        (changed(id="biogas"), "rule biogas is declared 2 times"),
-        (changed(a={}), "has an empty a"),
-        (changed(unless=[{}]), "has an empty unless"),
-        (changed(hypothesis={"zh": "", "en": "x"}), "in both languages"),
-        (changed(effect="suppress"), "would hide gas-leak, which may cost lives"),
-        (changed(effect="suppress", b={"asset_kinds": ["span"]}), "hides what it does not name"),
-        (changed(colour="red"), "unknown field `colour`"),
-        ({"risk": {"severity": 0}}, "risk: severity"),
-        ({"risk": {"explosive": ["burst"]}}, "explosive whatever a file says"),
-        ({"network": [{"hazards": [], "distance_m": 5, "window_s": 5}]}, "hazards"),
-    ],
-)
-def test_a_wrong_rule_is_said_in_a_sentence(tree: dict[str, object], sentence: str) -> None:
-    with pytest.raises(CatalogError) as caught:
-        parse_rules("correlation.toml", tree)
-
-    assert any(
-        sentence in text and text.startswith("correlation.toml") for text in caught.value.problems
-    ), caught.value.problems
-
-
-def test_names_that_nobody_knows_are_told() -> None:
-    rules = Rules(
-        network=(Network(("gas-leek",), 10.0, 60.0, kinds=("tube",)),),
-        rule=(
-            msgspec.structs.replace(
-                RULES.rule[3], a=msgspec.structs.replace(RULES.rule[3].a, lifelines=("wine",))
-            ),
-        ),
-    )
-
-    assert problems_with(rules, CITY) == [
-        "network 1 names the unknown hazard gas-leek",
-        "network 1 names the unknown kind of link tube",
-        "rule washout names the unknown kind of link water-main",
-        "rule washout names the unknown lifeline wine",
-    ]
 
 
 # The demo city.
