@@ -35,12 +35,13 @@ where o.target = %(target)s
       where p.incident = o.incident and p.target = o.target and p.class = 'notice'
         and p.id < o.id and p.delivered_at is null and p.dead_at is null))
 order by o.grade, o.id limit %(limit)s
-for update skip locked
 """
+_LOCKED = " for update skip locked"
 _TAKE = """
 update outbox set lease = %(owner)s,
     leased_until = clock_timestamp() + make_interval(secs => %(lease_s)s)
-where id = any(%(ids)s)
+where id = any(%(ids)s) and delivered_at is null and dead_at is null and ended_at is null
+  and held_until is null
 returning id, key, body, coalesce(incident, ''), target, attempts, refusals, received_ms, grade,
     class = 'page', address, language
 """
@@ -149,7 +150,9 @@ def lease(
     dead.  The connection bears its owner's name, so that the leases of a router that was killed end
     with its connections and are not waited for.
     """
-    waiting = _waiting(connection, target, owner, limit)
+    _sign(connection, owner)
+    found = connection.execute(_WAITING + _LOCKED, {"target": target, "limit": limit}).fetchall()
+    waiting = [Waiting(*row) for row in found]
     rows = _take(connection, owner, lease_s, [one.id for one in waiting])
     return [Message((row,)) for row in rows]
 
@@ -177,26 +180,27 @@ def lease_paced(
     assert mine is not None
     if not mine[0]:
         return []
-    waiting = _waiting(connection, target, owner, pace.ROWS_MAX)
+    _sign(connection, owner)
+    # Not locked: in a storm thousands wait half a minute, and are looked at twice a second.
+    look = {"target": target, "limit": pace.ROWS_MAX}
+    waiting = [Waiting(*row) for row in connection.execute(_WAITING, look)]
     if not waiting:
         return []
     begun = [Begun(*row) for row in connection.execute(_BEGUN, (target, max(60.0, bundle_s)))]
     chosen = pace.choose(rule, bundle_s, waiting, begun, mine[1])
-    return [
-        _begin(connection, target, _take(connection, owner, lease_s, [one.id for one in message]))
-        for message in chosen[:limit]
-    ]
+    taken = (
+        _take(connection, owner, lease_s, [one.id for one in message]) for message in chosen[:limit]
+    )
+    return [_begin(connection, target, rows) for rows in taken if rows]
 
 
-def _waiting(connection: Connection, target: str, owner: str, limit: int) -> list[Waiting]:
-    """What may go, locked for this transaction."""
+def _sign(connection: Connection, owner: str) -> None:
+    """The connection bears its owner's name: a lease ends with it."""
     connection.execute("select set_config('application_name', %s, false)", (owner,))
-    rows = connection.execute(_WAITING, {"target": target, "limit": limit}).fetchall()
-    return [Waiting(*row) for row in rows]
 
 
 def _take(connection: Connection, owner: str, lease_s: float, ids: list[int]) -> list[Leased]:
-    """The notices, leased, the gravest first."""
+    """Those of the notices that may still go, leased, the gravest first."""
     rows = connection.execute(_TAKE, {"owner": owner, "lease_s": lease_s, "ids": ids}).fetchall()
     return sorted((Leased(*row) for row in rows), key=lambda one: (one.grade, one.id))
 

@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 
 import msgspec
 
+from lifeline.channels.threads import aside
 from lifeline.errors import Unavailable
 
 RESOLVE_S = 3.0
@@ -70,10 +71,9 @@ async def find_address(name: str, port: int, *, private_allowed: bool) -> Addres
 
 
 async def _resolve(name: str, port: int) -> list[Address]:
-    loop = asyncio.get_running_loop()
     try:
         found = await asyncio.wait_for(
-            loop.getaddrinfo(name, port, type=socket.SOCK_STREAM), RESOLVE_S
+            aside(lambda: socket.getaddrinfo(name, port, type=socket.SOCK_STREAM)), RESOLVE_S
         )
     except (OSError, UnicodeError, TimeoutError) as error:
         raise Unavailable(f"address: {name} cannot be resolved") from error

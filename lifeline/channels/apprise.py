@@ -9,6 +9,7 @@ import ssl
 
 from lifeline import letters
 from lifeline.channels.post import secret_of
+from lifeline.channels.threads import aside
 from lifeline.errors import Mendable, Unavailable
 from lifeline.letters import Letter
 from lifeline.targets import Target
@@ -26,7 +27,7 @@ class AppriseService:
         if self._calls:
             raise Unavailable("hanging: an earlier call has not ended yet")
         url, letter = secret_of(self.target.secret_file), letters.read(body)
-        call = asyncio.create_task(asyncio.to_thread(_notify, url, letter))
+        call = asyncio.create_task(aside(lambda: _notify(url, letter)))
         self._calls.add(call)
         call.add_done_callback(self._forget)
         done, _ = await asyncio.wait({call}, timeout=self.target.timeout_s)

@@ -21,6 +21,7 @@ from paho.mqtt.reasoncodes import ReasonCode
 from lifeline.channels.addresses import find_address
 from lifeline.channels.post import secret_of
 from lifeline.channels.streams import trusting
+from lifeline.channels.threads import aside
 from lifeline.errors import Busy, Mendable, Refused, Unavailable
 from lifeline.targets import Target
 
@@ -49,7 +50,7 @@ class Mqtt:
         password = secret_of(target.secret_file) if target.username else ""
         line = _Line(target, key, body, tls)
         # paho waits in the calling thread; each of its waits ends, and so does the thread.
-        return await asyncio.to_thread(line.deliver, str(address), port, password)
+        return await aside(lambda: line.deliver(str(address), port, password))
 
     async def close(self) -> None:
         """Nothing is kept open."""
