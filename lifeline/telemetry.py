@@ -100,6 +100,12 @@ incident_unacked_age_seconds = Gauge(
 )
 notices = Counter("lifeline_notices_total", "Attempts to deliver a notice.", ["target", "outcome"])
 notices_waiting = Gauge("lifeline_notices_waiting", "Notices not yet delivered.", ["target"])
+roster_problems = Gauge(
+    "lifeline_roster_problems", "Grave problems of the roster within the next 14 days."
+)
+test_pages_unconfirmed = Gauge(
+    "lifeline_test_pages_unconfirmed", "People who did not confirm the last nightly test page."
+)
 fast_path = Counter("lifeline_fast_path_total", "Notices sent while PostgreSQL was away.")
 audit_anchored_seconds = Gauge(
     "lifeline_audit_anchored_timestamp_seconds", "When the audit's seal was last anchored outside."

@@ -20,6 +20,7 @@ from alerting.people.rota import Rota
 from alerting.people.times import DAY_MS, Hours
 from alerting.slices import Page
 from alerting.store import now
+from lifeline import telemetry
 from lifeline.config import People, Settings
 from lifeline.db import Database
 from lifeline.errors import Unavailable
@@ -159,6 +160,7 @@ class Duty:
         problems = check.check(self.roster, now_ms)
         grave = [problem.sentence("en") for problem in problems if problem.is_grave]
         self.problem = f"roster: {grave[0]}" if grave else ""
+        telemetry.roster_problems.set(len(grave) if self.roster.can_page else 0)
         if grave:
             self.log.error("roster reaches nobody at times", problems=grave[:5], count=len(grave))
         return problems
@@ -176,6 +178,8 @@ class Duty:
                 if is_new or waited_s >= CHECK_S:
                     waited_s = 0.0
                     await asyncio.to_thread(self.examine, now_ms)
+                    silent = await database.run(store.unconfirmed)
+                    telemetry.test_pages_unconfirmed.set(len(silent))
                 pushes = await database.run(self.nightly)
                 if pushes:
                     wake()

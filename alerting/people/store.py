@@ -298,6 +298,17 @@ def receipts(connection: Connection, run: str = "") -> list[Receipt]:
     ]
 
 
+def unconfirmed(connection: Connection) -> list[str]:
+    """The people who have confirmed no page of the last nightly test in time, by any way."""
+    rows = connection.execute(
+        "select person from test_page where run = (select run from test_page where run like %s"
+        " order by at desc limit 1) group by person"
+        " having bool_and(seen_at is null and confirm_by <= clock_timestamp()) order by 1",
+        (f"{NIGHTLY}-%",),
+    ).fetchall()
+    return [person for (person,) in rows]
+
+
 def plan_nightly(connection: Connection, due_ms: int) -> None:
     """Makes sure that a test is due at some time; what is planned already stays."""
     connection.execute(

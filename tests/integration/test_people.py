@@ -192,6 +192,8 @@ def test_two_routers_send_one_nightly_test_and_who_did_not_confirm_is_listed(
     confirmed = [(row.person, row.target) for row in rows if not row.is_late]
     assert confirmed == [(pushes[0].person, pushes[0].target)]
     assert rows[-1].seen_ms is not None
+    silent = city.database.run_now(store.unconfirmed)
+    assert silent == sorted(set(roster().persons) - {pushes[0].person})
 
 
 def test_a_nightly_test_that_is_hours_late_wakes_nobody(city: Register, tmp_path: Path) -> None:
