@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from alerting import engine, excursions
 from alerting.notices import Chains, Push, Wording
 from alerting.slices import Effect, Slice, Tell
+from alerting.windows import Window
 from lifeline.model import Finding
 
 FRESH_MS = 15 * 60_000
@@ -31,6 +32,8 @@ class FastPath:
     """First records that were folded and are in their on-delay, by excursion."""
     owed: dict[str, Push] = field(default_factory=dict)
     """What the outbox was given and no receiver has accepted yet, by key."""
+    windows: Sequence[Window] = ()
+    """Those that hold, as they were last heard of."""
     chains: Chains = field(default_factory=dict)
     """What was told in this outage, as later documents name it."""
 
@@ -57,9 +60,11 @@ class FastPath:
     def begin(self, now_ms: int) -> list[Push]:
         """An outage begins: what the outbox holds and cannot give out until it ends."""
         self.slice, self.begun_ms, self.chains = Slice(), now_ms, {}
+        for window in self.windows:
+            self.slice.put_window(window)
         for finding in self.delayed.values():
             if excursions.on_at_ms(finding) >= now_ms - excursions.BACKLOG_MS:
-                engine.step(self.slice, finding, now_ms)
+                engine.step(self.slice, finding, now_ms, self.wording.policy)
         return list(self.owed.values())
 
     def take(self, findings: Sequence[Finding], now_ms: int) -> list[Push]:
@@ -72,8 +77,8 @@ class FastPath:
             is_old = finding.phase == "cleared" or excursions.on_at_ms(finding) < self.begun_ms
             if finding.phase != "raised" and is_old and not is_known:
                 continue  # It counted before the outage and was told then, under its first record.
-            effects += engine.step(self.slice, finding, now_ms)
-        effects += engine.tick(self.slice, now_ms)
+            effects += engine.step(self.slice, finding, now_ms, self.wording.policy)
+        effects += engine.tick(self.slice, now_ms, self.wording.policy)
         tells = [e for e in effects if isinstance(e, Tell) and e.revision == 0]
         pushes = [
             p

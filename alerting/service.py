@@ -10,7 +10,7 @@ import asyncio
 import contextlib
 import itertools
 from collections.abc import Callable, Coroutine, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import psycopg
@@ -20,14 +20,12 @@ from psycopg import Connection
 
 from alerting import store
 from alerting.audit.service import Sealer
-from alerting.book import store as book
 from alerting.evidence.service import Keeper
-from alerting.exchange import store as exchange
 from alerting.exchange.service import Exchange
 from alerting.fast import FastPath
 from alerting.feed.service import Feed
+from alerting.house.service import House
 from alerting.ledger.store import Contended, Folded, contended
-from alerting.notices import Wording
 from alerting.outbox import store as outbox
 from alerting.outbox.service import Courier
 from lifeline import crashpoints, telemetry, wire
@@ -37,7 +35,6 @@ from lifeline.db import SERVICE_ROLE, Database, begin_progress, move_progress, q
 from lifeline.errors import Refused, Unavailable
 from lifeline.log.service import begin, end, make_consumer, translated, within
 from lifeline.model import CANARY, Finding
-from lifeline.store import CatalogFile
 from lifeline.telemetry import Health, now_ms
 
 Log = structlog.stdlib.BoundLogger
@@ -52,7 +49,6 @@ PROBE_S = 3.0
 TIMER_S = 0.25
 CONTENDED_MAX = 5
 GAUGES_S = 5
-CATALOG_S = 2.0
 SWEEP_S = 600
 CANARY_KEPT_S = 3600.0
 AWAY = "PostgreSQL is away: only the gravest findings are pushed"
@@ -92,16 +88,13 @@ class Router:
         self.settings, self.health, self.log = settings, health, log
         connections = settings.postgres.pool_max + 3
         self.database = Database(settings.postgres, connections, role=SERVICE_ROLE)
-        self.catalog = catalog
-        tables = exchange.read_tables(settings.exchange)
-        self.rules = book.read_rules(settings.router)
-        policy = book.policy(settings, catalog, self.rules)
-        self.wording = Wording(catalog, settings.router, tables=tables, policy=policy)
-        self.exchange = Exchange(settings, self.database, log, tables, lambda: self.catalog)
+        self.house = House(settings, catalog, log)
+        tables = self.house.tables
+        self.exchange = Exchange(settings, self.database, log, tables, lambda: self.house.catalog)
         self.feed = Feed(settings.kafka, self.database, log)
         self.sealer = Sealer(settings.audit, self.database, log)
         self.keeper = Keeper(settings, self.database, log)
-        self.fast = FastPath(self.wording, settings.router.fast_grade)
+        self.fast = FastPath(self.house.wording, settings.router.fast_grade)
         self.courier = Courier(settings, self.database, log, self.fast.settle)
         self.partitions = [
             TopicPartition(wire.FINDINGS, p) for p in range(settings.kafka.partitions)
@@ -121,9 +114,15 @@ class Router:
         await begin(self.consumer, self.settings.kafka)
         self.consumer.assign(self.partitions)
         try:
-            await self.database.run(_check_tables, self.settings.router.fast_after_s)
+            await self.database.run(self._check_tables, self.settings.router.fast_after_s)
         except (Unavailable, psycopg.NotSupportedError) as error:
             self._leave(str(error))
+
+    def _check_tables(self, connection: Connection) -> None:
+        row = connection.execute("select to_regclass('outbox') is not null").fetchone()
+        if row is None or not row[0]:
+            raise Refused("router: its tables are not there: run `lifeline migrate`.")
+        store.keep_grades(connection, self.settings.grades)
 
     async def read(self) -> None:
         """Reads and folds for ever."""
@@ -228,7 +227,7 @@ class Router:
                 raise Fenced
             for record, reason in poison:
                 quarantine(connection, topic, number, record.offset, reason, record.value or b"")
-            folded = store.fold(connection, self.wording, findings)
+            folded = store.fold(connection, self.house.wording, findings)
             crashpoints.reach("router.before-commit")
             return folded
 
@@ -275,7 +274,7 @@ class Router:
             if self.is_away:
                 continue
             try:
-                self._wake(await self._run(lambda c: store.fire(c, self.wording)))
+                self._wake(await self._run(lambda c: store.fire(c, self.house.wording)))
             except (Unavailable, psycopg.Error) as error:
                 self._leave(str(error))
 
@@ -294,18 +293,9 @@ class Router:
                 if second % SWEEP_S == 0:
                     await self.database.run(lambda c: outbox.sweep(c, CANARY_KEPT_S))
 
-    async def watch_catalog(self) -> None:
-        """Takes over another compiled catalog, for ever: what is told next has its titles."""
-        file = CatalogFile(self.settings.catalog.compiled)
-        while True:
-            await asyncio.sleep(CATALOG_S)
-            newer = file.newer(self.catalog)
-            if newer is not None:
-                policy = book.policy(self.settings, newer, self.rules)
-                self.catalog = newer
-                self.wording = replace(self.wording, catalog=newer, policy=policy, _assets={})
-                self.fast.wording = self.wording
-                self.log.info("catalog taken over", catalog=newer.digest)
+    def renew(self) -> None:
+        """The way past PostgreSQL goes by the rules and windows of now."""
+        self.fast.wording, self.fast.windows = self.house.wording, self.house.windows
 
     async def _measure(self) -> None:
         waiting, oldest_s = await self.database.run(
@@ -335,7 +325,7 @@ class Router:
     async def _probe(self) -> None:
         while True:
             try:
-                await self.database.run(_check_tables, PROBE_S)
+                await self.database.run(self._check_tables, PROBE_S)
                 break
             except (Unavailable, Refused, psycopg.Error):
                 await asyncio.sleep(PROBE_S / 10)
@@ -376,13 +366,6 @@ class Router:
         await asyncio.to_thread(self.database.close)
 
 
-def _check_tables(connection: Connection) -> None:
-    row = connection.execute("select to_regclass('outbox') is not null").fetchone()
-    if row is None or not row[0]:
-        raise Refused("router: its tables are not there: run `lifeline migrate`.")
-    store.keep_grades(connection)
-
-
 async def run(
     settings: Settings, catalog: Catalog, health: Health, log: Log, stop: asyncio.Event
 ) -> None:
@@ -393,7 +376,9 @@ async def run(
         await router.start()
         loops = [router.read(), router.time(), router.note(), router.feed.run()]
         loops += [router.exchange.switch(), router.exchange.share()]
-        loops += [router.watch_catalog(), router.keeper.run()]
+        house = router.house
+        loops += [house.watch(router.database, router.renew), router.keeper.run()]
+        loops += [house.duty.run(router.database, router.courier.wake)]
         loops += [router.sealer.seal(), router.sealer.anchor()]
         tasks = [asyncio.create_task(loop) for loop in (*loops, *router.courier.loops())]
         tasks.append(asyncio.create_task(stop.wait()))

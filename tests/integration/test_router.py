@@ -18,9 +18,12 @@ from alerting import store as router_store
 from alerting.audit import store as audit
 from alerting.audit.chain import Line
 from alerting.desk import store as desk_store
+from alerting.engine import Act
 from alerting.notices import Wording
+from alerting.policy import Policy
 from alerting.slices import Slice
 from lifeline import config, db, wire
+from lifeline.life import Life
 from lifeline.stack import Stack
 from tests.integration.rig import consume, rig, wait_for
 from tests.integration.router_house import SECRET, House, Platform, wild_findings
@@ -91,7 +94,8 @@ def test_the_same_findings_again_change_nothing(house: House) -> None:
 def test_delays_run_by_rows_that_survive_a_kill(house: House) -> None:
     process = house.ready()
     house.publish(house.finding(on_delay_s=3.0))
-    wait_for(lambda: house.rig.rows("select 1 from deadline"), 5, "deadline")
+    delays = "select 1 from deadline where kind = 'delay'"
+    wait_for(lambda: house.rig.rows(delays), 5, "deadline")
     assert house.platform.pushes == []
 
     house.rig.kill(process)
@@ -99,7 +103,7 @@ def test_delays_run_by_rows_that_survive_a_kill(house: House) -> None:
 
     wait_for(lambda: house.platform.pushes, 15, "push")
     assert len(house.incidents()) == 1
-    assert house.rig.rows("select 1 from deadline") == []
+    assert house.rig.rows(delays) == []
 
 
 def test_what_cannot_be_read_or_kept_goes_to_quarantine_and_the_rest_goes_on(house: House) -> None:
@@ -275,7 +279,8 @@ def test_an_officer_and_the_router_never_overwrite_each_other(house: House) -> N
     house.publish(leak)
     wait_for(house.incidents, 10, "incident")
     name = house.incidents()[0][0]
-    wording = Wording(catalog(), house.settings)
+    calm = Policy(life=Life(quiet_s=0.0))
+    wording = Wording(catalog(), house.settings, policy=calm)
 
     def act(action: desk_store.Action, **more: Any) -> str:
         with psycopg.connect(house.rig.dsn) as connection:
@@ -283,15 +288,14 @@ def test_an_officer_and_the_router_never_overwrite_each_other(house: House) -> N
                 "select (extract(epoch from clock_timestamp()) * 1000)::int8"
             ).fetchone()
             assert row is not None
-            outcome = desk_store.act(
-                connection, wording, name, action, actor="li", now_ms=row[0], **more
-            )
-            return outcome.code
+            wanted = Act(incident=name, action=action, actor="li", **more)
+            return desk_store.perform(connection, wording, wanted, row[0]).code
 
     codes = [act("acknowledge", expected_revision=1), act("acknowledge", expected_revision=1)]
     house.publish(msgspec.structs.replace(leak, phase="cleared", at_ms=leak.at_ms + 1000))
     wait_for(lambda: house.incidents()[0][3] == "watching", 10, "watching")
-    codes += [act("close", note="checked"), act("acknowledge")]
+    judged = {"verdict": "true", "code": "leak"}
+    codes += [act("close", note="checked", **judged), act("acknowledge")]
     wait_for(lambda: house.waiting() == 0, 10, "delivered")
 
     assert codes == ["acknowledged", "faster", "closed", "noted-late"]
