@@ -32,6 +32,7 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "rejects": ("rejects", "app", LOOK),
     "notices": ("notices", "app", LOOK),
     "plan": ("plan", "app", LOOK),
+    "work": ("work", "app", LOOK),
     "roster": ("roster", "app", LOOK),
     "audit": ("audit", "app", LOOK),
     "evidence": ("evidence", "app", LOOK),

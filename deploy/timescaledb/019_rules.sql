@@ -49,11 +49,15 @@ create table work_order (
 comment on table work_order is 'Work announced to us; the zones connected with it are watched after it.';
 
 create table work_zone (
-    work        text    not null references work_order on delete cascade,
-    zone        text    not null,
-    window_id   text    not null unique,
-    reminded_ms int8,
+    work      text not null references work_order on delete cascade,
+    zone      text not null,
+    window_id text not null unique,
     primary key (work, zone)
 );
 comment on table work_zone is 'The zones that are watched after a work order, each with its window.';
-comment on column work_zone.reminded_ms is 'When the desk was last told that checks are missing.';
+
+create table watch_reminder (
+    window_id   text primary key references alarm_window on delete cascade,
+    reminded_ms int8 not null
+);
+comment on table watch_reminder is 'When a desk was last told that checks of a watch are missing.';

@@ -1,0 +1,1 @@
+"""Work orders and the watch after them, without a database."""
