@@ -6,7 +6,13 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
+from alerting.book import store as book
+from alerting.rulegraph import Rules
+from lifeline import store
 from lifeline.__main__ import build
+from lifeline.catalog import Catalog, CatalogError
+from lifeline.compiler import compile_catalog
+from lifeline.config import Router, Settings
 
 ROOT = Path(__file__).parents[2]
 
@@ -75,3 +81,23 @@ def test_every_slip_of_every_file_is_told_with_its_place(
     assert any("unknown hazard gas-leek" in text for text in told)
     assert any("rules.toml: rule gas-migration: window_s" in text for text in told)
     assert run("check")[0] == 2
+
+
+def test_without_a_file_named_nothing_is_joined_and_a_folder_is_no_file(tmp_path: Path) -> None:
+    assert book.read_rules(Router(correlation="")) == Rules()
+    with pytest.raises(CatalogError, match="is not one file"):
+        book.read_rules(Router(correlation="deploy/plans"))
+    with pytest.raises(CatalogError, match="nowhere"):
+        book.read_rules(Router(correlation=str(tmp_path / "nowhere.toml")))
+
+
+def test_the_settings_make_a_policy_that_knows_the_network() -> None:
+    settings = Settings()
+    city = Catalog(compile_catalog(store.read_sources(settings.catalog.sources)))
+
+    policy = book.policy(settings, city, book.read_rules(settings.router))
+
+    assert policy.correlator is not None
+    assert policy.parents is not None
+    assert set(policy.treatments) == {rule.id for rule in city.head.rules}
+    assert policy.life == settings.life
