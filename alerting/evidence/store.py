@@ -81,28 +81,30 @@ def copy_next(connection: Connection, catalog: Catalog, settings: Evidence) -> s
     stage, due_ms = spans.next_look(
         max(span[-1][1] for span in wanted.values()), fed_ms, now_ms, is_over=closed_ms is not None
     )
-    told = _rules(catalog, {row[1] for row in rows}, {row[2] for row in rows if row[2]})
-    connection.execute(
-        "update incident_evidence set revision = %s, stage = %s, due_at = to_timestamp(%s),"
-        " copied_at = clock_timestamp(), readings = readings + %s, is_cut = %s, spans = %s,"
-        # What was said first stands: a rule may have been changed since.
-        " catalog = coalesce(nullif(catalog, ''), %s), rules = jsonb_build_object('rules',"
-        " %s::jsonb->'rules' || coalesce(rules->'rules', '{}'), 'limits',"
-        " %s::jsonb->'limits' || coalesce(rules->'limits', '{}')) where incident = %s",
-        (
-            revision,
-            stage,
-            due_ms / 1000,
-            copied,
-            is_cut or is_full,
-            msgspec.json.encode(wanted).decode(),
-            catalog.digest,
-            told,
-            told,
-            name,
-        ),
-    )
+    facts = {
+        "incident": name,
+        "revision": revision,
+        "stage": stage,
+        "due_s": due_ms / 1000,
+        "copied": copied,
+        "is_cut": is_cut or is_full,
+        "spans": msgspec.json.encode(wanted).decode(),
+        "catalog": catalog.digest,
+        "rules": _rules(catalog, {row[1] for row in rows}, {row[2] for row in rows if row[2]}),
+    }
+    connection.execute(_COPIED, facts)
     return str(name)
+
+
+_COPIED = (
+    "update incident_evidence set revision = %(revision)s, stage = %(stage)s,"
+    " due_at = to_timestamp(%(due_s)s), copied_at = clock_timestamp(),"
+    " readings = readings + %(copied)s, is_cut = %(is_cut)s, spans = %(spans)s,"
+    # What was said first stands: a rule may have been changed since.
+    " catalog = coalesce(nullif(catalog, ''), %(catalog)s), rules = jsonb_build_object('rules',"
+    " %(rules)s::jsonb->'rules' || coalesce(rules->'rules', '{}'), 'limits',"
+    " %(rules)s::jsonb->'limits' || coalesce(rules->'limits', '{}')) where incident = %(incident)s"
+)
 
 
 def _rules(catalog: Catalog, rules: set[str], limits: set[str]) -> str:
@@ -173,11 +175,7 @@ def gather(
         connection, "select to_jsonb(e) from incident_evidence e where incident = %s", incident
     )
     facts: Row = kept[0] if kept else {}
-    findings = _rows(
-        connection,
-        "select to_jsonb(e) from excursion e where incident = %s order by onset_ms, id",
-        incident,
-    )
+    findings = _rows(connection, _FINDINGS, incident)
     entries = tuple(audit.entries_of(connection, incident))
     before, seals, anchors = _seals(connection, incident, entries)
     own = {str(row["body"]["channel"]) for row in findings} | {str(rows[0]["lead"]["channel"])}
@@ -189,25 +187,10 @@ def gather(
     assert clock is not None
     return Dossier(
         incident=rows[0],
-        alarms=tuple(
-            _rows(
-                connection,
-                "select to_jsonb(a) || jsonb_build_object('joined', m.reason, 'joined_ms', m.at_ms)"
-                " from membership m join alarm a on a.key = m.alarm where m.incident = %s"
-                " order by m.at_ms, a.key",
-                incident,
-            )
-        ),
+        alarms=tuple(_rows(connection, _ALARMS, incident)),
         findings=tuple(findings),
         notices=_notices(connection, incident),
-        receipts=tuple(
-            _rows(
-                connection,
-                "select to_jsonb(r) from receipt r join outbox o on o.id = r.outbox"
-                " where o.incident = %s order by r.id",
-                incident,
-            )
-        ),
+        receipts=tuple(_rows(connection, _RECEIPTS, incident)),
         entries=entries,
         before=before,
         seals=seals,
@@ -223,6 +206,18 @@ def gather(
         made_ms=clock[0],
         title=asset.title if asset is not None else UNTITLED,
     )
+
+
+_FINDINGS = "select to_jsonb(e) from excursion e where incident = %s order by onset_ms, id"
+_ALARMS = (
+    "select to_jsonb(a) || jsonb_build_object('joined', m.reason, 'joined_ms', m.at_ms)"
+    " from membership m join alarm a on a.key = m.alarm where m.incident = %s"
+    " order by m.at_ms, a.key"
+)
+_RECEIPTS = (
+    "select to_jsonb(r) from receipt r join outbox o on o.id = r.outbox where o.incident = %s"
+    " order by r.id"
+)
 
 
 def _rows(connection: Connection, query: Any, incident: str) -> list[Row]:
