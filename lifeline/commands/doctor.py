@@ -12,6 +12,7 @@ import psycopg
 import typer
 from aiokafka import TopicPartition
 
+from alerting.exchange import store as exchange
 from alerting.outbox.contents import MACHINES
 from alerting.people import check, service
 from alerting.people.reading import RosterError
@@ -72,7 +73,7 @@ def doctor(
 def examine(settings: Settings) -> list[Verdict]:
     """Every check, in the order in which the readings travel."""
     checks: tuple[Callable[[Settings], list[Verdict]], ...] = (
-        _mqtt, _kafka, _postgres, _catalog, _disk, _targets, _roster,
+        _mqtt, _kafka, _postgres, _catalog, _disk, _targets, _exchange, _roster,
     )  # fmt: skip
     return [finding for check in checks for finding in check(settings)]
 
@@ -266,6 +267,28 @@ def _roster(settings: Settings) -> list[Verdict]:
         return [Verdict("roster", ok=not is_bad, warning=not is_bad, text=text, remedy=remedy)]
     text = f"{len(roster.persons)} people; somebody is reached at every hour of the next 14 days"
     return [Verdict("roster", ok=True, text=text)]
+
+
+def _exchange(settings: Settings) -> list[Verdict]:
+    """The codes agreed with other organisations, and the keys with which they call us."""
+    try:
+        known = exchange.read_tables(settings.exchange)
+        for partner in settings.exchange.partners:
+            for file in partner.keys.values():
+                store.read_secrets(file)
+    except ConfigError as error:
+        return [Verdict("exchange", ok=False, text=str(error))]
+    targets = settings.router.targets
+    strange = [t.name for t in targets if t.format == "case" and t.system not in known.case]
+    if strange:
+        text = f"{strange[0]}: no file under {settings.exchange.tables} knows its system"
+        return [Verdict("exchange", ok=False, text=text, remedy="set its `system`")]
+    if any(t.format == "cap-gb" for t in targets) and not known.issuer.verified:
+        text = "the GB/T 35965 style profile is in use, and nobody has read its clauses"
+        remedy = f"have {settings.exchange.tables}/profile.toml checked, then set verified"
+        return [Verdict("exchange", ok=True, warning=True, text=text, remedy=remedy)]
+    text = f"codes for {len(known.event)} hazards, {len(settings.exchange.partners)} partners"
+    return [Verdict("exchange", ok=True, text=text)]
 
 
 def _targets(settings: Settings) -> list[Verdict]:

@@ -18,7 +18,7 @@ from alerting.notices import Wording
 from alerting.receipts import Receipt
 from lifeline import wire
 from lifeline.config import ConfigError, Exchange
-from lifeline.store import read_secret
+from lifeline.store import read_secrets
 
 CHANNEL = "exchange"
 """By which way an action came, for the audit."""
@@ -39,11 +39,10 @@ class Post:
             if file is None:
                 continue
             try:
-                secrets = tuple(read_secret(file).split("\n"))
+                secrets = read_secrets(file)
             except ConfigError:
                 secrets = ()
-            good = tuple(secret.strip() for secret in secrets if secret.strip())
-            return Caller(partner.name, frozenset(partner.may), good)
+            return Caller(partner.name, frozenset(partner.may), secrets)
         return None
 
     def once(self, partner: str, kind: str, name: str, body: bytes) -> Once:
