@@ -6,13 +6,14 @@ Pure.
 import datetime as dt
 import io
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import msgspec
 import xlsxwriter
 
 from alerting.people import times
 from alerting.people.check import Problem
-from alerting.people.handover import Handover
+from alerting.people.handover import Handover, ItemKey, OpenIncident
 from alerting.people.roster import Roster
 from lifeline import words
 from lifeline.model import GRADES
@@ -91,6 +92,43 @@ class SheetView(msgspec.Struct, frozen=True):
     is_done: bool
 
 
+@dataclass(slots=True)
+class Tongue:
+    """How things are called in one language."""
+
+    language: Language
+    roster: Roster
+    place: Callable[[str], str]
+
+    def label(self, code: str, **fields: str) -> str:
+        """The words around what is told."""
+        return LABELS[code][LANGUAGES.index(self.language)].format(**fields)
+
+    def labels(self, *codes: str) -> tuple[str, ...]:
+        """The heads of a table."""
+        return tuple(self.label(code) for code in codes)
+
+    def when(self, at_ms: int | None) -> str:
+        """Date and time, or a dash."""
+        return "–" if at_ms is None else times.clock(at_ms, self.roster.zone)
+
+    def person(self, login: str) -> str:
+        """What people call him who signs in by that name."""
+        known = self.roster.person_of(login)
+        return str(getattr(known.title, self.language)) if known else login
+
+    def signed(self, at_ms: int | None) -> str:
+        """Whether and when somebody has signed."""
+        return (
+            self.label("unsigned") if at_ms is None else self.label("signed", at=self.when(at_ms))
+        )
+
+    def taken(self, handover: Handover, key: ItemKey) -> str:
+        """Whether and when an item was taken over."""
+        at_ms = dict(handover.accepted).get(key)
+        return self.label("not-accepted") if at_ms is None else self.when(at_ms)
+
+
 def view(
     handover: Handover,
     roster: Roster,
@@ -99,119 +137,104 @@ def view(
     place: Callable[[str], str] = str,
 ) -> SheetView:
     """The sheet in words; ``place`` says what people call an asset."""
-
-    def label(code: str, **fields: str) -> str:
-        return LABELS[code][LANGUAGES.index(language)].format(**fields)
-
-    def when(at_ms: int | None) -> str:
-        return "–" if at_ms is None else times.clock(at_ms, roster.zone)
-
-    def person(login: str) -> str:
-        known = roster.person_of(login)
-        return getattr(known.title, language) if known else login
-
-    def signed(at_ms: int | None) -> str:
-        return label("unsigned") if at_ms is None else label("signed", at=when(at_ms))
-
+    tongue = Tongue(language, roster, place)
     facts = handover.facts
     desk = roster.desks.get(handover.desk)
+    out, into = tongue.person(handover.outgoing), tongue.person(handover.incoming)
     return SheetView(
-        title=label("title"),
+        title=tongue.label("title"),
         language=language,
         facts=(
-            (label("desk"), getattr(desk.title, language) if desk else handover.desk),
-            (label("at"), when(facts.at_ms)),
-            (label("shift"), f"{when(facts.since_ms)} – {when(facts.at_ms)}"),
-            (label("outgoing"), person(handover.outgoing)),
-            (label("incoming"), person(handover.incoming)),
+            (tongue.label("desk"), getattr(desk.title, language) if desk else handover.desk),
+            (tongue.label("at"), tongue.when(facts.at_ms)),
+            (tongue.label("shift"), f"{tongue.when(facts.since_ms)} – {tongue.when(facts.at_ms)}"),
+            (tongue.label("outgoing"), out),
+            (tongue.label("incoming"), into),
         ),
         counts=(
-            (label("opened"), facts.opened),
-            (label("acknowledged"), facts.acknowledged),
-            (label("closed"), facts.closed),
-            (label("open"), len(facts.incidents)),
+            (tongue.label("opened"), facts.opened),
+            (tongue.label("acknowledged"), facts.acknowledged),
+            (tongue.label("closed"), facts.closed),
+            (tongue.label("open"), len(facts.incidents)),
         ),
-        tables=_tables(handover, problems, language, label, when, person, place),
-        notes_title=label("notes"),
+        tables=(
+            _incidents(tongue, handover),
+            _shelved(tongue, handover),
+            _faulty(tongue, handover),
+            SheetTable(
+                "gaps",
+                tongue.label("gaps"),
+                tongue.labels("gaps"),
+                tuple((getattr(problem.text, language),) for problem in problems),
+            ),
+        ),
+        notes_title=tongue.label("notes"),
         notes=handover.notes,
         signatures=(
-            (label("outgoing"), person(handover.outgoing), signed(handover.outgoing_signed_ms)),
-            (label("incoming"), person(handover.incoming), signed(handover.incoming_signed_ms)),
+            (tongue.label("outgoing"), out, tongue.signed(handover.outgoing_signed_ms)),
+            (tongue.label("incoming"), into, tongue.signed(handover.incoming_signed_ms)),
         ),
-        none=label("none"),
+        none=tongue.label("none"),
         is_done=handover.is_done,
     )
 
 
-def _tables(
-    handover: Handover,
-    problems: list[Problem],
-    language: Language,
-    label: Callable[..., str],
-    when: Callable[[int | None], str],
-    person: Callable[[str], str],
-    place: Callable[[str], str],
-) -> tuple[SheetTable, ...]:
-    accepted = dict(handover.accepted)
-    facts = handover.facts
-
-    def taken(key: tuple[str, str]) -> str:
-        at_ms = next((at for known, at in accepted.items() if known == key), None)
-        return label("not-accepted") if at_ms is None else when(at_ms)
-
-    def heads(*codes: str) -> tuple[str, ...]:
-        return tuple(label(code) for code in codes)
-
-    def next_step(kind: str, at_ms: int | None, *, review: bool) -> str:
-        listed = [label("review")] if review else []
-        due = [f"{when(at_ms)} {label(kind)}"] if kind in LABELS and at_ms is not None else []
-        return "；".join(listed + due) or "–"
-
-    incidents = tuple(
+def _incidents(tongue: Tongue, handover: Handover) -> SheetTable:
+    rows = tuple(
         (
-            _grade(one.grade, language),
-            words.hazard(one.hazard, language),
-            place(one.asset),
-            words.phase(one.phase, language),
-            when(one.since_ms),
-            person(one.owner) if one.owner else label("nobody"),
-            next_step(one.next_kind, one.next_ms, review=one.review),
+            _grade(one.grade, tongue.language),
+            words.hazard(one.hazard, tongue.language),
+            tongue.place(one.asset),
+            words.phase(one.phase, tongue.language),
+            tongue.when(one.since_ms),
+            tongue.person(one.owner) if one.owner else tongue.label("nobody"),
+            _next(tongue, one),
             one.note,
-            taken(("incident", one.id)),
+            tongue.taken(handover, ("incident", one.id)),
         )
-        for one in facts.incidents
+        for one in handover.facts.incidents
     )
-    shelved = tuple(
-        (
-            _grade(one.grade, language),
-            one.channel,
-            words.hazard(one.hazard, language),
-            person(one.by),
-            when(one.until_ms),
-            taken(("shelved", one.key)),
-        )
-        for one in facts.shelved
-    )
-    faulty = tuple(
-        (
-            one.channel,
-            words.hazard(one.hazard, language),
-            words.alarm_state(one.state, language),
-            when(one.since_ms),
-        )
-        for one in facts.faulty
-    )
-    gaps = tuple((getattr(problem.text, language),) for problem in problems)
-    incident_heads = heads(
+    heads = tongue.labels(
         "grade", "what", "where", "phase", "since", "owner", "next", "note", "accepted"
     )
-    shelved_heads = heads("grade", "point", "what", "by", "until", "accepted")
-    return (
-        SheetTable("incidents", label("incidents"), incident_heads, incidents),
-        SheetTable("shelved", label("shelved"), shelved_heads, shelved),
-        SheetTable("faulty", label("faulty"), heads("point", "what", "phase", "since"), faulty),
-        SheetTable("gaps", label("gaps"), heads("gaps"), gaps),
+    return SheetTable("incidents", tongue.label("incidents"), heads, rows)
+
+
+def _next(tongue: Tongue, one: OpenIncident) -> str:
+    listed = [tongue.label("review")] if one.review else []
+    is_due = one.next_kind in LABELS and one.next_ms is not None
+    due = [f"{tongue.when(one.next_ms)} {tongue.label(one.next_kind)}"] if is_due else []
+    return ("；" if tongue.language == "zh" else "; ").join(listed + due) or "–"
+
+
+def _shelved(tongue: Tongue, handover: Handover) -> SheetTable:
+    rows = tuple(
+        (
+            _grade(one.grade, tongue.language),
+            one.channel,
+            words.hazard(one.hazard, tongue.language),
+            tongue.person(one.by),
+            tongue.when(one.until_ms),
+            tongue.taken(handover, ("shelved", one.key)),
+        )
+        for one in handover.facts.shelved
     )
+    heads = tongue.labels("grade", "point", "what", "by", "until", "accepted")
+    return SheetTable("shelved", tongue.label("shelved"), heads, rows)
+
+
+def _faulty(tongue: Tongue, handover: Handover) -> SheetTable:
+    rows = tuple(
+        (
+            one.channel,
+            words.hazard(one.hazard, tongue.language),
+            words.alarm_state(one.state, tongue.language),
+            tongue.when(one.since_ms),
+        )
+        for one in handover.facts.faulty
+    )
+    heads = tongue.labels("point", "what", "phase", "since")
+    return SheetTable("faulty", tongue.label("faulty"), heads, rows)
 
 
 def _grade(level: int, language: Language) -> str:
