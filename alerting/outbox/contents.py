@@ -28,8 +28,11 @@ class Contents:
             assert len(rows) == 1, "machines are given notices one by one"
             return rows[0].key, rows[0].body
         told = [self._card(target, row) for row in rows]
-        if len(rows) == 1:
-            return rows[0].key, layouts.payload(target, told[0], rows[0].address)
+        if len({row.incident or row.key for row in rows}) == 1:
+            # To several people of one group: the newest says it for all.
+            newest = max(rows, key=lambda row: row.id)
+            card = told[rows.index(newest)]
+            return newest.key, layouts.payload(target, card, newest.address)
         # Words that were refused once are not tried again: the counts say what matters.
         is_bare = any(row.refusals for row in rows)
         card = cards.bundle(told, self.public_url, is_bare=is_bare)

@@ -25,6 +25,8 @@ class Pace(msgspec.Struct, frozen=True):
     """Messages in any minute."""
     singles: int
     """Messages within ``bundle_s`` that may go one by one."""
+    is_personal: bool = False
+    """Each address has its own: what goes to one person is not counted for another."""
 
 
 PACES: Mapping[str, Pace] = MappingProxyType(
@@ -35,12 +37,12 @@ PACES: Mapping[str, Pace] = MappingProxyType(
         "dingtalk": Pace(18, 5),
         # 100 a minute and 5 a second.
         "feishu": Pace(90, 5),
-        "ntfy": Pace(30, 5),
         "apprise": Pace(18, 5),
+        "ntfy": Pace(30, 5, is_personal=True),
         # To one person: one message, then one for all that came since.
-        "email": Pace(6, 1),
-        "sms": Pace(6, 1),
-        "voice": Pace(3, 1),
+        "email": Pace(6, 1, is_personal=True),
+        "sms": Pace(6, 1, is_personal=True),
+        "voice": Pace(3, 1, is_personal=True),
     }
 )
 """By kind; who is not here is a machine, and takes notices as they come."""
@@ -52,6 +54,8 @@ class Waiting(msgspec.Struct, frozen=True):
     id: int
     grade: int
     address: str
+    incident: str
+    """What it tells of: two of one incident, to two people of a group, are one message."""
 
 
 class Begun(msgspec.Struct, frozen=True):
@@ -61,8 +65,8 @@ class Begun(msgspec.Struct, frozen=True):
     grade: int
     """The gravest in it."""
     address: str
-    rows: int = 1
-    """How many notices it carried."""
+    incidents: int = 1
+    """Of how many it told."""
     is_failed: bool = False
     """It reached nobody."""
 
@@ -71,28 +75,30 @@ def pace_of(target: Target) -> Pace | None:
     """The pace of a target; None where there is none to keep.
 
     >>> pace_of(Target("desk", kind="wecom", token_file="k"))
-    Pace(per_minute=18, singles=5)
+    Pace(per_minute=18, singles=5, is_personal=False)
     >>> pace_of(Target("x", "http://x/", "s"))
     """
     usual = PACES.get(target.kind)
     if usual is None or not target.per_minute:
         return usual
-    return Pace(target.per_minute, usual.singles)
+    return msgspec.structs.replace(usual, per_minute=target.per_minute)
 
 
 def choose(
     pace: Pace, bundle_s: float, waiting: Sequence[Waiting], begun: Sequence[Begun], now_ms: int
 ) -> list[list[Waiting]]:
     """The messages that may begin now, each with what it carries, the gravest first."""
-    addresses = dict.fromkeys(one.address for one in sorted(waiting, key=_rank))
+    by_address: dict[str, list[Waiting]] = {}
+    for one in sorted(waiting, key=_rank):
+        by_address.setdefault(one.address if pace.is_personal else "", []).append(one)
     return [
         message
-        for address in addresses
+        for address, ones in by_address.items()
         for message in _choose(
             pace,
             round(bundle_s * 1000),
-            sorted((w for w in waiting if w.address == address), key=_rank),
-            [b for b in begun if b.address == address],
+            ones,
+            [b for b in begun if b.address == address or not pace.is_personal],
             now_ms,
         )
     ]
@@ -106,9 +112,12 @@ def _choose(
     free = pace.per_minute - sum(now_ms - b.at_ms < MINUTE_MS for b in begun)
     if free <= 0:
         return []
-    is_storm = any(b.rows > 1 for b in recent)
-    if not is_storm and len(recent) + len(waiting) <= pace.singles:
-        return [[one] for one in waiting[:free]]
+    told: dict[str, list[Waiting]] = {}
+    for one in waiting:
+        told.setdefault(one.incident, []).append(one)
+    is_storm = any(b.incidents > 1 for b in recent)
+    if not is_storm and len(recent) + len(told) <= pace.singles:
+        return list(told.values())[:free]
     if all(waiting[0].grade < b.grade for b in recent):
         return [waiting]
     return []

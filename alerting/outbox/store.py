@@ -24,7 +24,7 @@ on conflict (key) do nothing
 # An update tells an organisation nothing before what it updates; a page stands for itself, and one
 # person does not wait for another's.
 _WAITING = """
-select o.id, o.grade, o.address from outbox o
+select o.id, o.grade, o.address, coalesce(o.incident, o.key) from outbox o
 where o.target = %(target)s
   and o.delivered_at is null and o.dead_at is null and o.ended_at is null
   and o.held_until is null and o.due_at <= clock_timestamp()
@@ -46,7 +46,7 @@ returning id, key, body, coalesce(incident, ''), target, attempts, refusals, rec
     class = 'page', address, language
 """
 _BEGUN = """
-select (extract(epoch from at) * 1000)::int8, grade, address, rows, failed from outbox_message
+select (extract(epoch from at) * 1000)::int8, grade, address, incidents, failed from outbox_message
 where target = %s and at > clock_timestamp() - make_interval(secs => %s)
 """
 _MARK = """
@@ -208,9 +208,9 @@ def _take(connection: Connection, owner: str, lease_s: float, ids: list[int]) ->
 def _begin(connection: Connection, target: str, rows: list[Leased]) -> Message:
     """The notices as one message, which counts from now on."""
     begun = connection.execute(
-        "insert into outbox_message (target, address, grade, rows) values (%s, %s, %s, %s)"
+        "insert into outbox_message (target, address, grade, incidents) values (%s, %s, %s, %s)"
         " returning id",
-        (target, rows[0].address, rows[0].grade, len(rows)),
+        (target, rows[0].address, rows[0].grade, len({row.incident or row.key for row in rows})),
     ).fetchone()
     assert begun is not None
     return Message(tuple(rows), begun[0])

@@ -27,13 +27,13 @@ create index outbox_pages on outbox (incident)
 
 -- One message may carry many notices: robots take 20 a minute. Rows outlive the router that sent.
 create table outbox_message (
-    id      int8 generated always as identity primary key,
-    target  text not null,
-    address text not null,
-    grade   int4 not null,
-    rows    int4 not null,
-    failed  boolean not null default false,
-    at      timestamptz not null default clock_timestamp()
+    id        int8 generated always as identity primary key,
+    target    text not null,
+    address   text not null,
+    grade     int4 not null,
+    incidents int4 not null,
+    failed    boolean not null default false,
+    at        timestamptz not null default clock_timestamp()
 );
 comment on table outbox_message is
     'Messages that were begun for receivers who count them: the pace is kept across restarts and routers.';

@@ -34,7 +34,8 @@ def play(
         now_ms = half * 500
         if half % 2 == 0:
             for grade, address in arrivals.get(half // 2, []):
-                waiting.append(Waiting(1000 * (half // 2) + len(waiting), grade, address))
+                number = 1000 * (half // 2) + len(waiting)
+                waiting.append(Waiting(number, grade, address, f"i{number}"))
         for message in choose(rule, 30.0, waiting, begun, now_ms):
             begun.append(Begun(now_ms, message[0].grade, message[0].address, len(message)))
             sent.append((half // 2, message[0].address, [one.id for one in message]))
@@ -108,7 +109,7 @@ def test_no_minute_has_more_than_its_messages_and_nothing_is_lost_or_sent_twice(
 
 def test_what_reached_nobody_is_tried_again_at_once_within_the_vendors_count() -> None:
     failed = [Begun(0, 1, "li", is_failed=True)]
-    one = Waiting(1, 1, "li")
+    one = Waiting(1, 1, "li", "i")
 
     assert choose(PERSON, 30.0, [one], failed, 500) == [[one]]
     assert choose(PERSON, 30.0, [one], failed * PERSON.per_minute, 500) == []
@@ -118,8 +119,21 @@ def test_a_target_may_set_its_own_pace_and_a_machine_has_none() -> None:
     slow = msgspec.structs.replace(GROUP, per_minute=6)
 
     assert pace_of(slow) == Pace(6, 5)
+    assert pace_of(msgspec.structs.replace(MAIL, per_minute=2)) == Pace(2, 1, is_personal=True)
     assert pace_of(Target("w", "http://w/", "s", per_minute=6)) is None
-    assert choose(Pace(0, 5), 30.0, [Waiting(1, 1, "")], [], 0) == []
+    assert choose(Pace(0, 5), 30.0, [Waiting(1, 1, "", "i")], [], 0) == []
+
+
+def test_one_incident_told_to_several_of_a_group_is_one_message_of_the_robot() -> None:
+    three = [Waiting(n, 1, f"person-{n}", "i-1") for n in range(3)]
+
+    assert choose(ROBOT, 30.0, [*three, Waiting(9, 1, "", "i-2")], [], 0) == [
+        three,
+        [Waiting(9, 1, "", "i-2")],
+    ]
+    assert len(choose(PERSON, 30.0, three, [], 0)) == 3
+    elsewhere = [Begun(0, 1, f"person-{n}") for n in range(5)]
+    assert choose(ROBOT, 30.0, three, elsewhere, 500) == [], "a robot has one pace for all"
 
 
 def row(n: int, body: bytes = b"", **changes: object) -> Leased:
@@ -161,6 +175,16 @@ def test_several_rows_are_one_message_under_a_key_of_theirs_alone() -> None:
     assert key == again
     assert key not in {"k1", "k2"}
     assert "【汇总】2 起" in body.decode()
+
+
+def test_several_rows_of_one_incident_are_the_newest_card_and_no_summary() -> None:
+    rows = (row(1), row(2, incident="i1", body=encode_notice(notice(incident="i1", link="x"))))
+
+    key, body = CONTENTS.of(GROUP, Message(rows))
+
+    assert key == "k2"
+    assert "汇总" not in body.decode()
+    assert '"url":"x"' in body.decode()
 
 
 def test_what_was_refused_goes_again_as_mere_counts() -> None:

@@ -100,7 +100,7 @@ async def test_a_storm_of_200_is_one_message_with_counts_and_every_row_has_its_r
     assert "【汇总】30 起" in there.took[1]["actionCard"]["text"]
     assert waited_s > 0.8
     assert outbox.rows("select count(*), count(distinct message) from attempt") == [(230, 2)]
-    assert outbox.rows("select rows from outbox_message order by id") == [(200,), (30,)]
+    assert outbox.rows("select incidents from outbox_message order by id") == [(200,), (30,)]
 
 
 async def test_words_that_a_vendor_refuses_keep_nobody_from_the_counts(

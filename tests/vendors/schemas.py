@@ -1,5 +1,6 @@
 """What vendors check of a request, from their public documents: required fields and sizes."""
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -109,7 +110,7 @@ def _ntfy(body: Mapping[str, Any]) -> str:
 
 
 def _gateway(body: Mapping[str, Any]) -> str:
-    if not body["to"] or not all(number.startswith("+") for number in body["to"]):
+    if not body["to"] or not all(re.fullmatch(r"\+?\d{4,15}", number) for number in body["to"]):
         return "isv.MOBILE_NUMBER_ILLEGAL"
     return _within([(body["text"], 500)]) or _filled(len(body["text"]))
 
