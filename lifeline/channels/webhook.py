@@ -19,6 +19,7 @@ from lifeline.targets import Target
 CAP = frozenset(("cap", "cap-gb"))
 CAP_TYPE = "application/cap+xml; charset=utf-8"
 NO_CODES = Vendor("", "", "", {})
+CAP_XML = "application/cap+xml; charset=utf-8"
 
 
 class Receipt(msgspec.Struct, frozen=True):
@@ -46,6 +47,8 @@ class Webhook:
         headers = signing.headers(secret, self.target.key_id, key, body, int(time.time()))
         if self.target.format in CAP:
             headers["Content-Type"] = CAP_TYPE
+        if self.target.format.startswith("cap"):
+            headers["Content-Type"] = CAP_XML
         status, text = await self._poster.post(self.target.url, body, headers)
         if not 200 <= status < 300:
             return answers.settle(answers.of_http(status, text, NO_CODES))

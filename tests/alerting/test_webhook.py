@@ -14,8 +14,8 @@ import pytest
 from lifeline import signing
 from lifeline.channels.addresses import find_way, is_public
 from lifeline.channels.webhook import Webhook
-from lifeline.config import Target
 from lifeline.errors import Refused, Unavailable
+from lifeline.targets import Target
 
 Answer = Callable[[asyncio.StreamWriter], Awaitable[None]]
 OK = b'{"accepted": true, "receipt": 7}'
@@ -113,6 +113,17 @@ async def test_a_notice_is_signed_under_its_key_and_delivered_on_accepted_alone(
     assert headers["Content-Type"] == "application/json"
     assert signing.problem("s3cret", headers, body, int(time.time())) == ""
     assert "match" in signing.problem("s3cret", headers, body + b" ", int(time.time()))
+
+
+async def test_a_cap_document_is_sent_as_one(secret: Path) -> None:
+    async with receiver(fixed("200 OK", OK)) as there:
+        url = f"http://127.0.0.1:{there.port}/"
+        target = Target("t", url, str(secret), private_allowed=True, format="cap-gb")
+        channel = Webhook(target, ssl.create_default_context())
+        await channel.send("the-key", b"<alert/>")
+        await channel.close()
+
+    assert there.requests[0][1]["Content-Type"] == "application/cap+xml; charset=utf-8"
 
 
 @pytest.mark.parametrize("status", ["400 Bad", "401 No", "404 None", "409 Conflict", "422 Odd"])
