@@ -174,8 +174,10 @@ def listed(connection: Connection, limit: int = 200, days: float = 7.0) -> list[
     return [
         Listed(
             order=_order(row),
-            *row[len(_FIELDS) :],
-            tuple(
+            revision=row[-3],
+            taken_by=row[-2],
+            taken_ms=row[-1],
+            windows=tuple(
                 slice_.windows[n] for work, n in windows if work == row[0] and n in slice_.windows
             ),
         )
