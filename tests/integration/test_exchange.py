@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -19,10 +19,15 @@ from alerting.desk import store as desk
 from alerting.exchange import store
 from alerting.exchange.service import Exchange
 from alerting.notices import Wording
+from alerting.outbox.service import Courier
 from lifeline import config, signing, wire
 from lifeline.stack import Addresses
+from lifeline.stack.processes import free_port, is_free
 from lifeline.targets import Target
-from tests.alerting.exchange.papers import schema
+from lifeline.telemetry import Health
+from simulators.platform import serve
+from simulators.store import read_journal
+from tests.alerting.exchange.papers import XSD, schema
 from tests.alerting.exchange.test_tables import shipped
 from tests.integration.console_rig import City, new_city, sign_in
 from tests.integration.rig import Rig, clean_topics, consume
@@ -59,7 +64,7 @@ def made(addresses: Addresses, tmp_path_factory: pytest.TempPathFactory) -> Iter
             exchange=config.Exchange(partners=partners),
         )
         wording = Wording(city.catalog, city.settings.router, tables=shipped())
-        city.site = replace(app.make_site(city.settings, city.catalog), wording=wording)
+        city.site = replace(city.site, settings=city.settings, wording=wording)
         yield city
 
 
@@ -223,6 +228,61 @@ async def test_a_warning_switches_regimes_on_kafka_and_its_cancellation_ends_the
     ]  # fmt: skip
     assert records[1].until_ms <= made.clock_ms() < records[0].until_ms
     assert made.rows("select ended_by from warning where id = 'w1'") == [("w2",)]
+
+
+async def test_an_alert_travels_to_the_platform_and_what_it_answers_comes_back(
+    made: City, tmp_path: Path
+) -> None:
+    log: Any = structlog.get_logger("tests")
+    (tmp_path / "secret").write_text(SECRET)
+    server, platform = await serve(SECRET, str(tmp_path / "record.jsonl"), schema=str(XSD))
+    there = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+    port, secret = free_port(), str(tmp_path / "secret")
+    targets = tuple(
+        Target(name, there + path, secret, format=form, private_allowed=True)
+        for name, path, form in (("platform", "/incidents", "cap"), ("city", "/cases", "case"))
+    )
+    router = msgspec.structs.replace(made.settings.router, targets=targets)
+    console = msgspec.structs.replace(made.settings.console, port=port)
+    settings = msgspec.structs.replace(made.settings, router=router, console=console)
+    stop, incident = asyncio.Event(), leak(made)
+    courier = Courier(settings, made.database, log, lambda _keys: None)
+    back = f"http://127.0.0.1:{port}"
+    told = {"callback": back, "words": ["ack", "seen"], "states": ["10"]}
+    answered = (
+        "select (select array_agg(distinct r.word order by r.word) from receipt r join outbox o"
+        " on o.id = r.outbox where o.incident = %s), (select step from city_case where"
+        " incident = %s)"
+    )
+
+    serving = asyncio.create_task(app.run(settings, made.catalog, Health(), log, stop))
+    async with httpx.AsyncClient() as client:
+        await client.post(f"{there}/control", content=msgspec.json.encode(told))
+        await until(lambda: is_free(port), is_it=False)
+    loops = [asyncio.create_task(loop) for loop in courier.loops()]
+    try:
+        await until(lambda: made.rows(answered, incident, incident) == [
+            (["accepted", "seen"], "filed")
+        ])  # fmt: skip
+    finally:
+        for loop in loops:
+            loop.cancel()
+        await asyncio.gather(*loops, *platform.later, return_exceptions=True)
+        await courier.close()
+        stop.set()
+        await serving
+        server.close()
+        platform.record.close()
+
+    said = {line["verdict"] for line in read_journal(str(tmp_path / "record.jsonl"))}
+    assert said == {"accepted", "called"}
+
+
+async def until(happens: Callable[[], bool], limit_s: float = 20.0, *, is_it: bool = True) -> None:
+    end_s = time.monotonic() + limit_s
+    while await asyncio.to_thread(happens) is not is_it:
+        assert time.monotonic() < end_s, f"not within {limit_s:g} s"
+        await asyncio.sleep(0.05)
 
 
 @pytest.mark.parametrize("who", ["", "wang", "li", "boss"])

