@@ -40,8 +40,9 @@ def append(connection: Connection | Cursor[Any], lines: Sequence[Line]) -> None:
             "select pg_advisory_xact_lock(%s, n) from unnest(%s::int4[]) as n", (SUBJECT_LOCK, own)
         )
     rows = connection.execute(
-        "select s.subject, h.number, h.hash,"
-        " (extract(epoch from clock_timestamp()) * 1000000)::int8"
+        "select s.subject, h.number, h.hash, (extract(epoch from greatest(clock_timestamp(),"
+        # A clock that was set back makes nobody a forger: no line is older than the last seal.
+        " (select sealed from seal order by seal.number desc limit 1))) * 1000000)::int8"
         " from unnest(%s::text[]) as s (subject) left join lateral (select number, hash from audit"
         " where audit.subject = s.subject order by number desc limit 1) h on true",
         (sorted({line.chain for line in lines}),),
@@ -125,7 +126,9 @@ def seal(connection: Connection) -> Seal | None:
     if not rows:
         return None
     heads = [Head(subject, number, bytes(made)) for subject, number, made, _ in rows]
-    made = chain.seal(last_seal(connection), heads, max(row[3] for row in rows))
+    last = last_seal(connection)
+    sealed_us = max(*(row[3] for row in rows), last.sealed_us if last else 0)
+    made = chain.seal(last, heads, sealed_us)
     connection.execute(
         "insert into seal (number, sealed, heads, root, hash) values (%s,"
         " 'epoch'::timestamptz + %s * interval '1 microsecond', %s, %s, %s)",

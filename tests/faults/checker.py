@@ -2,8 +2,8 @@
 
 The checks are numbered as in the programme: C1 nothing acknowledged is lost, C2 nothing stands
 twice, C3 every planted leak is one incident, C4 every incident was told, with one body under one
-key, C5 in time, C6 nothing was invented, C8 nothing ended by itself, R every service was back in
-time.
+key, C5 in time, C6 nothing was invented, C7 the audit is what was sealed and anchored,
+C8 nothing ended by itself, R every service was back in time.
 """
 
 from collections import Counter, defaultdict
@@ -93,6 +93,8 @@ class Evidence:
     pushes: Sequence[Push]
     exits: Sequence[Exit] = ()
     recoveries: Sequence[Recovery] = ()
+    audit: Sequence[str] = ()
+    """What is wrong with the audit, a sentence each."""
     excused: frozenset[str] = field(default_factory=frozenset)
     """Assets of which other runs on the same servers may have incidents."""
 
@@ -106,6 +108,7 @@ def check(evidence: Evidence) -> list[Violation]:
         *untold(evidence.ledger.leaks, evidence.incidents, evidence.pushes),
         *late(evidence.ledger.leaks, evidence.pushes),
         *invented(evidence.ledger.leaks, evidence.incidents, evidence.excused),
+        *_told("C7", "the audit is not what it was", evidence.audit),
         *ended(evidence.exits),
         *slow(evidence.recoveries),
     ]

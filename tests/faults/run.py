@@ -9,7 +9,7 @@ import signal
 import subprocess
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Self
 
@@ -297,7 +297,7 @@ class Run:
 
     def close_books(self) -> dict[str, Any]:
         """The run's report; what was seen and what is broken."""
-        evidence = self.evidence()
+        evidence = replace(self.evidence(), audit=self.world.audit())
         first = checker.first_pushes(evidence.ledger.leaks, evidence.pushes)
         waits = sorted((at_ms - leak.onset_ms) / 1000 for leak, at_ms in first.items())
         others = [i for i in evidence.incidents if i.grade >= checker.GRADE_FAULT]

@@ -178,3 +178,9 @@ def test_a_ledger_cut_within_a_line_is_read_up_to_it(tmp_path: Path) -> None:
     assert ledger.sent == [Sent("d", 1, 4, "c", T, 0.5)]
     assert sorted(seq for _, _, seq in ledger.acked) == [3, 4, 5]
     assert ledger.leaks == [Leak("a", "h", "c", T, T + 1)]
+
+
+def test_an_audit_that_is_not_what_it_was_is_seen() -> None:
+    run = replace(kept(), audit=["incident i-a, line 3: changed, it does not fit its hash"])
+
+    assert verdict(run) == ["C7"]

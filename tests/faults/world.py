@@ -14,6 +14,9 @@ from typing import Any, Self
 
 import psycopg
 
+from alerting.audit import service as audit
+from alerting.audit import store as audit_store
+from alerting.audit import words
 from lifeline.catalog import Source
 from lifeline.stack import Stack
 from lifeline.stack.processes import free_port
@@ -221,6 +224,14 @@ class World:
         )
         with self.database() as link:
             return [Incident(*row) for row in link.execute(query, (opened_from_ms,))]
+
+    def audit(self) -> list[str]:
+        """What is wrong with the audit, given the anchors that the routers wrote."""
+        file = self.folder / "anchors" / "audit.log"
+        anchors, bad = audit.read((str(file),)) if file.exists() else ([], [])
+        with self.database() as link, link.transaction():
+            proof = audit_store.verified(link, anchors)
+        return [*bad, *(words.sentence(problem, "en") for problem in proof.problems)]
 
     def received(self) -> list[dict[str, Any]]:
         """Everything that the receiver was sent."""

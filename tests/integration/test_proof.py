@@ -116,6 +116,21 @@ def test_one_seals_at_a_time_and_a_killed_one_is_taken_over(city: City) -> None:
     assert codes(city, seal(city)) == set()
 
 
+def test_a_clock_that_is_set_back_makes_nobody_a_forger(town: City) -> None:
+    write(town, line("i"))
+    seal(town)
+    town.rows("alter table seal disable trigger user")
+    ahead = "update seal set sealed = sealed + interval '1 hour' returning number"
+    assert town.rows(ahead) == [(1,)]
+
+    write(town, line("i"))
+    seal(town)
+
+    times = "select s.sealed <= a.written from seal s, audit a where s.number = 1 and a.number = 2"
+    assert town.rows(times) == [(True,)]
+    assert codes(town) == {"seal-changed"}
+
+
 TAMPERINGS: tuple[tuple[str, str], ...] = (
     ("update audit set actor = 'wang' where subject = 'i' and number = 2", "line-changed"),
     ("update audit set second = 'wang' where subject = 'i' and number = 1", "line-changed"),
