@@ -134,11 +134,11 @@ class Topology:
 
     def parents(self, asset: str) -> list[str]:
         """What feeds an asset directly, by name."""
-        return sorted({e.to for e in self.edges(asset) if e.link.is_feed and e.link.b == asset})
+        return sorted({e.to for e in self.edges(asset) if feeds(e.link) and e.link.b == asset})
 
     def children(self, asset: str) -> list[str]:
         """What an asset feeds directly, by name."""
-        return sorted({e.to for e in self.edges(asset) if e.link.is_feed and e.link.a == asset})
+        return sorted({e.to for e in self.edges(asset) if feeds(e.link) and e.link.a == asset})
 
     def is_fed_by(self, asset: str, source: str) -> bool:
         """Whether what fails at ``source`` is felt at the asset, through however many others."""
@@ -186,3 +186,12 @@ def may_walk(link: Link, kinds: Kinds) -> bool:
     False
     """
     return link.kind in kinds if kinds else link.kind not in UNDELIVERING
+
+
+def feeds(link: Link) -> bool:
+    """Whether what fails at its end ``a`` is felt at ``b``; a gateway's silence always is.
+
+    >>> feeds(Link("gateway", "well", kind="signal")), feeds(Link("a", "b"))
+    (True, False)
+    """
+    return link.is_feed or link.kind == SIGNAL

@@ -37,8 +37,8 @@ GAS = Source(
         Link("gas/v1", "power/p1", kind="adjacency", length_m=45.0),
         Link("sewer/s1", "sewer/s2", kind="conduit", length_m=90.0),
         Link("sewer/s2", "sewer/s3", kind="conduit", length_m=90.0),
-        Link("gas/gateway", "gas/v1", kind="signal", is_feed=True),
-        Link("gas/gateway", "gas/v2", kind="signal", is_feed=True),
+        Link("gas/gateway", "gas/v1", kind="signal"),
+        Link("gas/gateway", "gas/v2", kind="signal"),
     ),
 )
 WATER = Source(

@@ -117,7 +117,7 @@ def test_gateways_may_speak_through_gateways_and_even_in_a_ring() -> None:
 
     assert network.speakers("c") == ["a", "b"]
     assert network.speakers("d") == []
-    assert network.kin("c") == ["d"]
+    assert network.kin("c") == ["a", "b", "d"]
 
 
 def test_zones_know_their_assets_and_their_basin() -> None:
