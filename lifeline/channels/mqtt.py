@@ -65,6 +65,7 @@ class _Line:
         self.greeted: list[ReasonCode] = []
         self.acknowledged: list[ReasonCode] = []
         self.is_over = threading.Event()
+        self.named: _Named | None = None
         self.client = Client(
             CallbackAPIVersion.VERSION2,
             client_id=f"lifeline-notice-{os.getpid()}-{secrets.token_hex(4)}",
@@ -73,7 +74,8 @@ class _Line:
         )
         self.client.connect_timeout = CONNECT_S
         if tls is not None:
-            self.client.tls_set_context(_Named(tls, target.host))  # type: ignore[arg-type]
+            self.named = _Named(tls, target.host)
+            self.client.tls_set_context(self.named)  # type: ignore[arg-type]
         self.client.on_connect = self._on_connect
         self.client.on_publish = self._on_publish
         self.client.on_disconnect = self._on_disconnect
@@ -98,6 +100,8 @@ class _Line:
         finally:
             self.client.disconnect()
             self.client.loop(timeout=0.05)
+            if self.named is not None:
+                self.named.close()
         reason = self.acknowledged[0]
         if reason.value == NOBODY:
             raise Busy(f"{NOBODY}-nobody: nobody subscribes to {self.target.topic}")
@@ -110,7 +114,8 @@ class _Line:
         while not answers:
             if time.monotonic() > until_s:
                 raise Unavailable(f"timeout: no answer within {self.target.timeout_s:g} s")
-            if (self.client.loop(timeout=0.05) and not answers) or self.is_over.is_set():
+            problem = self.client.loop(timeout=0.05)
+            if (problem or self.is_over.is_set()) and not answers:
                 raise Unavailable(f"hung-up: {self.target.host} ended the connection")
 
     def _on_connect(
@@ -136,10 +141,18 @@ class _Named:
     def __init__(self, tls: ssl.SSLContext, name: str) -> None:
         self._tls, self._name = tls, name
         self.check_hostname = tls.check_hostname
+        self._made: list[ssl.SSLSocket] = []
 
     def wrap_socket(self, sock: object, **options: object) -> ssl.SSLSocket:
         options["server_hostname"] = self._name
-        return self._tls.wrap_socket(sock, **options)  # type: ignore[arg-type]
+        made = self._tls.wrap_socket(sock, **options)  # type: ignore[arg-type]
+        self._made.append(made)
+        return made
+
+    def close(self) -> None:
+        """Closes what paho leaves open when a certificate does not please."""
+        for made in self._made:
+            made.close()
 
 
 def _refusal(reason: ReasonCode) -> Exception:

@@ -7,7 +7,6 @@ import email.policy
 import json
 import socket
 import ssl
-import subprocess
 import time
 from pathlib import Path
 from typing import Any
@@ -21,7 +20,17 @@ from lifeline.errors import Busy, Mendable, Refused, Unavailable
 from lifeline.targets import Target
 from tests.alerting.test_cards import card
 from tests.alerting.test_webhook import fixed, receiver
-from tests.vendors.servers import SECRET, TOKEN, Collector, MailServer, Vendor, listening, vendor
+from tests.vendors.servers import (
+    SECRET,
+    TOKEN,
+    Collector,
+    MailServer,
+    Vendor,
+    listening,
+    make_certificate,
+    serving,
+    vendor,
+)
 
 HTTP = ("wecom", "dingtalk", "feishu", "ntfy", "sms", "voice")
 TLS = ssl.create_default_context()
@@ -326,20 +335,7 @@ async def test_a_url_that_apprise_does_not_know_may_be_mended(files: Path) -> No
 @pytest.fixture(scope="module")
 def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A certificate for the name localhost, which is its own authority."""
-    folder = tmp_path_factory.mktemp("tls")
-    words = "req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 -subj /CN=ours"
-    subprocess.run(
-        ["openssl", *words.split(), "-addext", "subjectAltName=DNS:localhost",
-         "-keyout", folder / "key.pem", "-out", folder / "ca.pem"],
-        check=True, capture_output=True,
-    )  # fmt: skip
-    return folder
-
-
-def serving(certificate: Path) -> ssl.SSLContext:
-    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-    context.load_cert_chain(certificate / "ca.pem", certificate / "key.pem")
-    return context
+    return make_certificate(tmp_path_factory.mktemp("tls"))
 
 
 async def test_tls_is_checked_by_name_and_authority_though_the_address_is_pinned(

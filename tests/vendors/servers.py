@@ -7,9 +7,11 @@ import hashlib
 import hmac
 import json
 import ssl
+import subprocess
 import time
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
@@ -298,3 +300,59 @@ async def listening(one: Any, tls: ssl.SSLContext | None = None) -> AsyncIterato
             task.cancel()
         await asyncio.gather(*serving, return_exceptions=True)
         await server.wait_closed()
+
+
+@dataclass(slots=True)
+class Broker:
+    """As much of an MQTT 5 broker as one message needs; answers with the reasons it is told."""
+
+    welcome: int = 0
+    reason: int = 0
+    is_mute: bool = False
+    """It takes messages and acknowledges none."""
+    took: list[bytes] = field(default_factory=list)
+    port: int = 0
+
+    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while True:
+            kind, body = await self._packet(reader)
+            if kind == 1:
+                writer.write(bytes((0x20, 3, 0, self.welcome, 0)))
+            elif kind == 3:
+                topic = int.from_bytes(body[:2], "big")
+                self.took.append(body[2 + topic + 2 :])
+                if not self.is_mute:
+                    writer.write(
+                        bytes((0x40, 3)) + body[2 + topic : 4 + topic] + bytes((self.reason,))
+                    )
+            elif kind == 14:
+                return
+
+    async def _packet(self, reader: asyncio.StreamReader) -> tuple[int, bytes]:
+        first = (await reader.readexactly(1))[0]
+        length, shift = 0, 0
+        while True:
+            byte = (await reader.readexactly(1))[0]
+            length |= (byte & 0x7F) << shift
+            shift += 7
+            if not byte & 0x80:
+                return first >> 4, await reader.readexactly(length)
+
+
+def make_certificate(folder: Path) -> Path:
+    """``ca.pem`` and ``key.pem`` for the name localhost, its own authority; returns the folder."""
+    words = "req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 -subj /CN=ours"
+    files = ["-keyout", folder / "key.pem", "-out", folder / "ca.pem"]
+    subprocess.run(
+        ["openssl", *words.split(), "-addext", "subjectAltName=DNS:localhost", *files],
+        check=True,
+        capture_output=True,
+    )
+    return folder
+
+
+def serving(certificate: Path) -> ssl.SSLContext:
+    """How a server shows the certificate in that folder."""
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.load_cert_chain(certificate / "ca.pem", certificate / "key.pem")
+    return context
