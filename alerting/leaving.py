@@ -95,9 +95,12 @@ def ease(turn: Turn, incident: Incident) -> None:
     grade = _gravest(turn, incident)
     if not incident.is_active or grade <= incident.grade:
         return
+    members = turn.slice.members(incident.id)
+    standing = [e.finding for m in members for e in turn.slice.active_of(m.key)]
     eased = msgspec.structs.replace(
         incident,
         grade=grade,
+        lead=min(standing, key=lambda f: (f.grade, f.onset_ms, f.id)),
         # A rise from here is a rise: it is told again.
         told=None if incident.told is None else max(grade, incident.told),
         last_actor=ROUTER,

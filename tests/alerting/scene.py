@@ -6,10 +6,11 @@ from typing import Any
 import msgspec
 
 from alerting import alarms, engine
+from alerting.alarms import Alarm
 from alerting.engine import Act
-from alerting.incidents import Incident, taken
+from alerting.incidents import DONE, Incident, taken
 from alerting.policy import Policy
-from alerting.slices import Effect, End, Hold, Page, Release, SaveIncident, Slice, Tell
+from alerting.slices import Effect, End, Hold, Page, Record, Release, SaveIncident, Slice, Tell
 from lifeline.life import Life
 from lifeline.model import Finding
 
@@ -118,6 +119,22 @@ class Scene:
         self.policy = policy
         self.slice = Slice()
         self.effects: list[Effect] = []
+        self.called: list[tuple[float, str]] = []
+        """(second, who was called, what was held, ended, released)."""
+
+    def do(self, second: float, action: str, **fields: Any) -> str:
+        """What became of an action at a second, in one word; actions mean the newest incident."""
+        wanted = Act(action=action, actor=fields.pop("actor", "li"), **fields)  # type: ignore[arg-type]
+        if not (wanted.incident or wanted.alarm or wanted.proposal or wanted.window):
+            is_of_window = wanted.opening is not None
+            name = "" if is_of_window or not self.slice.incidents else self.newest().id
+            wanted = msgspec.structs.replace(wanted, incident=name)
+        self._run_to(second, [])
+        now_ms = T0 + round(second * 1000)
+        reason, effects = engine.act(self.slice, wanted, now_ms, self.policy)
+        assert bool(effects) == (reason in DONE), (reason, effects)
+        self._take(effects, second)
+        return str(reason)
 
     def play(
         self, timeline: Sequence[tuple[float, Finding | Act]], until_s: float = 0
@@ -135,7 +152,7 @@ class Scene:
             else:
                 effects = engine.step(self.slice, event, now_ms, self.policy)
                 out = words(effects)
-            self._take(effects)
+            self._take(effects, second)
             if out:
                 seen.append((second, *out))
         self._run_to(until_s, seen)
@@ -144,20 +161,28 @@ class Scene:
     def _run_to(self, second: float, seen: list[Any]) -> None:
         while (due := engine.next_due(self.slice)) is not None and due <= T0 + second * 1000:
             effects = engine.tick(self.slice, due, self.policy)
-            self._take(effects)
+            self._take(effects, (due - T0) / 1000)
             if words(effects):
                 seen.append(((due - T0) / 1000, *words(effects)))
 
-    def _take(self, effects: Sequence[Effect]) -> None:
+    def _take(self, effects: Sequence[Effect], second: float) -> None:
         self.effects += effects
+        self.called += [(second, text) for text in pages(effects)]
         check(self.slice)
 
     def newest(self) -> Incident:
         return list(self.slice.incidents.values())[-1]
 
-    def state(self, channel: str = "gas/well-1/ch4") -> str:
+    def alarm(self, channel: str = "gas/well-1/ch4") -> Alarm:
         (found,) = [a for a in self.slice.alarms.values() if a.channel == channel and not a.drill]
-        return found.state
+        return found
+
+    def recorded(self) -> list[str]:
+        """The reasons of what was written down, in order."""
+        return [str(e.reason) for e in self.effects if isinstance(e, Record)]
+
+    def state(self, channel: str = "gas/well-1/ch4") -> str:
+        return self.alarm(channel).state
 
 
 def check(slice_: Slice) -> None:
