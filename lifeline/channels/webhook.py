@@ -16,8 +16,6 @@ from lifeline.channels.post import Poster, secret_of
 from lifeline.errors import Unavailable
 from lifeline.targets import Target
 
-CAP = frozenset(("cap", "cap-gb"))
-CAP_TYPE = "application/cap+xml; charset=utf-8"
 NO_CODES = Vendor("", "", "", {})
 CAP_XML = "application/cap+xml; charset=utf-8"
 
@@ -45,8 +43,6 @@ class Webhook:
         """
         secret = secret_of(self.target.secret_file)
         headers = signing.headers(secret, self.target.key_id, key, body, int(time.time()))
-        if self.target.format in CAP:
-            headers["Content-Type"] = CAP_TYPE
         if self.target.format.startswith("cap"):
             headers["Content-Type"] = CAP_XML
         status, text = await self._poster.post(self.target.url, body, headers)

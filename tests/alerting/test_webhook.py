@@ -7,7 +7,6 @@ import ssl
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -67,9 +66,7 @@ def fixed(status: str, body: bytes, extra: str = "") -> Answer:
     return answer
 
 
-async def post(
-    port: int, secret: Path, *, timeout_s: float = 5.0, private: bool = True, **more: Any
-) -> str:
+async def post(port: int, secret: Path, *, timeout_s: float = 5.0, private: bool = True) -> str:
     url = f"http://127.0.0.1:{port}/in?x=1"
     target = Target(
         "t", url, str(secret), "7", timeout_s=timeout_s, private_allowed=private, **more
@@ -79,15 +76,6 @@ async def post(
         return await channel.send("the-key", b'{"a":1}')
     finally:
         await channel.close()
-
-
-async def test_a_document_in_cap_is_sent_as_such(secret: Path) -> None:
-    async with receiver(fixed("200 OK", OK)) as there:
-        for form in ("cap", "cap-gb", "case"):
-            await post(there.port, secret, format=form)
-
-    kinds = [headers["Content-Type"] for _, headers, _ in there.requests]
-    assert kinds == [*["application/cap+xml; charset=utf-8"] * 2, "application/json"]
 
 
 @pytest.fixture

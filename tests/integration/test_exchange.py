@@ -14,6 +14,7 @@ import structlog
 from lxml import etree
 
 from alerting import cap
+from alerting.actions import Act
 from alerting.console import app, inbound
 from alerting.desk import store as desk
 from alerting.exchange import store
@@ -110,24 +111,23 @@ def ack(root: etree._Element, kind: str, name: str) -> bytes:
 
 async def test_the_documents_of_an_incident_are_chained_through_the_database(made: City) -> None:
     incident = leak(made)
-    officer = await made.signed_in("li")
-    for action in ("acknowledge", "close"):
-        revision = made.rows("select revision from incident where id = %s", incident)[0][0]
-        page = await officer.get("/api/v1/session")
-        await officer.post(
-            f"/api/v1/incidents/{incident}/{action}",
-            json={"note": "n", "override": True},
-            headers={"x-csrf-token": page.json()["csrf"], "if-match": f'"{revision}"'},
-        )
+    wording, now_ms = made.site.wording, made.clock_ms()
+    for act in (
+        Act(incident=incident, action="acknowledge", actor="li"),
+        Act(incident=incident, action="verify", actor="li", verdict="true", code="leak"),
+    ):
+        done = made.database.run_now(lambda c, act=act: desk.perform(c, wording, act, now_ms))
+        assert done.is_done, done.code
 
     roots = documents(made, incident)
 
     valid = schema()
     for root in roots:
         valid.assertValid(root)
-    assert [root.findtext("c:msgType", "", N) for root in roots[:2]] == ["Alert", "Update"]
+    assert [root.findtext("c:msgType", "", N) for root in roots] == ["Alert", "Update", "Update"]
     named = [root.findtext("c:references", "", N).split() for root in roots]
-    assert [len(one) for one in named] == list(range(len(roots)))
+    assert [len(one) for one in named] == [0, 1, 2]
+    assert roots[2].findtext("c:info/c:certainty", "", N) == "Observed"
     assert made.rows("select count(*) from outbox where target = 'far'") == [(0,)]
     body = made.rows("select body from outbox where target = 'city' order by id limit 1")[0][0]
     assert msgspec.json.decode(bytes(body))["unit"] == "210102"
