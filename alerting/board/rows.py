@@ -96,16 +96,6 @@ class Told(msgspec.Struct, frozen=True, kw_only=True):
     is_overtaken: bool
 
 
-class ReceiptRow(msgspec.Struct, frozen=True):
-    """A receiver's own word about a notice."""
-
-    target: str
-    word: Literal["accepted", "refused", "seen"]
-    by: str
-    note: str
-    at_ms: int
-
-
 class Wait(msgspec.Struct, frozen=True, kw_only=True):
     """What one person has asked for and a second must confirm."""
 

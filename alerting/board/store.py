@@ -20,7 +20,6 @@ from alerting.board.rows import (
     Listed,
     Member,
     Queued,
-    ReceiptRow,
     Sift,
     Told,
     Wait,
@@ -110,10 +109,12 @@ _MEMBER = (
     " a.is_fleeting, a.revision, a.incident"
 )
 _MEMBERS = (
-    f"select {_MEMBER}, m.reason, m.at_ms, m.rule, m.hypothesis, m.distance_m from membership m"  # noqa: S608
+    "select "  # noqa: S608 (constants alone)
+    + _MEMBER
+    + ", m.reason, m.at_ms, m.rule, m.hypothesis, m.distance_m from membership m"
     " join alarm a on a.key = m.alarm where m.incident = %s order by m.at_ms, a.key limit %s"
 )
-_ALONE = f"select {_MEMBER}, '', null::int8, '', '', null::float8 from alarm a"  # noqa: S608
+_ALONE = "select " + _MEMBER + ", '', null::int8, '', '', null::float8 from alarm a"  # noqa: S608
 _LISTS: dict[Listed, str] = {
     "hidden": "a.state in ('shelved', 'suppressed', 'out-of-service')",
     "shelved": "a.state = 'shelved'",
@@ -125,7 +126,9 @@ _LISTS: dict[Listed, str] = {
 }
 _LISTED = {
     name: _ALONE  # noqa: S608 (constants alone)
-    + f" where {what} and a.lifeline <> %(canary)s"
+    + " where "
+    + what
+    + " and a.lifeline <> %(canary)s"
     + " and (%(after)s = '' or (a.grade, a.since_ms, a.key) > (select b.grade, b.since_ms, b.key"
     + " from alarm b where b.key = %(after)s)) order by a.grade, a.since_ms, a.key limit %(limit)s"
     for name, what in _LISTS.items()
@@ -262,16 +265,6 @@ def told(connection: Connection, incident: str, limit: int = 200) -> list[Told]:
         )
         for person, target, reason, state, attempts, code, at_ms, is_overtaken in reversed(rows)
     ]
-
-
-def receipts(connection: Connection, incident: str, limit: int = 200) -> list[ReceiptRow]:
-    """What receivers have said of an incident's notices, the oldest first."""
-    rows = connection.execute(
-        "select o.target, r.word, r.by, r.note, r.at_ms from receipt r join outbox o"
-        " on o.id = r.outbox where o.incident = %s order by r.id desc limit %s",
-        (incident, limit),
-    ).fetchall()
-    return [ReceiptRow(*row) for row in reversed(rows)]
 
 
 _WINDOW = (

@@ -14,40 +14,40 @@ from functools import partial
 from http.cookies import CookieError, SimpleCookie
 from importlib.resources import files
 from urllib.parse import parse_qsl
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
+import msgspec
 import structlog
 import uvicorn
 from fastapi import FastAPI, Request, Response
 from fastapi.staticfiles import StaticFiles
-from jinja2 import Environment, PackageLoader, StrictUndefined
 from psycopg import Connection
 from starlette.exceptions import HTTPException
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from alerting.book import store as book
 from alerting.console import gate, inbound, pages, sessions, store
 from alerting.console.accounts.service import Door
 from alerting.console.gate import Route
+from alerting.console.ground.service import Ground, make_site
 from alerting.console.routes import ROUTES, describe
 from alerting.console.sessions import Sender
 from alerting.console.visit import Answer, Call, Problem, Site
-from alerting.exchange import store as exchange
+from alerting.evidence import service as evidence
+from alerting.house.service import House
 from alerting.ledger.store import Contended, contended
-from alerting.notices import Wording
 from lifeline import telemetry
 from lifeline.catalog import Catalog
 from lifeline.config import ConfigError, Settings
 from lifeline.db import SERVICE_ROLE, Database
 from lifeline.errors import Unavailable
-from lifeline.store import CatalogFile
 from lifeline.telemetry import Health
 
 Log = structlog.stdlib.BoundLogger
 BODY_BYTES_MAX = 64 * 1024
 BODY_S = 10.0
+FIELDS_MAX = 500
+"""Two for each incident of a full list, and the rest of its form."""
 TRIES = 5
 PRUNE_S = 60.0
 CHECK_S = 2.0
@@ -61,38 +61,7 @@ HEADERS = (
 )
 
 
-def make_site(settings: Settings, catalog: Catalog) -> Site:
-    """What every request shares; raises ConfigError."""
-    templates = Environment(
-        loader=PackageLoader("alerting.console"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        auto_reload=False,
-    )
-    try:
-        zone = ZoneInfo(settings.console.timezone)
-    except (ZoneInfoNotFoundError, ValueError) as error:
-        raise ConfigError(
-            f"console.timezone {settings.console.timezone!r} is not known:"
-            " write one like Asia/Shanghai."
-        ) from error
-    return Site(
-        settings,
-        catalog,
-        templates,
-        zone,
-        Wording(
-            catalog,
-            settings.router,
-            tables=exchange.read_tables(settings.exchange),
-            policy=book.policy(settings, catalog, book.read_rules(settings.router)),
-        ),
-    )
-
-
-def create_app(site: Site, database: Database, log: Log) -> FastAPI:
+def create_app(site: Site, database: Database, log: Log, house: House | None = None) -> FastAPI:
     """The application: every route of ``routes.ROUTES``, sign-in, static files, headers."""
     app = FastAPI(
         title="Urban Lifeline",
@@ -102,7 +71,7 @@ def create_app(site: Site, database: Database, log: Log) -> FastAPI:
         redoc_url=None,
         openapi_url="/api/v1/openapi.json",
     )
-    console = app.state.console = _Console(site, database, log)
+    console = app.state.console = _Console(Ground(site, log, house), database, log)
     for route in ROUTES:
         app.add_api_route(
             route.path,
@@ -158,17 +127,15 @@ class _Headers:
 class _Console:
     """The endpoints; holds what they share: the site, the database, the door."""
 
-    def __init__(self, site: Site, database: Database, log: Log) -> None:
-        self._site = site
+    def __init__(self, ground: Ground, database: Database, log: Log) -> None:
+        self.ground = ground
         self._database = database
         self._log = log
-        self._door = Door(site.settings.console, database, log)
+        self._door = Door(ground.site.settings.console, database, log)
 
-    def renew(self, catalog: Catalog) -> None:
-        """Goes on with another catalog; requests under way end with the one they began with."""
-        wording = replace(self._site.wording, catalog=catalog, _assets={})
-        self._site = replace(self._site, catalog=catalog, wording=wording)
-        self._log.info("catalog taken over", catalog=catalog.digest)
+    @property
+    def _site(self) -> Site:
+        return self.ground.site
 
     async def serve(self, route: Route, request: Request) -> Response:
         """One request through the gate, in one transaction."""
@@ -201,7 +168,7 @@ class _Console:
         nonce, site = secrets.token_urlsafe(24), self._site
 
         def work(connection: Connection) -> Answer:
-            records = store.Connected(connection, site.wording, site.settings.exchange)
+            records = store.Connected(connection, site, self.ground.paging)
             return gate.answer(records, route, call, site, nonce)
 
         for tries_left in reversed(range(TRIES)):
@@ -215,7 +182,26 @@ class _Console:
         if answer.status == 403 or (route.is_signed and answer.status == 401):
             telemetry.security_events.labels("console-forbidden").inc()
             self._log.warning("request refused", path=call.path, address=call.address)
-        return answer
+        return await self._with_package(answer, call) if answer.package else answer
+
+    async def _with_package(self, answer: Answer, call: Call) -> Answer:
+        """The evidence package as the body: made in transactions of its own, sealed if possible."""
+        site = self._site
+        produce = partial(
+            evidence.produce,
+            self._database,
+            site.settings,
+            site.catalog,
+            answer.package,
+            actor=answer.by,
+            channel="api" if call.is_api else "console",
+        )
+        found = await asyncio.to_thread(produce)
+        if found is None:
+            return gate.away(site, call, "problem.404", 404)
+        body, digest = found
+        headers = (*answer.headers, ("X-Content-SHA256", digest))
+        return msgspec.structs.replace(answer, body=body, headers=headers)
 
     async def sign_in(self, request: Request) -> Response:
         """POST /login."""
@@ -263,7 +249,9 @@ def _bare_call(request: Request, body: bytes = b"") -> Call:
         with contextlib.suppress(ValueError):
             form = dict(
                 parse_qsl(
-                    body.decode("utf-8", "replace"), keep_blank_values=True, max_num_fields=20
+                    body.decode("utf-8", "replace"),
+                    keep_blank_values=True,
+                    max_num_fields=FIELDS_MAX,
                 )
             )
     jar: SimpleCookie = SimpleCookie()
@@ -319,14 +307,15 @@ async def run(
     settings: Settings, catalog: Catalog, health: Health, log: Log, stop: asyncio.Event
 ) -> None:
     """Serves until ``stop``; raises ConfigError, and Unavailable without PostgreSQL at start."""
-    site = make_site(settings, catalog)
+    house = House(settings, catalog, log)
+    site = make_site(settings, catalog, house)
     database = Database(settings.postgres, role=SERVICE_ROLE)
     listener: socket.socket | None = None
     try:
         await database.run(
             lambda connection: store.forget_old(connection, settings.console.session_h)
         )
-        app = create_app(site, database, log)
+        app = create_app(site, database, log, house)
         listener = listen(settings.console.host, settings.console.port)
         server = _Server(
             uvicorn.Config(
@@ -346,7 +335,7 @@ async def run(
         log.info("console listens", url=f"http://{host}:{port}/", answers_to=hosts)
         serving = asyncio.create_task(server.serve(sockets=[listener]))
         keeping = asyncio.create_task(_keep(settings, database, health, log))
-        watching = asyncio.create_task(_watch(settings, catalog, app.state.console))
+        watching = asyncio.create_task(app.state.console.ground.run(database))
         stopping = asyncio.create_task(stop.wait())
         await asyncio.wait({serving, stopping}, return_when=asyncio.FIRST_COMPLETED)
         server.should_exit = True
@@ -357,16 +346,6 @@ async def run(
         if listener is not None:
             listener.close()
         database.close()
-
-
-async def _watch(settings: Settings, catalog: Catalog, console: _Console) -> None:
-    """Takes over another compiled catalog when one is put in its place."""
-    file = CatalogFile(settings.catalog.compiled)
-    while True:
-        await asyncio.sleep(CHECK_S)
-        newer = file.newer(catalog)
-        if newer is not None:
-            console.renew(catalog := newer)
 
 
 async def _keep(settings: Settings, database: Database, health: Health, log: Log) -> None:

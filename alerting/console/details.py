@@ -55,6 +55,7 @@ def detail(visit: Visit, row: Detail) -> Mapping[str, Any]:
         "revision": one.revision,
         "grade": views.grade_of(one.grade),
         "phase": one.phase,
+        "verdict": one.verdict,
         "phase_words": words.phase(one.phase, language),
         "is_active": one.is_active,
         "is_drill": one.drill,

@@ -1,99 +1,23 @@
-"""The pages: what each shows, and where each form leads.  Pure; SQL is in the stores."""
+"""Signing in and out, the account, and what several pages share.  Pure."""
 
-from collections.abc import Mapping, Sequence
-from urllib.parse import urlencode
+from collections.abc import Sequence
 
 import msgspec
 
-from alerting.console import details, evidence, sessions, views
-from alerting.console.gate import Handler, Route, page
+from alerting.actions import Action
+from alerting.console import details, evidence, sessions
+from alerting.console.gate import Route, page
 from alerting.console.records import Records
-from alerting.console.sessions import ACTORS
 from alerting.console.visit import Answer, Call, Problem, Site, Visit, redirect
 from alerting.console.words import age
-from alerting.desk.rows import Detail, Outcome
-from alerting.engine import Action
-from lifeline import words
-from lifeline.model import CANARY
+from alerting.desk.rows import Detail
 
-LISTED_MAX = 200
-CLOSED_MS = 8 * 3_600_000
-"""How long a closed incident stays on the first page: a shift."""
-CLOSED_MAX = 20
 NOTE_MAX = 2000
+NEED_NOTE = frozenset(("close", "prolong", "shelve", "retire"))
 SPANS_S = (900, 3600, 86_400)
 NOW = "now"
 NOW_MS = 3_600_000
 """The window that ends now, however old the incident is: whether it is over is judged there."""
-DEVICES = "devices"
-"""The filter that shows what is wrong with sensors and data; elsewhere they stand last."""
-
-
-def incidents(records: Records, visit: Visit) -> Answer:
-    """GET /: everything that needs somebody, by phase; refreshes itself."""
-    chosen = visit.call.query.get("show", "")
-    known = {one.name for one in visit.site.catalog.head.lifelines}
-    lifeline = chosen if chosen in known else ""
-    rows = records.incidents(views.BANDS[:3], lifeline, LISTED_MAX)
-    since_ms = visit.pulse.now_ms - CLOSED_MS
-    closed = records.incidents(views.BANDS[3:], lifeline, CLOSED_MAX, since_ms)
-    shown = [one for one in (*rows, *closed) if chosen != DEVICES or views.is_device(one)]
-    marks = {"show": chosen} if chosen in known or chosen == DEVICES else {}
-    broken_ms = records.last_break_glass()
-    waiting = sum(one.phase == "open" for one in shown)
-    return page(
-        visit,
-        "incidents.html",
-        refresh="/?" + urlencode({**marks, "auto": "1"}),
-        bands=views.bands(visit, shown),
-        filters=_filters(visit, chosen if marks else ""),
-        waiting=waiting,
-        is_calm=not rows,
-        seal_broken=evidence.moment(broken_ms, visit.site.zone) if broken_ms else "",
-        n_max=LISTED_MAX if len(rows) == LISTED_MAX else 0,
-    )
-
-
-def _filters(visit: Visit, chosen: str) -> list[Mapping[str, object]]:
-    named = [("", visit.say("filter.all"))]
-    named += [
-        (one.name, views.lifeline_title(visit.site.catalog, one.name, visit.language))
-        for one in visit.site.catalog.head.lifelines
-        if one.name != CANARY
-    ]
-    named.append((DEVICES, visit.say("filter.devices")))
-    return [
-        {
-            "href": f"/?{urlencode({'show': name})}" if name else "/",
-            "title": shown,
-            "is_here": name == chosen,
-        }
-        for name, shown in named
-    ]
-
-
-def incident(records: Records, visit: Visit) -> Answer:
-    """GET /incidents/{id}: one incident with its evidence, notices, history and forms."""
-    row = load(records, visit)
-    one = row.summary
-    from_ms, until_ms, made = evidence_of(records, visit, row)
-    assert visit.session is not None
-    here = NOW if visit.call.query.get("window") == NOW else (until_ms - from_ms) // 1000
-    return page(
-        visit,
-        "incident.html",
-        incident=details.detail(visit, row),
-        pictures=details.pictures(visit, made),
-        windows=[
-            {
-                "href": f"/incidents/{one.id}?window={choice}",
-                "title": visit.say(f"detail.window.{choice}"),
-                "is_here": choice == here,
-            }
-            for choice in (*SPANS_S, NOW)
-        ],
-        may_act=visit.session.role in ACTORS,
-    )
 
 
 def evidence_of(
@@ -125,28 +49,6 @@ def load(records: Records, visit: Visit) -> Detail:
     return row
 
 
-def act(action: Action) -> Handler:
-    """The handler of a form: does it once, on the revision seen, and shows the incident again."""
-
-    def handler(records: Records, visit: Visit) -> Answer:
-        row = load(records, visit)
-        note = checked_note(action, visit.call.form.get("note", ""))
-        revision = visit.call.form.get("revision", "")
-        if not (revision.isascii() and revision.isdigit() and len(revision) < 10):
-            raise Problem(400)
-        # A note is welcome whatever has happened meanwhile; a decision holds for what was seen.
-        expected = None if action == "note" else int(revision)
-        is_override = visit.call.form.get("override", "") == "yes"
-        outcome = perform(
-            records, visit, row.summary.id, action, note, expected, is_override=is_override
-        )
-        if not outcome.is_done:
-            raise refusal(visit, outcome, note)
-        return redirect(f"/incidents/{row.summary.id}")
-
-    return handler
-
-
 def checked_note(action: Action, given: str) -> str:
     """The note with line ends as people meant them; raises Problem if missing or too long."""
     note = given.replace("\r\n", "\n").strip()
@@ -154,46 +56,17 @@ def checked_note(action: Action, given: str) -> str:
         raise Problem(400, "problem.note-long", note[:NOTE_MAX])
     if action == "note" and not note:
         raise Problem(400, "problem.note-empty")
-    if action == "close" and not note:
+    if action in NEED_NOTE and not note:
         raise Problem(400, "problem.note-missing")
     return note
 
 
-def perform(
-    records: Records,
-    visit: Visit,
-    incident_id: str,
-    action: Action,
-    note: str,
-    expected: int | None,
-    *,
-    is_override: bool,
-) -> Outcome:
-    """Carries an action out in this transaction, with its audit row.
-
-    ``is_override``: close although an alarm still stands; the audit says so.
-    """
+def person_of(visit: Visit) -> str:
+    """Who is signed in, as the roster names him."""
     assert visit.session is not None
-    actor, now_ms = visit.session.name, visit.pulse.now_ms
-    return records.act(incident_id, action, actor, now_ms, note, expected, is_override=is_override)
-
-
-def refusal(visit: Visit, outcome: Outcome, note: str = "") -> Problem:
-    """Why an action was not carried out, as a problem that says who was faster."""
-    if outcome.code == "unknown":
-        return Problem(404)
-    if outcome.code == "needs-note":
-        return Problem(400, "problem.note-missing")
-    if outcome.code in ("faster", "already-acknowledged", "already-closed") and outcome.actor:
-        if views.is_person(outcome.actor):
-            at = evidence.clock(outcome.at_ms, visit.site.zone)
-            return Problem(409, "problem.409.faster", note, name=outcome.actor, at=at)
-        return Problem(409, "problem.409.changed", note)
-    if outcome.code == "faster":
-        return Problem(409, "problem.409.changed", note)
-    return Problem(
-        409, "problem.409.refused", note, why=words.refusal(outcome.code, visit.language)
-    )
+    roster = visit.site.roster
+    known = None if roster is None else roster.person_of(visit.session.name)
+    return visit.session.name if known is None else known.name
 
 
 def account(_: Records, visit: Visit) -> Answer:

@@ -6,10 +6,10 @@ from typing import Protocol
 
 import msgspec
 
+from alerting.console.ask import Board, Crew, Proof
 from alerting.console.evidence import Point
 from alerting.console.sessions import Session
-from alerting.desk.rows import Detail, Outcome, Summary
-from alerting.engine import Action
+from alerting.desk.rows import Detail
 from alerting.exchange.mail import Mail
 
 
@@ -45,6 +45,18 @@ class Records(Protocol):
     def mail(self) -> Mail:
         """What is exchanged with other organisations."""
 
+    @property
+    def board(self) -> Board:
+        """What lies before the desk, and what it does."""
+
+    @property
+    def crew(self) -> Crew:
+        """People, links, hand-overs."""
+
+    @property
+    def proof(self) -> Proof:
+        """What can be shown later."""
+
     def pulse(self, token: bytes | None) -> Pulse:
         """The clock, the feeds, and the session of that token digest."""
 
@@ -54,31 +66,8 @@ class Records(Protocol):
     def whole(self, *, may_write: bool) -> AbstractContextManager[object]:
         """What happens inside is kept whole, or with an exception not at all."""
 
-    def incidents(
-        self,
-        phases: Sequence[str],
-        lifeline: str,
-        limit: int,
-        closed_since_ms: int = 0,
-        after: str = "",
-    ) -> Sequence[Summary]:
-        """The queue, as the desk orders it; ``after`` goes on behind that incident."""
-
     def incident(self, name: str) -> Detail | None:
         """One incident with everything that belongs to it."""
-
-    def act(
-        self,
-        name: str,
-        action: Action,
-        actor: str,
-        now_ms: int,
-        note: str,
-        expected: int | None,
-        *,
-        is_override: bool = False,
-    ) -> Outcome:
-        """Does what an officer asks, with its audit row, or says why not."""
 
     def readings(
         self, channels: Sequence[str], from_ms: int, until_ms: int

@@ -34,7 +34,10 @@ FORGOTTEN_MS = 15 * 60_000
 """Failures older than this count no more."""
 WAIT_MS_FIRST, WAIT_MS_MAX = 30_000, 900_000
 SEAT_DAYS = 180
-NEXT = re.compile(r"/(?:incidents/[A-Za-z0-9_-]{1,64}|account)?(?:\?[A-Za-z0-9_=&.%-]{0,256})?")
+NEXT = re.compile(
+    r"/(?:incidents/[A-Za-z0-9_-]{1,64}|handovers/[A-Za-z0-9_-]{1,64}"
+    r"|account|alarms|windows|proposals|roster|letters)?(?:\?[A-Za-z0-9_=&.%-]{0,512})?"
+)
 
 
 class Session(msgspec.Struct, frozen=True):

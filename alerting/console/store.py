@@ -6,7 +6,7 @@ from PostgreSQL's clock, in unix ms.
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from psycopg import Connection
@@ -15,13 +15,13 @@ from alerting.console import sessions
 from alerting.console.accounts import store as accounts
 from alerting.console.evidence import Point
 from alerting.console.records import Feed, Kept, Pulse
+from alerting.console.seat.store import BoardNow, CrewNow, ProofNow
 from alerting.console.sessions import Session
+from alerting.console.visit import Site
 from alerting.desk import store as desk_store
-from alerting.desk.rows import Detail, Outcome, Summary
-from alerting.engine import Action
+from alerting.desk.rows import Detail
 from alerting.exchange.post.store import Post
-from alerting.notices import Wording
-from lifeline.config import Exchange
+from alerting.people.paging import Paging
 
 POINTS_MAX = 6000
 """Readings of one picture that leave the database."""
@@ -129,13 +129,28 @@ class Connected:
     """``Records`` on one connection."""
 
     connection: Connection
-    wording: Wording
-    exchange: Exchange = field(default_factory=Exchange)
+    site: Site
+    paging: Paging | None = None
 
     @property
     def mail(self) -> Post:
         """See ``alerting.exchange.post.store``."""
-        return Post(self.connection, self.wording, self.exchange)
+        return Post(self.connection, self.site.wording, self.site.settings.exchange)
+
+    @property
+    def board(self) -> BoardNow:
+        """See ``alerting.console.seat.store``."""
+        return BoardNow(self.connection, self.site.wording)
+
+    @property
+    def crew(self) -> CrewNow:
+        """See ``alerting.console.seat.store``."""
+        return CrewNow(self.connection, self.paging, self.site.settings.people.link_h * 3600)
+
+    @property
+    def proof(self) -> ProofNow:
+        """See ``alerting.console.seat.store``."""
+        return ProofNow(self.connection, self.site.settings.console.timezone)
 
     def pulse(self, token: bytes | None) -> Pulse:
         """See ``pulse`` of this module."""
@@ -153,51 +168,9 @@ class Connected:
                 look_only(self.connection)
             yield
 
-    def incidents(
-        self,
-        phases: Sequence[str],
-        lifeline: str,
-        limit: int,
-        closed_since_ms: int = 0,
-        after: str = "",
-    ) -> Sequence[Summary]:
-        """See ``alerting.desk.store``."""
-        return desk_store.list_incidents(
-            self.connection,
-            phases=phases,
-            lifeline=lifeline,
-            closed_since_ms=closed_since_ms,
-            limit=limit,
-            after=after,
-        )
-
     def incident(self, name: str) -> Detail | None:
         """See ``alerting.desk.store``."""
         return desk_store.incident_detail(self.connection, name)
-
-    def act(
-        self,
-        name: str,
-        action: Action,
-        actor: str,
-        now_ms: int,
-        note: str,
-        expected: int | None,
-        *,
-        is_override: bool = False,
-    ) -> Outcome:
-        """See ``alerting.desk.store``."""
-        return desk_store.act(
-            self.connection,
-            self.wording,
-            name,
-            action,
-            actor=actor,
-            now_ms=now_ms,
-            note=note,
-            expected_revision=expected,
-            override=is_override,
-        )
 
     def readings(
         self, channels: Sequence[str], from_ms: int, until_ms: int

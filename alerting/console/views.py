@@ -3,13 +3,17 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from urllib.parse import quote, urlencode
 
-from alerting.console.evidence import moment
+from alerting.board.rows import Queued
+from alerting.console import duty, following
+from alerting.console.evidence import clock, moment
 from alerting.console.records import Feed
 from alerting.console.sessions import safe_next
 from alerting.console.visit import Visit
 from alerting.console.words import age
 from alerting.desk.rows import Summary
+from alerting.incidents import ENDED, TAKEN
 from lifeline import words
 from lifeline.catalog import Catalog
 from lifeline.model import CANARY, GRADE_FAULT, GRADES, Grade, Text
@@ -18,7 +22,7 @@ from lifeline.words import Language
 WARNING_S = 120.0
 """How long before the end of an idle session the page says so."""
 SYSTEM = ("", "router", "system", "timer")
-BANDS = ("open", "acknowledged", "watching", "closed")
+BANDS = ("open", "acknowledged", "watching", "review", "closed")
 
 
 @dataclass(slots=True, frozen=True)
@@ -60,6 +64,11 @@ class Card:
     is_drill: bool
     is_stale: bool
     """Whether its lifeline's data have stopped: what it shows is then the past."""
+    revision: int
+    next: str = ""
+    """What happens next by itself, when, and who is called; from the stored deadline."""
+    undo: str = ""
+    """Until when the visitor can take his acknowledgement back; empty: he cannot."""
 
 
 @dataclass(slots=True, frozen=True)
@@ -122,7 +131,10 @@ def frame(visit: Visit, refresh: str) -> Frame:
 def here(visit: Visit) -> str:
     """The address of this page without what was said only once."""
     call = visit.call
-    kept = "&".join(f"{k}={v}" for k, v in call.query.items() if k not in ("auto", "lang"))
+    kept = urlencode(
+        {k: v for k, v in call.query.items() if k not in ("auto", "lang", "did", "not")},
+        quote_via=quote,
+    )
     path = call.path if call.method == "GET" else "/"
     if path == "/login":
         return f"/login?next={safe_next(call.query.get('next', '/'))}"
@@ -169,19 +181,27 @@ def headline(catalog: Catalog, one: Summary, language: Language) -> str:
     return words.headline(one.lead, asset_title(catalog, one.asset, language), language)
 
 
-def card(visit: Visit, one: Summary) -> Card:
+def card(visit: Visit, queued: Queued) -> Card:
     """An incident as the list shows it."""
-    catalog, language = visit.site.catalog, visit.language
+    catalog, language, one = visit.site.catalog, visit.language, queued.summary
     more = [visit.say("incident.alarms", n=one.alarms)] if one.alarms > 1 else []
     if one.episode > 1:
         more.append(visit.say("incident.episode", n=one.episode))
-    if one.acknowledged_by and one.phase in ("acknowledged", "watching"):
-        more.append(visit.say("incident.by", name=one.acknowledged_by))
+    if one.acknowledged_by and one.phase in (*TAKEN, "watching"):
+        at = moment(one.acknowledged_ms or one.updated_ms, visit.site.zone)[11:19]
+        more.append(visit.say("incident.by", name=one.acknowledged_by, at=at))
+    if one.verdict:
+        more.append(words.verdict(one.verdict, language))
+    if one.person:
+        arrived = words.reason("arrived" if one.arrived_ms else "dispatched", language)
+        more.append(f"{one.person} {arrived}")
+    if queued.risk is not None:
+        more.append(visit.say("queue.risk", n=f"{queued.risk:g}"))
     if one.drill:
         more.append(visit.say("incident.drill"))
     if is_past(one):
         more.append(visit.say("incident.late"))
-    is_closed = one.phase == "closed"
+    is_closed = one.phase in ENDED
     feed = next(
         (one_feed for one_feed in visit.pulse.feeds if one_feed.lifeline == one.lifeline), None
     )
@@ -204,7 +224,40 @@ def card(visit: Visit, one: Summary) -> Card:
         onset_iso=iso(one.onset_ms),
         is_drill=one.drill,
         is_stale=not is_closed and (feed is None or is_stopped(visit, feed)),
+        revision=one.revision,
+        next=next_step(visit, queued),
+        undo=undo(visit, one),
     )
+
+
+def undo(visit: Visit, one: Summary) -> str:
+    """Until when the visitor can take his acknowledgement back; empty: he cannot."""
+    is_mine = visit.session is not None and one.acknowledged_by == visit.session.name
+    if one.undo_ms is None or visit.pulse.now_ms >= one.undo_ms or not is_mine:
+        return ""
+    return visit.say("undo.until", at=clock(one.undo_ms, visit.site.zone))
+
+
+def next_step(visit: Visit, queued: Queued) -> str:
+    """What happens next by itself: when, what, who is called, how long until then."""
+    if queued.next_ms is None:
+        return ""
+    what = visit.say(f"next.{queued.next_kind}")
+    at = clock(queued.next_ms, visit.site.zone)
+    told = visit.say("next.at", at=at[:5], what=what)
+    persons = following.persons(visit, queued.summary, queued.next_kind, queued.next_ms)
+    if persons:
+        titles = [duty.title_of(visit.site.roster, name, visit.language) for name in persons]
+        told += visit.say("next.who", who=joined(titles, visit.language))
+    left_s = (queued.next_ms - visit.pulse.now_ms) / 1000.0
+    if left_s <= 0:
+        return told + visit.say("next.late")
+    return told + visit.say("next.left", age=age(left_s, visit.language))
+
+
+def joined(texts: Sequence[str], language: Language) -> str:
+    """Several things as each language lists them."""
+    return ("、" if language == "zh" else ", ").join(texts)
 
 
 def is_device(one: Summary) -> bool:
@@ -225,9 +278,21 @@ def is_person(actor: str) -> bool:
     return actor not in SYSTEM
 
 
-def bands(visit: Visit, rows: Sequence[Summary]) -> Sequence[Band]:
+def band_of(one: Summary) -> str:
+    """The band in which an incident stands."""
+    if one.phase in ENDED:
+        return "closed"
+    if one.review:
+        return "review"
+    return "acknowledged" if one.phase in TAKEN else one.phase
+
+
+def bands(visit: Visit, rows: Sequence[Queued]) -> Sequence[Band]:
     """The list's bands in their fixed order."""
-    return [Band(name, [card(visit, one) for one in rows if one.phase == name]) for name in BANDS]
+    held: dict[str, list[Card]] = {name: [] for name in BANDS}
+    for one in rows:
+        held[band_of(one.summary)].append(card(visit, one))
+    return [Band(name, cards) for name, cards in held.items()]
 
 
 def iso(at_ms: int) -> str:

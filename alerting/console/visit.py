@@ -12,7 +12,12 @@ from alerting.console import sessions
 from alerting.console.records import Pulse
 from alerting.console.sessions import Sender, Session
 from alerting.console.words import text
+from alerting.flood import View
 from alerting.notices import Wording
+from alerting.people.roster import Roster
+from alerting.plans import Book
+from alerting.risk import Weights
+from alerting.topology import Topology
 from lifeline.catalog import Catalog
 from lifeline.config import Settings
 from lifeline.words import Language
@@ -31,6 +36,14 @@ class Site:
     """The city's time, in which pages speak."""
     wording: Wording
     """What the notices of an action need."""
+    topology: Topology
+    book: Book | None = None
+    """Plans; None: none are written."""
+    weights: Weights = field(default_factory=Weights)
+    roster: Roster | None = None
+    """None: nobody is paged."""
+    floods: Mapping[str, View] = field(default_factory=dict)
+    """By desk, as of a second ago."""
 
     @property
     def is_secure(self) -> bool:
@@ -79,6 +92,10 @@ class Answer(msgspec.Struct, frozen=True):
     body: bytes = b""
     kind: str = HTML
     headers: tuple[tuple[str, str], ...] = ()
+    package: str = ""
+    """The incident whose evidence package is the body: made in a transaction of its own."""
+    by: str = ""
+    """Who asked for it."""
 
 
 class Problem(Exception):

@@ -4,9 +4,11 @@ Sentences about findings and incidents come from ``lifeline.words``; here stand 
 them.
 """
 
+from alerting.console.labels import LABELS
 from lifeline.words import LANGUAGES, Language
 
 WORDS: dict[str, tuple[str, str]] = {
+    **LABELS,
     "name": ("城市生命线值守台", "Urban Lifeline Console"),
     "skip": ("跳到正文", "Skip to content"),
     "feeds": ("数据时效", "Age of the data"),
@@ -79,12 +81,15 @@ WORDS: dict[str, tuple[str, str]] = {
         "May look at incidents and add notes; may not acknowledge or close.",
     ),
     "account.rights.officer": (
-        "可以查看、备注、确认和关闭事件。",
-        "May look at incidents, add notes, acknowledge and close.",
+        "可以查看、备注、确认、研判、派遣和关闭事件，搁置报警，交接班。",
+        (
+            "May look at incidents, add notes, acknowledge, judge, dispatch and close; shelve"
+            " alarms; hand a shift over."
+        ),
     ),
     "account.rights.admin": (
-        "可以查看、备注、确认和关闭事件。用户由命令 lifeline user 管理。",
-        "May look, note, acknowledge and close. Users are kept with the command `lifeline user`.",
+        "与值班员相同。用户由命令 lifeline user 管理。",
+        "The same as a duty officer. Users are kept with the command `lifeline user`.",
     ),
     # The list
     "list.title": ("事件", "Incidents"),
@@ -106,27 +111,26 @@ WORDS: dict[str, tuple[str, str]] = {
     "incident.closed-at": ("{age}前关闭", "closed {age} ago"),
     "incident.alarms": ("报警 {n}", "alarms: {n}"),
     "incident.episode": ("第 {n} 次", "episode {n}"),
-    "incident.by": ("{name} 处理中", "with {name}"),
+    "incident.by": ("{name} {at} 确认", "acknowledged by {name} at {at}"),
     "incident.drill": ("演练", "DRILL"),
     "incident.late": ("补传", "back-filled"),
     "incident.on": ("发生于 {at}", "on {at}"),
     # One incident
-    "detail.what": ("是什么", "What"),
-    "detail.where": ("在哪里", "Where"),
-    "detail.since": ("自何时", "Since"),
+    "detail.what": ("类型", "What"),
+    "detail.where": ("位置", "Where"),
+    "detail.since": ("起始时间", "Since"),
     "detail.detected": ("发现时刻", "Detected"),
-    "detail.grade": ("等级", "Grade"),
     "detail.zone": ("分区", "Zone"),
     "detail.position": ("坐标", "Position"),
     "detail.revision": ("版本", "Revision"),
-    "detail.why": ("为什么这样判断", "Why we believe it"),
+    "detail.why": ("判断依据", "Why we believe it"),
     "detail.detector": ("检测器", "Detector"),
     "detail.value": ("数值", "Value"),
     "detail.limit": ("限值", "Limit"),
     "detail.verified": ("条文已核对", "clause verified"),
     "detail.unverified": ("条文未核对", "clause not verified"),
     "detail.no-limit": ("无固定限值", "no fixed limit"),
-    "detail.score": ("评分（1 为门限）", "Score (1 is the limit)"),
+    "detail.score": ("判定值（达到 1 报警）", "Score (1 is the limit)"),
     "detail.confidence": ("可信度", "Confidence"),
     "detail.quality": ("数据质量", "Data quality"),
     "detail.quality.good": ("正常", "good"),
@@ -157,7 +161,7 @@ WORDS: dict[str, tuple[str, str]] = {
     "detail.reason": ("原因", "Reason"),
     "detail.attempts": ("尝试次数", "Attempts"),
     "detail.delivery": ("送达", "Delivery"),
-    "detail.timeline": ("经过", "Timeline"),
+    "detail.timeline": ("处置过程", "Timeline"),
     "timeline.system": ("系统", "system"),
     "action": ("操作", "Actions"),
     "action.acknowledge": ("确认", "Acknowledge"),
@@ -299,8 +303,8 @@ WORDS: dict[str, tuple[str, str]] = {
         "The state of the zones has not been made yet. Try again.",
     ),
     "problem.note-missing": (
-        "关闭事件必须写明原因。没有任何更改。",
-        "Closing needs a note that says why. Nothing was changed.",
+        "必须写明原因。没有任何更改。",
+        "This needs a note that says why. Nothing was changed.",
     ),
     "problem.note-empty": (
         "备注是空的。没有任何更改。",

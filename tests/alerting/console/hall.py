@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any
 
 import msgspec
@@ -16,12 +17,14 @@ from alerting.console.records import Feed, Kept, Pulse
 from alerting.console.routes import ROUTES
 from alerting.console.sessions import Role, Sender, Session
 from alerting.console.visit import Answer, Call
-from alerting.desk.rows import AlarmRow, AuditRow, Detail, FindingRow, NoticeRow, Outcome, Summary
-from alerting.engine import Act, Action
-from alerting.incidents import DONE, Incident
-from alerting.slices import Effect, Record, Slice
+from alerting.desk.rows import AlarmRow, AuditRow, Detail, FindingRow, NoticeRow, Summary
+from alerting.incidents import Incident
+from alerting.people.reading import parse
+from alerting.people.roster import Roster
+from alerting.slices import Effect, Join, Record, Slice
 from lifeline.config import Settings
 from lifeline.model import Finding
+from tests.alerting.console import seat
 from tests.alerting.scene import T0, finding
 from tests.integration.console_rig import WELL, city
 
@@ -32,13 +35,18 @@ PEOPLE: dict[str, Role] = {"li": "officer", "wang": "operator", "boss": "admin"}
 class Hall:
     """``Records`` in memory; one minute after ``T0``, with gas data two seconds old."""
 
-    def __init__(self) -> None:
-        self.site = make_site(Settings(), city())
+    def __init__(self, **settings: Any) -> None:
+        self.site = make_site(Settings(**settings), city())
+        self.board = seat.Table(self)
+        self.crew = seat.People(self)
+        self.proof = seat.Proofs(self)
+        self.mail: Any = None
         self.now_ms = T0 + 60_000
         self.seen_ms = self.now_ms
         self.feeds = (Feed("gas", self.now_ms - 2000, self.now_ms - 2000),)
         self.slice = Slice()
         self.audit: list[Record] = []
+        self.joins: list[Join] = []
         self.notices: tuple[NoticeRow, ...] = ()
         self.stored: dict[str, Sequence[Point]] = {}
         self.kept: dict[tuple[str, str], Kept] = {}
@@ -52,11 +60,21 @@ class Hall:
 
     def take(self, finding: Finding) -> str:
         """Folds a finding in; returns the newest incident's id."""
-        self._keep(engine.step(self.slice, finding, finding.received_ms))
+        self.keep_effects(
+            engine.step(self.slice, finding, finding.received_ms, self.site.wording.policy)
+        )
         return list(self.slice.incidents)[-1]
 
-    def _keep(self, effects: Sequence[Effect]) -> None:
+    def keep_effects(self, effects: Sequence[Effect]) -> None:
+        """What the ledger would keep beside the slice."""
         self.audit += [e for e in effects if isinstance(e, Record)]
+        self.joins += [e for e in effects if isinstance(e, Join)]
+
+    def with_roster(self) -> "Hall":
+        """The same with people on duty, of whom ``li`` is one."""
+        roster = Roster(parse(seat.ROSTER, "roster.toml"), "roster.toml")
+        self.site = replace(self.site, roster=roster)
+        return self
 
     # Records
 
@@ -75,27 +93,12 @@ class Hall:
         yield
         assert may_write or len(self.audit) == before
 
-    def incidents(
-        self,
-        phases: Sequence[str],
-        lifeline: str,
-        limit: int,
-        closed_since_ms: int = 0,
-        after: str = "",
-    ) -> Sequence[Summary]:
-        found = [
-            self._summary(one)
-            for one in sorted(self.slice.incidents.values(), key=lambda one: one.id)
-            if one.phase in phases and lifeline in ("", one.lifeline) and one.id > after
-        ]
-        return [one for one in found if (one.closed_ms or self.now_ms) >= closed_since_ms][:limit]
-
     def incident(self, name: str) -> Detail | None:
         one = self.slice.incidents.get(name)
         if one is None:
             return None
         return Detail(
-            self._summary(one),
+            self.summary(one),
             tuple(
                 AlarmRow(a.key, a.channel, a.detector, a.hazard, a.state, a.grade, a.since_ms)
                 for a in self.slice.alarms.values()
@@ -112,34 +115,10 @@ class Hall:
             self.cases,
         )
 
-    def _summary(self, one: Incident) -> Summary:
-        known = msgspec.structs.asdict(one) | {"alarms": len(self.slice.alarms)}
+    def summary(self, one: Incident) -> Summary:
+        """One line of the queue."""
+        known = msgspec.structs.asdict(one) | {"alarms": len(list(self.slice.members(one.id)))}
         return Summary(**{name: known[name] for name in Summary.__struct_fields__})
-
-    def act(
-        self,
-        name: str,
-        action: Action,
-        actor: str,
-        now_ms: int,
-        note: str,
-        expected: int | None,
-        *,
-        is_override: bool = False,
-    ) -> Outcome:
-        wanted = Act(
-            incident=name,
-            action=action,
-            actor=actor,
-            note=note,
-            expected_revision=expected,
-            override=is_override,
-        )
-        reason, effects = engine.act(self.slice, wanted, now_ms)
-        self._keep(effects)
-        one = self.slice.incidents[name]
-        done = reason in DONE
-        return Outcome(done, str(reason), self._summary(one), one.last_actor, one.updated_ms)
 
     def readings(
         self, channels: Sequence[str], from_ms: int, until_ms: int

@@ -4,20 +4,22 @@ from typing import Any
 
 import msgspec
 import pytest
-from fastapi import FastAPI
 
-from alerting.console import gate, pages, visit
+from alerting.actions import Act
+from alerting.console import gate, pages, queue, refusals, visit
 from alerting.console.evidence import Point
 from alerting.console.records import Feed
-from alerting.console.routes import describe
 from alerting.console.sessions import Sender
 from alerting.console.visit import Answer, Call
 from alerting.desk.rows import NoticeRow
+from lifeline.life import Life
 from lifeline.model import Quality
 from tests.alerting.console.hall import OURS, Hall, leak
 from tests.alerting.scene import T0
 from tests.integration.console_rig import WELL
 
+AT_ONCE = Life(quiet_s=0.0)
+MENDED = {"note": "mended", "judgement": "true:leak"}
 LEFT = Sender("desk.city", "https://evil.example", "cross-site")
 
 
@@ -142,7 +144,7 @@ def test_the_sealed_account_is_marked_on_its_pages_and_told_on_everybodys_list()
 
 
 def test_the_list_shows_every_kind_of_incident_in_its_band() -> None:
-    hall = Hall()
+    hall = Hall(life=AT_ONCE)
     open_ = hall.take(leak())
     taken = hall.take(leak(1, hazard="burst", name="b"))
     done = hall.take(leak(2, hazard="flood", name="c", asset="gone", grade=9, lifeline="x"))
@@ -151,13 +153,20 @@ def test_the_list_shows_every_kind_of_incident_in_its_band() -> None:
     hall.take(leak(5, name="f", drill=True))
     for name in (taken, done):
         hall.ask("POST", f"/incidents/{name}/acknowledge", form={"revision": "1"})
-    hall.take(leak(6, hazard="flood", name="c", phase="cleared", asset="gone", onset_s=2, grade=9))
-    hall.ask("POST", f"/incidents/{done}/close", form={"revision": "3", "note": "mended"})
-    hall.take(leak(7, hazard="flood", name="g", asset="gone", grade=9))
+    hall.take(leak(40, hazard="flood", name="c", phase="cleared", asset="gone", onset_s=2, grade=9))
+    hall.ask("POST", f"/incidents/{done}/close", form={"revision": "3", **MENDED})
+    hall.take(leak(61, hazard="flood", name="g", asset="gone", grade=9))
 
     page, chinese = hall.page("/"), hall.page("/", query={"lang": "zh"})
 
-    for said in ("with li", "DRILL", "back-filled", "closed 0 s ago", "episode 2", open_):
+    for said in (
+        "acknowledged by li at 06:14:20",
+        "DRILL",
+        "back-filled",
+        "closed 0 s ago",
+        "episode 2",
+        open_,
+    ):
         assert said in page, said
     assert "待确认" in chinese
     assert "○</span> Device" in hall.page("/", query={"show": "devices"})
@@ -179,7 +188,7 @@ def test_calm_is_only_said_where_data_are_fresh() -> None:
 
 
 def test_a_list_that_is_cut_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pages, "LISTED_MAX", 1)
+    monkeypatch.setattr(queue, "LISTED_MAX", 1)
     hall = Hall()
     hall.take(leak())
 
@@ -243,11 +252,11 @@ def test_an_incident_that_the_catalog_does_not_know_is_shown_by_its_names() -> N
 
 
 def test_a_closed_incident_shows_who_closed_it_and_a_picture_of_its_time() -> None:
-    hall = Hall()
+    hall = Hall(life=AT_ONCE)
     name = hall.take(leak())
     hall.ask("POST", f"/incidents/{name}/acknowledge", form={"revision": "1"})
     hall.take(leak(5, phase="cleared", onset_s=0))
-    hall.ask("POST", f"/incidents/{name}/close", form={"revision": "3", "note": "mended"})
+    hall.ask("POST", f"/incidents/{name}/close", form={"revision": "3", **MENDED})
     hall.now_ms += 3_600_000
     hall.seen_ms = hall.now_ms
 
@@ -272,7 +281,7 @@ def test_an_action_is_done_once_on_what_was_seen() -> None:
         hall.ask("POST", f"{door}/acknowledge", form={"revision": "1", "note": "a\r\nb"}),
         hall.ask("POST", f"{door}/acknowledge", "boss", form={"revision": "1"}),
         hall.ask("POST", f"{door}/close", form={"revision": "2"}),
-        hall.ask("POST", f"{door}/close", form={"revision": "2", "note": "x"}),
+        hall.ask("POST", f"{door}/close", form={"revision": "2", **MENDED}),
         hall.ask("POST", f"{door}/note", form={"revision": "0", "note": "y" * 2001}),
         hall.ask("POST", f"{door}/note", "wang", form={"revision": "0", "note": "seen"}),
         hall.ask("POST", "/incidents/none/note", form={"revision": "0", "note": "seen"}),
@@ -290,84 +299,21 @@ def test_who_was_overtaken_by_the_router_is_told_that_it_changed() -> None:
     v = gate_visit(hall)
 
     taken = hall.ask("POST", f"/incidents/{name}/acknowledge", form={"revision": "1"})
-    outcome = hall.act(name, "acknowledge", "li", hall.now_ms, "", 1)
+    act = Act(incident=name, action="acknowledge", actor="li", expected_revision=1)
+    (outcome,) = hall.board.act([act], hall.now_ms)
 
     assert taken.status == 409
     assert "The incident has changed" in taken.body.decode()
     nobody = msgspec.structs.replace(outcome, actor="")
-    assert pages.refusal(v, nobody).key == "problem.409.changed"
-    assert pages.refusal(v, msgspec.structs.replace(outcome, code="unknown")).status == 404
-    needs = pages.refusal(v, msgspec.structs.replace(outcome, code="needs-note"))
+    assert refusals.problem(v, nobody).key == "problem.409.changed"
+    assert refusals.problem(v, msgspec.structs.replace(outcome, code="unknown")).status == 404
+    needs = refusals.problem(v, msgspec.structs.replace(outcome, code="needs-note"))
     assert needs.key == "problem.note-missing"
 
 
 def gate_visit(hall: Hall) -> visit.Visit:
     call = Call("GET", "/", "10.0.0.1", OURS)
     return visit.Visit(hall.site, call, hall.pulse(None), "en", None, "")
-
-
-# Programs
-
-
-def test_programs_see_the_same() -> None:
-    hall = Hall()
-    name = hall.take(leak())
-    hall.stored = {f"{WELL}/ch4": points()}
-    hall.notices = (
-        NoticeRow(1, name, "p", "opened", "alert", "dead", 1, "500", T0, None, "k", b""),
-    )
-
-    who = json_of(hall.ask("GET", "/api/v1/session"))
-    feeds = json_of(hall.ask("GET", "/api/v1/feeds"))
-    first = json_of(hall.ask("GET", "/api/v1/incidents", query={"limit": "1"}))
-    rest = json_of(hall.ask("GET", "/api/v1/incidents", query={"after": name, "phase": "open"}))
-    one = hall.ask("GET", f"/api/v1/incidents/{name}")
-    same = hall.ask("GET", f"/api/v1/incidents/{name}", headers={"if-none-match": '"1"'})
-    drawn = json_of(hall.ask("GET", f"/api/v1/incidents/{name}/readings"))
-
-    assert who == {"name": "li", "role": "officer", "csrf": "form-li"}
-    assert feeds["feeds"][0]["lifeline"] == "gas"
-    assert (first["incidents"][0]["id"], first["after"]) == (name, name)
-    assert (rest["incidents"], rest["after"]) == ([], None)
-    assert (header(one, "ETag"), json_of(one)["notices"][0]["last_code"]) == ('"1"', "500")
-    assert (same.status, same.body) == (304, b"")
-    assert len(drawn["series"][0]["points"]) == 5
-
-
-@pytest.mark.parametrize("query", [{"limit": "0"}, {"phase": "broken"}, {"nonsense": "1"}])
-def test_a_query_that_does_not_fit_is_refused(query: dict[str, str]) -> None:
-    assert Hall().ask("GET", "/api/v1/incidents", query=query).status == 422
-
-
-def test_a_programs_action_names_its_revision_and_is_done_once_under_a_key() -> None:
-    hall = Hall()
-    name = hall.take(leak())
-    hall.take(leak(1, name="worse", grade=1, rule="gas.50"))
-    door = f"/api/v1/incidents/{name}"
-    key = {"if-match": 'W/"2"', "idempotency-key": "k"}
-
-    steps = [
-        hall.ask("POST", f"{door}/acknowledge"),
-        hall.ask("POST", f"{door}/acknowledge", body=b"{"),
-        hall.ask("POST", f"{door}/acknowledge", body=b'{"note": "\\u0000"}'),
-        hall.ask("POST", f"{door}/acknowledge", headers={"if-match": '"1"'}),
-        hall.ask("POST", f"{door}/acknowledge", headers={"idempotency-key": "k" * 129}),
-        hall.ask("POST", f"{door}/acknowledge", headers=key),
-        hall.ask("POST", f"{door}/acknowledge", headers=key),
-        hall.ask("POST", f"{door}/acknowledge", headers={**key, "if-match": '"3"'}),
-        hall.ask("POST", f"{door}/close", headers={"if-match": '"3"'}, body=b'{"note": "x"}'),
-    ]
-
-    assert [one.status for one in steps] == [428, 422, 422, 412, 422, 200, 200, 422, 409]
-    assert steps[5].body == steps[6].body
-    assert [one.actor for one in hall.audit if one.actor != "router"] == ["li"]
-
-
-def test_the_document_describes_the_doors_and_is_made_once() -> None:
-    made = describe(app := FastAPI(title="t", version="1"))
-
-    assert "IncidentList" in made["components"]["schemas"]
-    assert describe(app) is made
 
 
 # Without a database

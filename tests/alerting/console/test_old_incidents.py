@@ -10,28 +10,43 @@ def test_an_officer_may_close_over_an_alarm_that_never_clears_and_the_history_sa
     hall = Hall()
     name = hall.take(leak())
     hall.ask("POST", f"/incidents/{name}/acknowledge", form={"revision": "1"})
-    form = {"revision": "2", "note": "sensor was taken away"}
+    form = {"revision": "2", "note": "sensor was taken away", "judgement": "false:sensor"}
 
     shown = hall.ask("GET", f"/incidents/{name}").body.decode()
     forgot = hall.ask("POST", f"/incidents/{name}/close", form=form)
     done = hall.ask("POST", f"/incidents/{name}/close", form={**form, "override": "yes"})
 
-    assert 'name="override" value="yes" required' in shown
-    assert (forgot.status, done.status) == (409, 303)
+    assert 'name="override" value="yes"' in shown
+    assert (forgot.status, done.status, hall.slice.incidents[name].phase) == (
+        409,
+        303,
+        "acknowledged",
+    )
+    (asked,) = hall.slice.proposals
+    confirmed = hall.ask("POST", f"/proposals/{asked}/approve", "boss")
+    assert confirmed.status == 303
     assert [str(one.reason) for one in hall.audit][-1] == "closed-active"
     assert hall.slice.incidents[name].overridden
+    assert hall.slice.incidents[name].second == "boss"
 
 
 def test_a_program_may_close_over_an_alarm_too() -> None:
     hall = Hall()
     name = hall.take(leak())
     hall.ask("POST", f"/incidents/{name}/acknowledge", form={"revision": "1"})
-    body = b'{"note": "sensor was taken away", "override": true}'
+    asked = {"note": "sensor was taken away", "override": True, "verdict": "false"}
+    body = msgspec.json.encode({**asked, "code": "sensor"})
     door = f"/api/v1/incidents/{name}/close"
 
     done = hall.ask("POST", door, headers={"if-match": '"2"'}, body=body)
 
-    assert (done.status, hall.audit[-1].reason) == (200, "closed-active")
+    proposal = msgspec.json.decode(done.body)["proposal"]
+    approving = f"/api/v1/proposals/{proposal}/approve"
+    own = hall.ask("POST", approving)
+    confirmed = hall.ask("POST", approving, "boss")
+
+    assert (done.status, own.status, confirmed.status) == (202, 409, 200)
+    assert hall.audit[-1].reason == "closed-active"
 
 
 def test_an_empty_note_is_refused_in_words_about_notes() -> None:

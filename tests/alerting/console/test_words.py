@@ -13,14 +13,14 @@ from lifeline.model import Quality
 HERE = Path(words.__file__).parent
 ASKED = re.compile(r"""\b(?:say|text)\(\s*f?['"]([^'"]+)['"](\s*~)?""")
 BUILT = re.compile(
-    r"""f?"((?:problem|login|detail|action|timeline|evidence|feed|incident|quality|notice|list)\.[a-z0-9.{}_-]+)\""""
+    r"""f?"((?:problem|login|detail|action|timeline|evidence|feed|incident|quality|notice|list|queue|link|case)\.[a-z0-9.{}_-]+)\""""
 )
 
 
 def asked() -> set[tuple[str, bool]]:
     found: set[tuple[str, bool]] = set()
-    for file in (*HERE.glob("templates/*.html"), *HERE.glob("*.py")):
-        if file.name == "words.py":
+    for file in (*HERE.glob("templates/*.html"), *HERE.rglob("*.py")):
+        if file.name in ("words.py", "labels.py"):
             continue
         source = file.read_text()
         found |= {(m[1].split("{")[0], "{" in m[1] or bool(m[2])) for m in ASKED.finditer(source)}

@@ -1,0 +1,83 @@
+"""What follows a link of a page: looking shows, pressing acts as its person, once.  Pure."""
+
+from alerting.actions import Act
+from alerting.console import details, duty, pages, refusals, views
+from alerting.console.evidence import moment
+from alerting.console.gate import page
+from alerting.console.records import Records
+from alerting.console.visit import Answer, Problem, Visit
+from alerting.desk.rows import Detail
+from alerting.people.links import LinkView
+
+PICTURES_MAX = 1
+TAKEN = frozenset(("already-acknowledged", "nothing-to-acknowledge", "already-closed"))
+"""Refusals that mean: somebody else has it already."""
+
+
+def look(records: Records, visit: Visit) -> Answer:
+    """GET /l/{token}: the card, without signing in.  Messengers open every link they see."""
+    found = records.crew.look(visit.call.params["token"])
+    return _shown(records, visit, found, "")
+
+
+def _shown(records: Records, visit: Visit, found: LinkView, did: str) -> Answer:
+    row = records.incident(found.incident) if found.is_shown and found.incident else None
+    pictures = []
+    if row is not None:
+        _, _, made = pages.evidence_of(records, visit, row)
+        pictures = list(details.pictures(visit, made))[:PICTURES_MAX]
+    status = 200 if found.is_shown else 410 if found.state == "expired" else 404
+    return page(
+        visit,
+        "link.html",
+        status,
+        link=found,
+        token=visit.call.params["token"],
+        name=duty.title_of(visit.site.roster, found.person, visit.language),
+        incident=None if row is None else details.detail(visit, row),
+        facts=[] if row is None else _plain(visit, row),
+        pictures=pictures,
+        did=did,
+        can_act=found.can_act and not did,
+    )
+
+
+def _plain(visit: Visit, row: Detail) -> list[tuple[str, str]]:
+    one = row.summary
+    if not one.acknowledged_by or one.acknowledged_ms is None:
+        return []
+    at = moment(one.acknowledged_ms, visit.site.zone)
+    return [(visit.say("link.acknowledge"), f"{one.acknowledged_by} · {at}")]
+
+
+def press(records: Records, visit: Visit) -> Answer:
+    """POST /l/{token}: acknowledges as the person of the link; a test page is confirmed."""
+    found = records.crew.press(visit.call.params["token"])
+    if not found.can_act:
+        raise Problem(409 if found.is_shown else 404, "problem.link")
+    if not found.incident:
+        return _shown(records, visit, found, visit.say("link.thanks"))
+    roster = visit.site.roster
+    person = None if roster is None else roster.persons.get(found.person)
+    actor = found.person if person is None else person.login or person.name
+    wanted = Act(
+        incident=found.incident,
+        action="acknowledge",
+        actor=actor,
+        channel="link",
+        expected_revision=_revision(visit),
+    )
+    (outcome,) = records.board.act((wanted,), visit.pulse.now_ms)
+    if not outcome.is_done and outcome.code not in TAKEN:
+        # The token is not spent: the transaction goes back with this.
+        raise refusals.problem(visit, outcome)
+    records.crew.stop_own(found.incident, found.person)
+    if outcome.is_done:
+        return _shown(records, visit, found, visit.say("link.did"))
+    name = outcome.actor if views.is_person(outcome.actor) else visit.say("timeline.system")
+    return _shown(records, visit, found, visit.say("link.late", name=name))
+
+
+def _revision(visit: Visit) -> int | None:
+    given = visit.call.form.get("revision", "")
+    return int(given) if given.isascii() and given.isdigit() and len(given) < 10 else None

@@ -1,0 +1,38 @@
+"""Why an action was not carried out, as a problem with its sentence.  Pure."""
+
+from alerting.console import views
+from alerting.console.evidence import clock
+from alerting.console.visit import Problem, Visit
+from alerting.desk.rows import Outcome
+from lifeline import words
+from lifeline.words import Language
+
+LACKING = frozenset(
+    ("needs-verdict", "needs-code", "needs-task", "needs-end", "too-long", "no-such-check")
+)
+"""What whoever asks has left out or written wrongly."""
+
+
+def problem(visit: Visit, outcome: Outcome, note: str = "") -> Problem:
+    """The problem, which says who was faster where somebody was."""
+    if outcome.code in ("unknown", "unknown-alarm", "unknown-window", "proposal-gone"):
+        why = words.refusal(outcome.code, visit.language)
+        return Problem(404) if outcome.code == "unknown" else Problem(404, "problem.gone", why=why)
+    if outcome.code == "needs-note":
+        return Problem(400, "problem.note-missing")
+    if outcome.code in ("faster", "already-acknowledged", "already-closed") and outcome.actor:
+        if views.is_person(outcome.actor):
+            at = clock(outcome.at_ms, visit.site.zone)
+            return Problem(409, "problem.409.faster", note, name=outcome.actor, at=at)
+        return Problem(409, "problem.409.changed", note)
+    if outcome.code == "faster":
+        return Problem(409, "problem.409.changed", note)
+    why = words.refusal(outcome.code, visit.language)
+    if outcome.code in LACKING:
+        return Problem(422, "problem.409.refused", note, why=why)
+    return Problem(409, "problem.409.refused", note, why=why)
+
+
+def said(code: str, language: Language) -> str:
+    """What an action came to, in words."""
+    return words.reason(code, language)

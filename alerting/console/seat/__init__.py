@@ -1,0 +1,1 @@
+"""What one request sees of the database."""
