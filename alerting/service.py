@@ -20,6 +20,7 @@ from psycopg import Connection
 
 from alerting import store
 from alerting.audit.service import Sealer
+from alerting.chores import service as chores
 from alerting.evidence.service import Keeper
 from alerting.exchange.service import Exchange
 from alerting.fast import FastPath
@@ -380,6 +381,7 @@ async def run(
         loops += [house.watch(router.database, router.renew), router.keeper.run()]
         loops += [house.duty.run(router.database, router.courier.wake)]
         loops += [router.sealer.seal(), router.sealer.anchor()]
+        loops += chores.loops(settings, router.database, house, router.courier.wake, log)
         tasks = [asyncio.create_task(loop) for loop in (*loops, *router.courier.loops())]
         tasks.append(asyncio.create_task(stop.wait()))
         done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)

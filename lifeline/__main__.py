@@ -33,6 +33,7 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "notices": ("notices", "app", LOOK),
     "plan": ("plan", "app", LOOK),
     "work": ("work", "app", LOOK),
+    "drill": ("drill", "app", LOOK),
     "roster": ("roster", "app", LOOK),
     "audit": ("audit", "app", LOOK),
     "evidence": ("evidence", "app", LOOK),

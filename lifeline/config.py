@@ -251,6 +251,13 @@ class People(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """How long a link holds."""
 
 
+class Drill(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Exercises on the real chain."""
+
+    scenarios: tuple[str, ...] = ("deploy/drills",)
+    """What can be played: files or folders."""
+
+
 class Telemetry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Logs and metrics.  Each service serves /metrics, /healthz and /readyz on loopback."""
 
@@ -278,6 +285,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     audit: Audit = Audit()
     evidence: Evidence = Evidence()
     people: People = People()
+    drill: Drill = Drill()
     telemetry: Telemetry = Telemetry()
     grades: Annotated[tuple[Grade, ...], Meta(min_length=1)] = GRADES
     """The grading table, the gravest first: names, colours, order, words of CAP, clocks."""

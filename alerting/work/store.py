@@ -98,7 +98,7 @@ def take(
         return Taken(order.id, "over", 0)
     revision = 1 if row is None else row[-3] + 1
     _keep(connection, order, revision, actor, now_ms)
-    policy = wording.policy or DEFAULT
+    policy = wording.policy
     wanted = Wanted(windows=list(known.values()), zones=sorted({*places, *known}))
     slice_ = load(connection, wanted, policy)
     turn, before = Turn(slice_, now_ms, policy), revisions(slice_)

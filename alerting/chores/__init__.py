@@ -1,0 +1,1 @@
+"""What a router does by the clock beside its findings."""

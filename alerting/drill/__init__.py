@@ -1,0 +1,1 @@
+"""Exercises on the real chain: begun, played, ended by themselves, and scored."""
