@@ -68,9 +68,7 @@ def fixed(status: str, body: bytes, extra: str = "") -> Answer:
 
 async def post(port: int, secret: Path, *, timeout_s: float = 5.0, private: bool = True) -> str:
     url = f"http://127.0.0.1:{port}/in?x=1"
-    target = Target(
-        "t", url, str(secret), "7", timeout_s=timeout_s, private_allowed=private, **more
-    )
+    target = Target("t", url, str(secret), "7", timeout_s=timeout_s, private_allowed=private)
     channel = Webhook(target, ssl.create_default_context())
     try:
         return await channel.send("the-key", b'{"a":1}')
