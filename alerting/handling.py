@@ -126,10 +126,11 @@ def _undo(turn: Turn, incident: Incident, action: Act) -> Reason:
     for kind in ("undo", "progress"):
         turn.cancel(kind, incident.id)
     turn.effects.append(Release(incident.id))
-    turn.start_clocks(incident, turn.now_ms if incident.unseen_ms is None else incident.unseen_ms)
+    waits_ms = turn.now_ms if incident.unseen_ms is None else incident.unseen_ms
+    step = turn.start_clocks(incident, waits_ms)
     turn.done(
         msgspec.structs.replace(
-            incident, phase=phase, acknowledged_by="", acknowledged_ms=None, undo_ms=None
+            incident, phase=phase, acknowledged_by="", acknowledged_ms=None, undo_ms=None, step=step
         ),
         action,
         Reason.UNDONE,

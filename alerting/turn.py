@@ -247,7 +247,7 @@ class Turn:
         if incident.hazard in SELF_CLOSING:
             return incident
         self.cancel("progress", incident.id)
-        if incident.undo_ms is not None:
+        if incident.undo_ms is not None and incident.undo_ms > self.now_ms:
             # What the acknowledgement held has ended; what is new is not held by it.
             self.cancel("undo", incident.id)
             self.effects.append(End(incident.id, Reason.ACKNOWLEDGED, held_only=True))
@@ -271,16 +271,23 @@ class Turn:
             review=not waits,
         )
 
-    def start_clocks(self, incident: Incident, since_ms: int) -> None:
-        """Reminder and first escalation fall due, counted from when it began to wait."""
+    def start_clocks(self, incident: Incident, since_ms: int) -> int:
+        """Runs reminder and escalation, counted from when it began to wait.
+
+        Returns how many steps have been gone by then: none of them is gone again.
+        """
         clocks, haste = self.policy.clocks_for(incident.grade), self.haste(incident)
-        if clocks.remind_s is not None:
-            due_ms = since_ms + round(clocks.remind_s * haste * 1000)
-            self.schedule("remind", incident.id, incident.zone, max(due_ms, self.now_ms))
+        remind_s = clocks.remind_s
+        remind_ms = since_ms - 1 if remind_s is None else since_ms + round(remind_s * haste * 1000)
+        if remind_ms > self.now_ms:
+            self.schedule("remind", incident.id, incident.zone, remind_ms)
         else:
             self.cancel("remind", incident.id)
-        if clocks.escalate_s:
-            due_ms = since_ms + round(clocks.escalate_s[0] * haste * 1000)
-            self.schedule("escalate", incident.id, incident.zone, max(due_ms, self.now_ms))
+        times = [since_ms + round(after_s * haste * 1000) for after_s in clocks.escalate_s]
+        gone = sum(due_ms < self.now_ms for due_ms in times)
+        if times:
+            due_ms = max(times[min(gone, len(times) - 1)], self.now_ms)
+            self.schedule("escalate", incident.id, incident.zone, due_ms)
         else:
             self.cancel("escalate", incident.id)
+        return gone
