@@ -1,0 +1,335 @@
+"""Rules as versions, work orders and exercises on a real PostgreSQL."""
+
+import datetime as dt
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import msgspec
+import psycopg
+import pytest
+
+from alerting.actions import Act
+from alerting.audit import store as audit
+from alerting.book.store import read_book
+from alerting.desk import store as desk
+from alerting.drill import service as drills
+from alerting.drill import store as drill
+from alerting.drill.scenarios import FREE, Event, Scenario
+from alerting.notices import Wording
+from alerting.rules import service as enforcer
+from alerting.rules import store as rules
+from alerting.rules import versions
+from alerting.rules.versions import Refusal, Ruleset, Version
+from alerting.topology import Topology
+from alerting.work import store as work
+from alerting.work.orders import Order
+from lifeline import db, wire
+from lifeline.catalog import Catalog
+from lifeline.config import Router
+from lifeline.model import Text
+from lifeline.stack import Addresses
+from lifeline.store import open_catalog, write_catalog
+from lifeline.targets import Target
+from tests.alerting.people.city import roster
+from tests.integration.console_rig import OTHER, WELL, City, compiled, new_city
+
+pytestmark = pytest.mark.integration
+HOUR = 3_600_000
+TARGETS = Router(targets=(Target(name="platform", url="http://127.0.0.1:1/", secret_file="s"),))
+LEAK = Event(what="gas-leak", hazard="gas-leak", asset=WELL, codes=("leak",), steps=("measure",))
+SCRIPT = Scenario(name="leak", title=Text("泄漏", "Leak"), lifeline="gas", event=(LEAK,))
+
+
+@pytest.fixture(scope="module")
+def town(addresses: Addresses) -> Iterator[City]:
+    with new_city(addresses) as made:
+        yield made
+
+
+def run(town: City, work: Any) -> Any:
+    """As the services do: under their role, which must have been given the new tables."""
+    database = db.Database(town.settings.postgres, connections=1, role=db.SERVICE_ROLE)
+    try:
+        return database.run_now(work)
+    finally:
+        database.close()
+
+
+def trail(town: City, like: str) -> list[tuple[Any, ...]]:
+    return town.rows(
+        "select action, actor, reason, second from audit where subject like %s order by id", like
+    )
+
+
+# Rules.
+
+
+def moved(rules: Ruleset, value: float) -> Ruleset:
+    limits = tuple(msgspec.structs.replace(limit, value=value) for limit in rules.limits)
+    return msgspec.structs.replace(rules, limits=limits)
+
+
+def test_a_limit_moves_when_two_have_agreed_and_its_time_has_come_and_back_again(
+    town: City, tmp_path: Path
+) -> None:
+    path = str(tmp_path / "catalog.bin")
+    write_catalog(compiled(), path)
+    first = versions.of_head(open_catalog(path).head)
+    wanted = moved(first, 25.0)
+
+    def propose(rules_: Ruleset, running: Ruleset) -> Any:
+        return run(town, lambda c: rules.propose(c, rules_, running, author="li", note="why"))
+
+    one = propose(wanted, first)
+    assert isinstance(one, Version)
+    assert (one.state, one.is_life_safety) == ("proposed", True)
+    assert propose(first, first) == Refusal("nothing")
+    alone = run(town, lambda c: rules.approve(c, one.number, first.digest, actor="li"))
+    assert alone == Refusal("same-person", {"number": one.number})
+    early = run(town, lambda c: rules.schedule(c, one.number, first.digest, actor="li"))
+    assert early.code == "needs-approval"
+    with pytest.raises(psycopg.errors.CheckViolation):
+        town.rows("update rules_version set state = 'approved' where number = %s", one.number)
+    run(town, lambda c: rules.approve(c, one.number, first.digest, actor="wang"))
+    later = town.clock_ms() + HOUR
+    run(
+        town,
+        lambda c: rules.schedule(c, one.number, first.digest, actor="li", effective_ms=later),
+    )
+    assert run(town, lambda c: enforcer.enforce(c, path)) is None
+
+    # Its time comes; the router is killed between the file and the row.
+    town.rows("update rules_version set effective_ms = %s", later - 2 * HOUR)
+    with psycopg.connect(town.settings.postgres.dsn) as dying:
+        enforcer.enforce(dying, path)
+        # Meanwhile another router leaves it alone.
+        assert run(town, lambda c: enforcer.enforce(c, path)) is None
+        dying.rollback()
+    half = Path(path).read_bytes()
+    done = run(town, lambda c: enforcer.enforce(c, path))
+
+    assert (done.state, Path(path).read_bytes()) == ("applied", half)
+    now = open_catalog(path)
+    assert now.head.limits["gas.20lel"].value == 25.0
+    assert list(now.devices()) == list(Catalog(compiled()).devices())
+
+    back = run(
+        town,
+        lambda c: rules.propose(c, first, wanted, author="wang", note="back"),
+    )
+    stale = propose(moved(first, 30.0), wanted)
+    run(town, lambda c: rules.approve(c, back.number, wanted.digest, actor="li"))
+    run(town, lambda c: rules.schedule(c, back.number, wanted.digest, actor="li"))
+    run(town, lambda c: enforcer.enforce(c, path))
+    assert open_catalog(path).head.limits["gas.20lel"].value == 20.0
+    late = run(town, lambda c: rules.approve(c, stale.number, first.digest, actor="wang"))
+    assert late.code == "stale"
+    rolled = run(town, lambda c: rules.roll_back(c, one.number, first, author="wang"))
+    assert (rolled.digest, rolled.state) == (wanted.digest, "proposed")
+    gone = run(town, lambda c: rules.withdraw(c, rolled.number, "", actor="wang"))
+    assert gone.state == "withdrawn"
+    assert [v.state for v in run(town, rules.listed)] == [
+        "withdrawn", "proposed", "applied", "replaced",
+    ]  # fmt: skip
+    assert trail(town, "rules")[:5] == [
+        ("rules-propose", "li", "proposed", ""),
+        ("rules-approve", "wang", "approved", ""),
+        ("rules-schedule", "li", "scheduled", "wang"),
+        ("rules-apply", "router", "applied", "wang"),
+        ("rules-propose", "wang", "proposed", ""),
+    ]
+
+
+def test_what_was_scheduled_against_other_rules_is_not_put_in_force(
+    town: City, tmp_path: Path
+) -> None:
+    path = str(tmp_path / "catalog.bin")
+    write_catalog(compiled(), path)
+    first = versions.of_head(open_catalog(path).head)
+    titled = msgspec.structs.replace(first.rules[0], title=Text("新", "New"))
+    plain = msgspec.structs.replace(first, rules=(titled,))
+    # Where no life depends on it one person is enough.
+    made = run(town, lambda c: rules.propose(c, plain, first, author="li", note="title"))
+    assert (made.state, made.is_life_safety) == ("approved", False)
+    run(town, lambda c: rules.schedule(c, made.number, first.digest, actor="li"))
+    from lifeline.compiler import with_rules
+
+    other = moved(first, 22.0)
+    write_catalog(with_rules(compiled(), other.limits, other.rules), path)
+
+    done = run(town, lambda c: enforcer.enforce(c, path))
+
+    assert done.state == "stale"
+    assert open_catalog(path).head.limits["gas.20lel"].value == 22.0
+
+
+# Work orders.
+
+
+def order(town: City, **changes: Any) -> Order:
+    now_ms = town.clock_ms()
+    base = Order(
+        id="W-1", kind="gas-work", state="planned", lifeline="gas", hazard="gas-leak",
+        zones=("gas/heping",), assets=(WELL,), from_ms=now_ms, until_ms=now_ms + HOUR, watch_h=24.0,
+        contractor="城燃", contact="", note="", checks=("residents", "hour-later"),
+    )  # fmt: skip
+    return msgspec.structs.replace(base, **changes)
+
+
+def test_a_work_order_is_taken_moved_ticked_and_cancelled_with_its_watch_and_context(
+    town: City,
+) -> None:
+    wording = Wording(town.catalog, TARGETS)
+    topology = Topology(town.catalog)
+
+    def take(given: Order) -> work.Taken:
+        taken: work.Taken = run(town, lambda c: work.take(c, wording, topology, given, actor="li"))
+        return taken
+
+    given = order(town)
+    first, again = take(given), take(given)
+    moved_on = take(msgspec.structs.replace(given, until_ms=given.until_ms + HOUR))
+
+    assert (first.became, first.revision) == ("taken", 1)
+    assert first.windows == {"gas/heping": "work|W-1|gas/heping"}
+    assert (again.became, moved_on.became) == ("same", "moved")
+    assert town.rows("select from_ms, until_ms, kind from alarm_window where work = 'W-1'") == [
+        (given.until_ms + HOUR, given.until_ms + 25 * HOUR, "work-watch")
+    ]
+    told = [
+        wire.decode_context(bytes(body))
+        for (body,) in town.rows("select body from context_change order by number")
+    ]
+    assert [(c.kind, c.detail["revision"]) for c in told] == [
+        ("work-order", 1.0), ("work-order", 2.0),
+    ]  # fmt: skip
+    (listed,) = run(town, work.listed)
+    assert [check.name for check in listed.windows[0].checks] == list(given.checks)
+
+    # It is over time with its checks missing: the desk hears of it once, in working hours.
+    name = first.windows["gas/heping"]
+    town.rows("update alarm_window set from_ms = 1, until_ms = 2 where id = %s", name)
+    book = read_book(town.settings.router)
+    always = msgspec.structs.replace(
+        roster().rota.working, begins="00:00", ends="00:00", days=(1, 2, 3, 4, 5, 6, 7), holidays=()
+    )
+    open_all_day, closed = (
+        roster(working=always),
+        roster(
+            working=msgspec.structs.replace(
+                always, holidays=(dt.datetime.now(ZoneInfo("Asia/Shanghai")).date(),)
+            )
+        ),
+    )
+    assert run(town, lambda c: work.remind(c, wording, closed, book, "u")) == []
+    pages = run(town, lambda c: work.remind(c, wording, open_all_day, book, "u"))
+    assert pages
+    assert run(town, lambda c: work.remind(c, wording, open_all_day, book, "u")) == []
+    kept = town.rows("select count(*) from outbox where reason = 'watch' and class = 'page'")
+    assert kept == [(len(pages),)]
+
+    # Cancelled while it runs, it goes on until every check is ticked.
+    cancelled = take(msgspec.structs.replace(given, state="cancelled"))
+    assert cancelled.became == "cancelled"
+
+    def act(action: str, check: str = "") -> str:
+        asked = Act(action=action, actor="li", window=name, check=check)  # type: ignore[arg-type]
+        outcome = town.database.run_now(lambda c: desk.perform(c, wording, asked, town.clock_ms()))
+        return outcome.code
+
+    assert act("end-window") == "unchecked"
+    assert [act("check", check) for check in given.checks] == ["checked", "checked"]
+    assert act("end-window") == "window-ended"
+    assert [row[0] for row in trail(town, "work %")] == [
+        "work-taken",
+        "work-moved",
+        "work-cancelled",
+    ]
+
+
+# Exercises.
+
+
+def exercise(town: City, scenario: Scenario = SCRIPT) -> Any:
+    return run(town, lambda c: drill.start(c, scenario, drills.new_id(), actor="boss"))
+
+
+def end(town: City) -> Any:
+    wording = Wording(town.catalog, TARGETS)
+    return run(town, lambda c: drills.end_due(c, wording, town.settings))
+
+
+def test_an_exercise_is_refused_scored_ended_and_broken_off_by_what_is_real(town: City) -> None:
+    real = town.leak(grade=1)
+    refused = exercise(town)
+    assert isinstance(refused, drill.Refusal)
+    assert (refused.code, refused.subject) == ("real", real)
+    town.rows("update incident set phase = 'closed' where id = %s", real)
+
+    begun = exercise(town)
+    assert exercise(town).code == "running"
+    assert town.database.run_now(drill.current) == begun
+    assert run(town, lambda c: drill.played(c, begun.id))
+    assert not run(town, lambda c: drill.played(c, begun.id))
+    assert end(town) is None
+    played = town.leak(grade=1, hazard="gas-leak", drill=True)
+    stray = town.leak(OTHER, grade=2, drill=True)
+    wording = Wording(town.catalog, TARGETS)
+
+    def act(action: str, **more: Any) -> None:
+        asked = Act(incident=played, action=action, actor="zhao", note="n", **more)  # type: ignore[arg-type]
+        outcome = town.database.run_now(lambda c: desk.perform(c, wording, asked, town.clock_ms()))
+        assert outcome.is_done, outcome
+
+    act("acknowledge")
+    act("verify", verdict="true", code="leak")
+    plan, _ = read_book(town.settings.router).of("gas", "gas-leak")
+    ordered = sorted(plan.step, key=lambda step: step.within_s)
+    measure = 1 + [step.kind for step in ordered].index("measure")
+    assert run(town, lambda c: drill.tick_step(c, played, measure, actor="zhao"))
+    assert not run(town, lambda c: drill.tick_step(c, played, measure, actor="li"))
+    run(town, lambda c: drill.stop(c, actor="boss"))
+    assert town.database.run_now(drill.current) is None
+    report = end(town)
+
+    assert (report.ended_why, report.score.points, report.score.unfound) == ("stopped", 100.0, ())
+    assert [one.course.incident for one in report.score.scored] == [played, stray]
+    assert run(town, drill.report_of) == report
+    assert town.rows(
+        "select distinct phase, closed_by from incident where drill and phase <> 'archived'"
+    ) == [("closed", "drill")]
+    assert town.rows("select count(*) from label") == [(0,)]
+    assert town.rows(
+        "select count(*) from deadline where kind in ('remind', 'escalate', 'progress')"
+        " and subject = any(%s)",
+        [played, stray],
+    ) == [(0,)]
+    bodies = town.rows("select body from outbox where incident = any(%s)", [played, stray])
+    assert bodies
+    for (body,) in bodies:
+        assert wire.decode_notice(bytes(body)).status == "Exercise"
+    assert end(town) is None
+
+    # What is real breaks through, at once and unmarked.
+    second = exercise(town, FREE)
+    assert isinstance(second, drill.Drill)
+    fire = town.leak(grade=1)
+    broken = end(town)
+
+    assert broken.ended_why == "real"
+    assert town.rows("select broken_by from drill where id = %s", second.id) == [(fire,)]
+    assert town.rows("select phase, drill from incident where id = %s", fire) == [("open", False)]
+    town.rows("update incident set phase = 'closed' where id = %s", fire)
+
+    # Nobody ends it: its time does.
+    third = exercise(town, FREE)
+    town.rows("update drill set started_ms = 1, ends_ms = 2 where id = %s", third.id)
+    assert town.database.run_now(drill.current) is None
+    assert end(town).ended_why == "time"
+    assert [row[0] for row in trail(town, f"drill {begun.id}")] == [
+        "drill-start", "drill-stop", "drill-end",
+    ]  # fmt: skip
+    town.database.run_now(audit.seal)
+    assert not town.database.run_now(lambda c: audit.verified(c, [])).problems
