@@ -95,6 +95,19 @@ def queue(connection: Connection, sift: Sift) -> list[Queued]:
     ]
 
 
+def named(connection: Connection, start: str) -> list[str]:
+    """The incidents whose id begins like that, two at most; the live ones alone if there is one."""
+    if not start:
+        return []
+    rows = connection.execute(
+        "select id, phase in ('closed', 'archived') from incident"
+        " where id like %s escape '!' order by 2, 1 limit 2",
+        (_like(start)[1:],),
+    ).fetchall()
+    live = [name for name, is_over in rows if not is_over]
+    return live or [name for name, _ in rows]
+
+
 def _like(text: str) -> str:
     """What is typed, as a pattern: its own signs mean themselves."""
     if not text:

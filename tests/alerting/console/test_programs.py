@@ -8,6 +8,7 @@ from alerting.desk.rows import NoticeRow
 from tests.alerting.console.hall import Hall, leak
 from tests.alerting.console.test_doors import header, json_of, points
 from tests.alerting.scene import T0
+from tests.integration.console_rig import WELL
 
 
 def test_programs_see_the_same() -> None:

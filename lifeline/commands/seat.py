@@ -1,0 +1,144 @@
+"""What commands that act at the desk share: who acts, the house's rules, how an outcome is said."""
+
+import getpass
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+import structlog
+import typer
+
+from alerting.actions import Act
+from alerting.board import store as board
+from alerting.console.accounts import store as accounts
+from alerting.console.sessions import ACTORS, VIEWERS, login_name
+from alerting.desk import store as desk
+from alerting.desk.rows import Outcome
+from alerting.house.service import House
+from alerting.ledger.store import Contended, contended
+from alerting.store import now
+from lifeline import words
+from lifeline.commands.outcome import FILE_HELP, JSON_HELP, fail, print_json, settings_from, spoken
+from lifeline.config import Settings
+from lifeline.db import Database
+from lifeline.store import open_catalog
+from lifeline.words import Language
+
+Config = Annotated[str | None, typer.Option("--config", help=FILE_HELP)]
+Json = Annotated[bool, typer.Option("--json", help=JSON_HELP)]
+Name = Annotated[str, typer.Argument(help="The incident's id, or the beginning of it.")]
+Who = Annotated[
+    str, typer.Option("--as", help="The console user who acts; else the one signed in here.")
+]
+Note = Annotated[str, typer.Option("--note", help="Why, or what was seen.")]
+TRIES = 5
+SHORT_MIN = 6
+
+
+@dataclass(slots=True)
+class Seat:
+    """A place at the desk: everything that happens there is in the audit as ``command``."""
+
+    settings: Settings
+    database: Database
+
+    @property
+    def language(self) -> Language:
+        """The language of what is printed."""
+        return "zh" if self.settings.console.language == "zh" else "en"
+
+    def who(self, name: str, *, may_only_note: bool = False) -> str:
+        """The console user who acts; ends the command with 1 where he may not."""
+        wanted = login_name(name or getpass.getuser())
+        known = next((u for u in accounts.users(self.database) if u.name == wanted), None)
+        if known is None or known.disabled:
+            raise fail(f"{wanted} is no console user: see `lifeline user list`, or use --as.", 1)
+        if known.role not in (VIEWERS if may_only_note else ACTORS):
+            raise fail(f"{wanted} is {known.role} and may not do this.", 1)
+        return wanted
+
+    def now_ms(self) -> int:
+        """PostgreSQL's clock."""
+        return int(self.database.run_now(now))
+
+    def act(self, act: Act) -> Outcome:
+        """Carries an action out; ends the command with 1 and a sentence where it is refused."""
+        with spoken():
+            catalog = open_catalog(self.settings.catalog.compiled)
+            house = House(self.settings, catalog, silent())
+
+        def work(connection: Any) -> Outcome:
+            return desk.perform(connection, house.wording, act, now(connection))
+
+        for tries_left in reversed(range(TRIES)):
+            try:
+                outcome = self.database.run_now(contended(work))
+                break
+            except Contended:
+                if tries_left == 0:
+                    raise fail(
+                        "Somebody else is changing the same incident. Try again.", 2
+                    ) from None
+        if not outcome.is_done:
+            told = words.refusal(outcome.code, self.language)
+            faster = f" ({outcome.actor})" if outcome.code == "faster" and outcome.actor else ""
+            raise fail(f"{told}{faster}", 1)
+        return outcome
+
+    def incident(self, name: str) -> str:
+        """The whole id of an incident; ends the command with 1 where there is none, or several."""
+        found = self.database.run_now(
+            lambda c: board.named(c, name if len(name) >= SHORT_MIN else "")
+        )
+        if len(found) != 1:
+            which = "several incidents" if found else "no incident"
+            raise fail(f"{name}: {which} of that name: see `lifeline incident list`.", 1)
+        return found[0]
+
+
+@contextmanager
+def seat(config: str | None) -> Iterator[Seat]:
+    """A seat for one command."""
+    settings = settings_from(config)
+    with spoken():
+        database = Database(settings.postgres, connections=1)
+        try:
+            yield Seat(settings, database)
+        finally:
+            database.close()
+
+
+def silent() -> Any:
+    """A log that says nothing: what a command prints is its answer."""
+    return structlog.wrap_logger(structlog.ReturnLogger())
+
+
+def tell(at: Seat, outcome: Outcome, *, as_json: bool) -> None:
+    """What an action came to: one line, or JSON."""
+    if as_json:
+        print_json(
+            {
+                "code": outcome.code,
+                "proposal": outcome.proposal or None,
+                "incident": outcome.summary and outcome.summary.id,
+                "phase": outcome.summary and outcome.summary.phase,
+                "revision": outcome.summary and outcome.summary.revision,
+            }
+        )
+        return
+    told = words.reason(outcome.code, at.language)
+    if outcome.proposal:
+        told += f": lifeline incident approve {outcome.proposal}"
+    typer.echo(told)
+
+
+def columns(rows: Sequence[Sequence[str]], widths: Sequence[int]) -> list[str]:
+    """Rows as lines; the last column is as long as it is."""
+    return [
+        "  ".join(
+            text if n == len(widths) else text[: widths[n]].ljust(widths[n])
+            for n, text in enumerate(row)
+        ).rstrip()
+        for row in rows
+    ]

@@ -1,0 +1,133 @@
+"""``lifeline window``: maintenance, calibration and watches after work, opened and ended."""
+
+import uuid
+from datetime import UTC, datetime
+from typing import Annotated
+from zoneinfo import ZoneInfo
+
+import typer
+
+from alerting.actions import Act
+from alerting.board import store as board
+from alerting.console.doors.windows import ENDED_MS, MINUTES_MAX, OPENED, WATCH_FACTOR
+from alerting.windows import Check, Kind, Window, unticked
+from lifeline import words
+from lifeline.commands.outcome import fail, print_json
+from lifeline.commands.seat import Config, Json, Note, Seat, Who, seat, tell
+from lifeline.store import open_catalog
+
+app = typer.Typer(
+    no_args_is_help=True,
+    help="Stated times in which alarms are suppressed, or sharpened after work."
+    "  Example:  lifeline window list",
+)
+Id = Annotated[str, typer.Argument(help="The window's id, as `lifeline window list` has it.")]
+KINDS: dict[str, Kind] = {
+    "maintenance": "maintenance",
+    "calibration": "calibration",
+    "work-watch": "work-watch",
+}
+
+
+@app.command("list")
+def listing(config: Config = None, *, as_json: Json = False) -> None:
+    """List the windows that run, and those that ended within a day, with missing checks.
+
+    Example:  lifeline window list
+    """
+    with seat(config) as at:
+        rows = at.database.run_now(lambda c: board.windows(c, at.now_ms() - ENDED_MS))
+        if as_json:
+            print_json(rows)
+            return
+        for one in rows:
+            typer.echo(_line(one, at))
+        typer.echo(f"{len(rows)} windows")
+
+
+def _line(one: Window, at: Seat) -> str:
+    zone = ZoneInfo(at.settings.console.timezone)
+    until = f"{datetime.fromtimestamp(one.until_ms / 1000, UTC).astimezone(zone):%m-%d %H:%M}"
+    missing = ", ".join(unticked(one))
+    state = "ended" if one.ended_ms is not None else f"until {until}"
+    told = f"{one.id}  {words.window(one.kind, at.language)}  {one.zone}  {state}  {one.author}"
+    return f"{told}  missing: {missing}" if missing and one.ended_ms is None else told
+
+
+@app.command("open")
+def open_window(
+    kind: Annotated[str, typer.Argument(help=f"Of {', '.join(OPENED)}.")],
+    zone: Annotated[str, typer.Argument(help="The zone's name.")],
+    note: Annotated[str, typer.Option("--note", help="Why.")],
+    minutes: Annotated[int, typer.Option(min=1, max=MINUTES_MAX, help="For how long.")] = 120,
+    asset: Annotated[list[str] | None, typer.Option(help="Only these; else the zone.")] = None,
+    check: Annotated[list[str] | None, typer.Option(help="Must be ticked before its end.")] = None,
+    work: Annotated[str, typer.Option(help="The work order.")] = "",
+    who: Who = "",
+    config: Config = None,
+    *,
+    as_json: Json = False,
+) -> None:
+    """Open a window from now on.
+
+    Example:  lifeline window open maintenance gas/heping --note "valve V-31 changed" --as li
+    """
+    if kind not in KINDS:
+        raise fail(f"{kind}: choose of {', '.join(OPENED)}.")
+    with seat(config) as at:
+        catalog = open_catalog(at.settings.catalog.compiled)
+        if zone not in dict(catalog.head.zones):
+            raise fail(f"{zone} is no zone of the catalog: see `lifeline catalog show`.", 1)
+        now_ms, actor = at.now_ms(), at.who(who)
+        opening = Window(
+            id=uuid.uuid4().hex[:24],
+            kind=KINDS[kind],
+            author=actor,
+            reason=note,
+            zone=zone,
+            assets=tuple(asset or ()),
+            from_ms=now_ms,
+            until_ms=now_ms + minutes * 60_000,
+            work=work,
+            factor=WATCH_FACTOR if kind == "work-watch" else 1.0,
+            checks=tuple(Check(name) for name in check or ()),
+        )
+        act = Act(action="open-window", actor=actor, note=note, opening=opening, channel="command")
+        tell(at, at.act(act), as_json=as_json)
+
+
+@app.command()
+def tick(
+    window: Id,
+    check: Annotated[str, typer.Argument(help="The check that is done.")],
+    note: Note = "",
+    who: Who = "",
+    config: Config = None,
+    *,
+    as_json: Json = False,
+) -> None:
+    """Tick a mandatory check of a watch after work.
+
+    Example:  lifeline window tick 5f2a91c07d3e measured-adjacent --as li
+    """
+    with seat(config) as at:
+        act = Act(
+            action="check", actor=at.who(who), window=window, check=check, note=note,
+            channel="command",
+        )  # fmt: skip
+        tell(at, at.act(act), as_json=as_json)
+
+
+@app.command()
+def end(
+    window: Id, note: Note = "", who: Who = "", config: Config = None, *, as_json: Json = False
+) -> None:
+    """End a window; a watch after work only when all its checks are ticked.
+
+    Example:  lifeline window end 5f2a91c07d3e --as li
+    """
+    with seat(config) as at:
+        act = Act(
+            action="end-window", actor=at.who(who), window=window, note=note, channel="command"
+        )
+        tell(at, at.act(act), as_json=as_json)
