@@ -130,12 +130,10 @@ def policy_of(
     correlator: Correlator | None = None,
     clocks: Mapping[int, Clocks] | None = None,
     parents: Callable[[Finding], Iterable[str]] | None = None,
-    working: Callable[[int], bool] | None = None,
 ) -> Policy:
     """The policy of these settings and this catalog.
 
-    ``clocks`` and ``working``: the roster's, where one is written; without, those of the grading
-    table and of ``life``.
+    ``clocks``: the roster's, where one is written; without, those of the grading table.
     """
     return Policy(
         grades=tuple(grades),
@@ -147,5 +145,4 @@ def policy_of(
         life=life,
         correlator=correlator,
         parents=parents,
-        working=working,
     )

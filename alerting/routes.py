@@ -8,10 +8,15 @@ from lifeline.targets import Target
 WATCHDOG = "watchdog"
 """This target is told of the canary, and of nothing else unless its lifelines say so."""
 
+ADDRESSED = frozenset(("email", "sms", "voice"))
+"""Ways that must be told whom to reach: without recipients of their own they are the roster's."""
+
 
 def wants(target: Target, lifeline: str, grade: int, desk: str = "") -> bool:
     """Whether a target is told of incidents of this lifeline, grade and desk."""
     if grade > target.grade_max or (target.desks and desk not in target.desks):
+        return False
+    if target.kind in ADDRESSED and not target.recipients:
         return False
     if target.lifelines:
         return lifeline in target.lifelines

@@ -5,9 +5,8 @@ and the last good one holds.
 """
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import replace
-from typing import Any
 
 import psycopg
 import structlog
@@ -15,14 +14,11 @@ import structlog
 from alerting import store
 from alerting.book import store as book
 from alerting.exchange import store as exchange
-from alerting.incidents import Incident
-from alerting.notices import Push, Wording
-from alerting.people import store as people
+from alerting.notices import Wording
 from alerting.people.clocks import clocks_of
 from alerting.people.roster import Roster
 from alerting.people.service import Duty
 from alerting.policy import Policy
-from alerting.slices import Page
 from alerting.windows import Window
 from lifeline.catalog import Catalog
 from lifeline.config import Settings
@@ -41,7 +37,6 @@ class House:
         self.settings, self.catalog, self.log = settings, catalog, log
         self.rules = book.read_rules(settings.router)
         self.tables = exchange.read_tables(settings.exchange)
-        self.targets = frozenset(target.name for target in settings.router.targets)
         self.duty = Duty(settings, Wording(catalog, settings.router), log)
         self.roster: Roster | None = None
         self.windows: list[Window] = []
@@ -54,7 +49,7 @@ class House:
             self.catalog,
             self.settings.router,
             policy=self._policy(),
-            pager=self.pages,
+            pager=self.duty.pager,
             tables=self.tables,
             desk_of=None if self.roster is None else self.roster.desk_of,
         )
@@ -65,16 +60,8 @@ class House:
         made = book.policy(self.settings, self.catalog, self.rules)
         if self.roster is None:
             return made
-        return replace(made, clocks=clocks_of(self.roster.chains.values()))
-
-    def pages(self, connection: Any, wanted: Sequence[tuple[Page, Incident]]) -> Sequence[Push]:
-        """The pushes of pages by the roster of now, for the targets that there are."""
-        paging = self.duty.paging
-        if paging is None:
-            return []
-        link_s = self.settings.people.link_h * 3600
-        made = people.pages(connection, paging, wanted, link_s)
-        return [push for push in made if push.target in self.targets]
+        clocks = clocks_of(self.roster.chains.values())
+        return replace(made, clocks=clocks, working=self.roster.is_working)
 
     async def watch(self, database: Database, changed: Callable[[], None]) -> None:
         """Takes over another compiled catalog or roster, and the windows, for ever."""

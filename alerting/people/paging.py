@@ -137,7 +137,8 @@ class Paging:
             ("why", words.explain(finding, language)),
             *(("next", text) for text in self._next(page, incident, reach, language, kind)),
         ]
-        button = say(PAGES, "acknowledge" if kind in UNTAKEN else "seen", language)
+        asks = "acknowledge" if kind in UNTAKEN else "seen"
+        button = asks if self.is_own(to.target, to.address) else "open"
         return Card(
             title=title,
             grade=page.grade,
@@ -145,8 +146,8 @@ class Paging:
             colour=grade.colour,
             shape=grade.shape,
             lines=tuple((say(LINES, code, language), text) for code, text in lines),
-            button=button,
-            url=self._url(key),
+            button=say(PAGES, button, language),
+            url=self._url(to, key, incident.id),
             is_drill=incident.drill,
             language=language,
             text=_plain(title, [text for code, text in lines if code in PLAIN], language),
@@ -190,17 +191,29 @@ class Paging:
         plain = Grade(level, str(level), str(level), "#6B7280", "○")
         return next((grade for grade in self.grades if grade.level == level), plain)
 
-    def _url(self, key: str) -> str:
-        token = links.token_of(self.secret, key)
-        return links.url_of(self.wording.settings.public_url, token)
+    def is_own(self, target: str, address: str) -> bool:
+        """Whether only the person himself reads what is sent there.
+
+        A group's robot shows a card to everybody: its link must not act as one of them.
+        """
+        kinds = {one.name: one.kind for one in self.wording.settings.targets}
+        return bool(address) and kinds.get(target, "sms") in OWN_KINDS
+
+    def _url(self, to: Recipient, key: str, incident: str) -> str:
+        """The person's own one-time link, or where everybody signs in."""
+        public_url = self.wording.settings.public_url
+        if self.is_own(to.target, to.address):
+            return links.url_of(public_url, links.token_of(self.secret, key))
+        return f"{public_url.rstrip('/')}/incidents/{incident}"
 
     def tests(self, persons: Iterable[Person], run: str, at_ms: int) -> list[Push]:
-        """Test pages: one for every way in which each of them is to be tried."""
+        """Test pages: one for every way in which each of them is to be tried, if it is his own."""
         wanted = self.roster.rota.test.targets
         return [
             self._test(recipient, run, at_ms)
             for person in persons
             for recipient in self.roster.ways([person], wanted or sorted(person.addresses))
+            if self.is_own(recipient.target, recipient.address)
         ]
 
     def _test(self, to: Recipient, run: str, at_ms: int) -> Push:
@@ -221,7 +234,7 @@ class Paging:
             shape="○",
             lines=lines,
             button=say(PAGES, "seen", language),
-            url=self._url(key),
+            url=self._url(to, key, ""),
             is_drill=False,
             language=language,
             text=_plain(title, [why], language),
@@ -244,6 +257,8 @@ class Paging:
 
 PLAIN = ("since", "why", "next")
 """The lines that a voice reads out after the title, which says the rest."""
+OWN_KINDS = frozenset(("email", "ntfy", "sms", "voice"))
+"""Kinds of targets that reach one person where he is named."""
 TEST_GRADE = 9
 """A test waits behind everything that is real."""
 encode = msgspec.json.Encoder().encode

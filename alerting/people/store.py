@@ -57,17 +57,17 @@ def pages(
         for page, incident in wanted
         for push in paging.pages(page, incident, own.get(incident.id, frozenset()))
     ]
-    issue(connection, pushes, paging.secret, link_s)
+    issue(connection, paging, pushes, link_s)
     return pushes
 
 
 def issue(
-    connection: Connection, pushes: Iterable[Push], secret: bytes, link_s: float, run: str = ""
+    connection: Connection, paging: Paging, pushes: Iterable[Push], link_s: float, run: str = ""
 ) -> None:
-    """Keeps what the links of these pages stand for."""
+    """Keeps what the links of these pages stand for; those that a group reads have none."""
     rows = [
         (
-            links.digest_of(links.token_of(secret, push.key)),
+            links.digest_of(links.token_of(paging.secret, push.key)),
             push.incident or None,
             run,
             push.person,
@@ -76,6 +76,7 @@ def issue(
             link_s,
         )
         for push in pushes
+        if paging.is_own(push.target, push.address)
     ]
     if rows:
         with connection.cursor() as cursor:
@@ -212,7 +213,7 @@ def call_in(
         (incident.id, person.name, by),
     )
     pushes = paging.call(incident, person, now_ms)
-    issue(connection, pushes, paging.secret, link_s)
+    issue(connection, paging, pushes, link_s)
     with connection.cursor() as cursor:
         outbox.put(cursor, pushes, {incident.id: incident.revision})
     return pushes
@@ -265,7 +266,7 @@ def send_tests(
             (run, push.person, push.target, push.key, confirm_s),
         )
         new += [push] * added.rowcount
-    issue(connection, new, paging.secret, max(link_s, float(confirm_s)), run)
+    issue(connection, paging, new, max(link_s, float(confirm_s)), run)
     with connection.cursor() as cursor:
         outbox.put(cursor, new, {})
     return new

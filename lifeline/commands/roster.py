@@ -184,7 +184,9 @@ def page(
         typer.echo(f"{len(pushes)} pages in line: `lifeline roster receipts {run}`")
     missing = [one.name for one in people if one.name not in {push.person for push in pushes}]
     if missing:
-        raise fail(f"No target to reach {', '.join(missing)} by: see `lifeline roster check`.", 1)
+        raise fail(
+            f"No way of his own to reach {', '.join(missing)} by: see `lifeline roster check`.", 1
+        )
 
 
 @app.command()

@@ -5,6 +5,7 @@ from typing import Any
 import msgspec
 import pytest
 
+from alerting import routes
 from alerting.cards import Card
 from alerting.incidents import Incident, Reason
 from alerting.notices import Push, Wording
@@ -17,6 +18,7 @@ from lifeline import config
 from lifeline.catalog import Asset, Catalog, Lifeline, Source, Zone
 from lifeline.compiler import compile_catalog
 from lifeline.model import Finding, Text
+from lifeline.targets import Target
 from tests.alerting.people.city import at, chain, desk, person, roster, rota
 
 DAY = at("11-23 10:00")
@@ -118,8 +120,8 @@ def test_a_first_page_says_how_grave_what_where_since_why_and_who_is_next() -> N
         ("依据", "gas/well-7/ch4：测值 23.4 %LEL 高于限值 20 %LEL（gas.20lel）"),
         ("下一步", "10:02 副班：值班员乙"),
     )
-    assert (card.button, card.is_drill, card.colour) == ("确认", False, "#C8102E")
-    assert card.url.startswith("https://city.example/l/")
+    assert (card.button, card.is_drill, card.colour) == ("查看", False, "#C8102E")
+    assert cards(pushes)[1].button == "确认"
     assert card.text == (
         "一级燃气报警：7 号阀井 燃气泄漏。2026-11-23 09:59。"
         "gas/well-7/ch4：测值 23.4 %LEL 高于限值 20 %LEL（gas.20lel）。10:02 副班：值班员乙。"
@@ -154,7 +156,8 @@ def test_the_same_page_has_the_same_key_and_bytes_and_every_other_another_key() 
     assert one.pages(page(), incident()) == again
     keys = [push.key for push in (*again, *others)]
     assert len(set(keys)) == len(keys)
-    assert len({card.url for card in cards([*again, *others])}) == len(keys)
+    own = [push for push in (*again, *others) if push.address]
+    assert len({card.url for card in cards(own)}) == len(own)
 
 
 @pytest.mark.parametrize(
@@ -326,7 +329,7 @@ def test_without_a_choice_every_way_is_tried_and_the_same_run_has_the_same_keys(
 
     pushes = one.tests(zhao, "run", DAY)
 
-    assert [push.target for push in pushes] == ["chat", "mail", "sms", "voice"]
+    assert [push.target for push in pushes] == ["mail", "sms", "voice"]
     assert one.tests(zhao, "run", DAY) == pushes
     assert one.tests(zhao, "other", DAY)[0].key != pushes[0].key
 
@@ -340,6 +343,36 @@ def test_what_a_hazard_does_not_say_its_lifeline_does() -> None:
         "What",
         "Gas: Pipe burst",
     )
+
+
+def test_in_a_group_nobody_can_act_as_the_one_who_is_called() -> None:
+    targets = msgspec.convert(
+        [
+            {"name": "chat", "kind": "wecom", "token_file": "x"},
+            {"name": "sms", "kind": "sms", "url": "https://sms.example", "secret_file": "x"},
+        ],
+        tuple[Target, ...],
+    )
+    mentioned = roster(persons=person("wang", addresses={"chat": "13", "sms": "1"}))
+    settings = config.Router(public_url="https://city.example", targets=targets)
+    one = Paging(mentioned, Wording(None, settings), b"secret")
+
+    group, own = cards(one.pages(page(), incident()))
+
+    assert (group.button, group.url) == ("查看", "https://city.example/incidents/11111111-2222")
+    assert own.button == "确认"
+    assert own.url.startswith("https://city.example/l/")
+    tried = one.tests([mentioned.persons["wang"]], "run", DAY)
+    assert [push.target for push in tried] == ["sms"]
+
+
+@pytest.mark.parametrize(("recipients", "is_told"), [((), False), (("138",), True)])
+def test_a_way_without_recipients_of_its_own_is_the_rosters_alone(
+    recipients: tuple[str, ...], *, is_told: bool
+) -> None:
+    sms = Target("sms", "https://s.example", "x", kind="sms", recipients=recipients)
+
+    assert routes.wants(sms, "gas", 1) is is_told
 
 
 def test_a_grade_and_a_place_that_nobody_has_named_are_told_by_what_they_are() -> None:

@@ -10,6 +10,7 @@ from alerting.people.clocks import clocks_of
 from alerting.people.roster import Lack
 from alerting.people.rota import Cover, Crew, Desk, Drill, Rotation, Step
 from alerting.people.times import Hours
+from alerting.policy import Policy
 from tests.alerting.people.city import at, chain, desk, person, roster, rota, titled
 
 DAY, NIGHT = at("11-23 10:00"), at("11-24 03:00")
@@ -256,6 +257,19 @@ def test_turns_are_remembered_for_a_while_and_not_for_ever(
     found = [city.on_duty("gas", at(f"11-{day:02} 12:00")) for day in range(2, 9)]
 
     assert found == [("wang",)] * 7
+
+
+def test_the_engine_goes_by_the_offices_of_the_roster_with_their_holidays() -> None:
+    policy = Policy(working=roster().is_working)
+
+    friday_off, saturday_worked = at("11-27 10:00"), at("11-28 10:00")
+
+    assert [policy.may_page(3, t) for t in (DAY, friday_off, saturday_worked)] == [
+        True,
+        False,
+        True,
+    ]
+    assert [policy.may_page(2, t) for t in (DAY, NIGHT, friday_off)] == [True] * 3
 
 
 def test_the_clocks_are_those_of_the_chains() -> None:
