@@ -177,6 +177,21 @@ def test_cleared_alarms_leave_and_an_empty_group_makes_room_only_after_the_windo
     desk.clear("unknown", 700_001)
 
 
+def test_what_still_stands_stays_in_its_group_however_long_nothing_new_comes_to_it() -> None:
+    desk = Desk(Apart())
+    flooded(desk)
+    for minute in range(1, 31):
+        for number in range(2):
+            desk.take(raised(50 + number), minute * MINUTE_MS)
+
+    view = desk.view(30 * MINUTE_MS)
+
+    assert view.is_flood
+    assert len(shown(view)) == 13
+    desk.clear("A3", 30 * MINUTE_MS)
+    assert "A3" not in shown(desk.view(30 * MINUTE_MS))
+
+
 def test_a_clock_that_jumps_back_neither_ends_nor_prolongs_a_flood() -> None:
     desk = Desk(Apart())
     flooded(desk, at_ms=1_000_000)
