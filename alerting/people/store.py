@@ -311,10 +311,12 @@ def unconfirmed(connection: Connection) -> list[str]:
 
 
 def plan_nightly(connection: Connection, due_ms: int) -> None:
-    """Makes sure that a test is due at some time; what is planned already stays."""
+    """Makes sure that the next test is due then; one that is due already stays to be claimed."""
     connection.execute(
         "insert into deadline (subject, kind, zone, due_at)"
-        " values (%s, %s, '', to_timestamp(%s / 1000.0)) on conflict do nothing",
+        " values (%s, %s, '', to_timestamp(%s / 1000.0)) on conflict (subject, kind) do update"
+        " set due_at = excluded.due_at where deadline.due_at > clock_timestamp()"
+        " and deadline.due_at <> excluded.due_at",
         (NIGHTLY, TEST, due_ms),
     )
 

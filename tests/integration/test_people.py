@@ -257,6 +257,12 @@ def test_a_roster_that_is_spoilt_while_it_is_used_leaves_the_last_good_one(
     assert now.reload() is True
     assert now.problem == ""
     assert now.examine(city.clock_ms()) != []
+    city.database.run_now(now.nightly)
+    file.write_text(WRITTEN + '\n[test]\nat = "07:15"\n', encoding="utf-8")
+    assert now.reload() is True
+    city.database.run_now(now.nightly)
+    asked = "select to_char(due_at at time zone 'Asia/Shanghai', 'HH24:MI') from deadline"
+    assert city.rows(asked + " where kind = %s", store.TEST) == [("07:15",)], "another hour holds"
 
 
 def test_a_shift_is_handed_over_item_by_item_with_the_facts_of_the_database(city: Register) -> None:
