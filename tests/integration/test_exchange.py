@@ -14,6 +14,7 @@ import structlog
 from lxml import etree
 
 from alerting import cap
+from alerting import store as router
 from alerting.actions import Act
 from alerting.console import app, inbound
 from alerting.desk import store as desk
@@ -22,6 +23,7 @@ from alerting.exchange.service import Exchange
 from alerting.notices import Wording
 from alerting.outbox.service import Courier
 from lifeline import config, signing, wire
+from lifeline.model import Finding
 from lifeline.stack import Addresses
 from lifeline.stack.processes import free_port, is_free
 from lifeline.targets import Target
@@ -31,7 +33,7 @@ from simulators.store import read_journal
 from tests.alerting.exchange.papers import XSD, schema
 from tests.alerting.exchange.test_tables import shipped
 from tests.integration.console_rig import City, new_city, sign_in
-from tests.integration.rig import Rig, clean_topics, consume
+from tests.integration.rig import PARTITIONS, Rig, clean_topics, consume, publish_raw
 
 pytestmark = pytest.mark.integration
 
@@ -76,9 +78,6 @@ async def call(city: City, door: str, body: bytes, who: str, **more: Any) -> htt
 
 def leak(city: City, **more: Any) -> str:
     """An incident whose notices stand in the outbox."""
-    from alerting import store as router
-    from lifeline.model import Finding
-
     count = city.rows("select count(*) from incident")[0][0]
     at_ms = city.clock_ms() - 5000
     finding = Finding(
@@ -166,6 +165,23 @@ async def test_a_receipt_is_kept_once_and_stops_the_clock(made: City) -> None:
     assert made.rows("select count(*) from exchange_stray where kind = 'receipt'") == [(1,)]
 
 
+async def test_when_nobody_signs_in_time_the_incident_says_so_once(made: City) -> None:
+    incident = leak(made)
+    said = "select count(*) from audit where incident = %s and reason = 'unsigned'"
+    clock = "select count(*) from deadline where kind = 'receipt' and subject = %s"
+    before = made.rows(said, incident)
+    made.rows(
+        "update deadline set due_at = now() where kind = 'receipt' and subject = %s", incident
+    )
+
+    for _ in range(2):
+        made.database.run_now(lambda c: router.fire(c, made.site.wording))
+
+    assert (before, made.rows(said, incident), made.rows(clock, incident)) == (
+        [(0,)], [(1,)], [(0,)],
+    )  # fmt: skip
+
+
 async def test_a_case_moves_the_incident_and_never_closes_it(made: City) -> None:
     incident = leak(made)
     wording, now_ms = made.site.wording, made.clock_ms()
@@ -201,7 +217,11 @@ async def test_a_case_moves_the_incident_and_never_closes_it(made: City) -> None
 async def test_a_warning_switches_regimes_on_kafka_and_its_cancellation_ends_them(
     made: City, addresses: Addresses, tmp_path: Path
 ) -> None:
+    rig = Rig(tmp_path, addresses, "")
     await clean_topics(addresses.kafka_bootstrap)
+    # A topic made a moment ago may still be without a leader: the first record finds it.
+    place = wire.partition_of("gas/heping", PARTITIONS)
+    await asyncio.to_thread(publish_raw, rig, b"first", place)
     settings = msgspec.structs.replace(
         made.settings, kafka=config.Kafka(bootstrap=addresses.kafka_bootstrap)
     )
@@ -219,8 +239,8 @@ async def test_a_warning_switches_regimes_on_kafka_and_its_cancellation_ends_the
     finally:
         await exchange.close()
 
-    read = await asyncio.to_thread(consume, Rig(tmp_path, addresses, ""), wire.READINGS)
-    records = [wire.decode_context(value) for _, value in read]
+    read = await asyncio.to_thread(consume, rig, wire.READINGS)
+    records = [wire.decode_context(value) for _, value in read if value != b"first"]
     assert [one.json()["known"] for one in (on, off)] == [1, 1]
     assert (first, second, nothing) == (1, 1, 0)
     assert [(one.zone, one.detail["revision"]) for one in records] == [
@@ -242,9 +262,9 @@ async def test_an_alert_travels_to_the_platform_and_what_it_answers_comes_back(
         Target(name, there + path, secret, format=form, private_allowed=True)
         for name, path, form in (("platform", "/incidents", "cap"), ("city", "/cases", "case"))
     )
-    router = msgspec.structs.replace(made.settings.router, targets=targets)
+    routing = msgspec.structs.replace(made.settings.router, targets=targets)
     console = msgspec.structs.replace(made.settings.console, port=port)
-    settings = msgspec.structs.replace(made.settings, router=router, console=console)
+    settings = msgspec.structs.replace(made.settings, router=routing, console=console)
     stop, incident = asyncio.Event(), leak(made)
     courier = Courier(settings, made.database, log, lambda _keys: None)
     back = f"http://127.0.0.1:{port}"
