@@ -67,8 +67,8 @@ def build_catalog(settings: Settings, *, keep_rules: bool = False) -> Catalog:
         if changes:
             vital = sum(change.is_life_safety for change in changes)
             why = (
-                f"rules and limits differ from those that run in {len(changes)} places, {vital} of"
-                " which touch lives, and nobody has put that in force: `lifeline config propose`,"
+                f"rules and limits differ from those that run ({len(changes)} differences, {vital} of"
+                " which touch lives), and nobody has put that in force: `lifeline config propose`,"
                 " or `lifeline catalog build --keep-rules`"
             )
             raise CatalogError([why])
