@@ -67,9 +67,9 @@ def build_catalog(settings: Settings, *, keep_rules: bool = False) -> Catalog:
         if changes:
             vital = sum(change.is_life_safety for change in changes)
             why = (
-                f"rules and limits differ from those that run ({len(changes)} differences, {vital} of"
-                " which touch lives), and nobody has put that in force: `lifeline config propose`,"
-                " or `lifeline catalog build --keep-rules`"
+                f"rules and limits are not those that run ({len(changes)} differences, {vital} of"
+                " them where lives depend on it), and nobody has put them in force:"
+                " `lifeline config propose`, or `lifeline catalog build --keep-rules`"
             )
             raise CatalogError([why])
     store.write_catalog(packed, files.compiled)
