@@ -114,3 +114,17 @@ def superseded(newer: Excursion, active: Iterable[Excursion]) -> list[Excursion]
 def is_forgotten(excursion: Excursion, newer: Finding) -> bool:
     """Whether an excursion had long been silent when a newer one began."""
     return newer.onset_ms - excursion.last_ms > FORGOTTEN_MS
+
+
+def leading(active: Iterable[Excursion]) -> Excursion | None:
+    """The one that explains why people are called: the gravest of those that page."""
+    return min(
+        active,
+        key=lambda e: (
+            e.finding.lane == "historical",
+            e.finding.grade,
+            e.finding.onset_ms,
+            e.id,
+        ),
+        default=None,
+    )

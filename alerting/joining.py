@@ -325,9 +325,8 @@ def surface(turn: Turn, alarm: Alarm, change: Change, reason: Reason) -> Inciden
 
     It was hidden, or acknowledged for longer than its rule allows.
     """
-    excursion = min(
-        turn.slice.active_of(alarm.key), key=lambda e: (e.finding.grade, e.finding.onset_ms, e.id)
-    )
+    excursion = excursions.leading(turn.slice.active_of(alarm.key))
+    assert excursion is not None, "a condition stands"
     finding = excursion.finding
     before, candidate = turn.slice.incident_for(alarm), None
     if before is None:

@@ -4,7 +4,7 @@ import msgspec
 
 from alerting import alarms, incidents, windows
 from alerting.alarms import Alarm, Change
-from alerting.excursions import Excursion
+from alerting.excursions import Excursion, leading
 from alerting.incidents import Event, Incident, Reason
 from alerting.slices import End
 from alerting.turn import ROUTER, SELF_CLOSING, Turn
@@ -96,11 +96,12 @@ def ease(turn: Turn, incident: Incident) -> None:
     if not incident.is_active or grade <= incident.grade:
         return
     members = turn.slice.members(incident.id)
-    standing = [e.finding for m in members for e in turn.slice.active_of(m.key)]
+    first = leading(e for m in members for e in turn.slice.active_of(m.key))
+    assert first is not None, "a condition stands"
     eased = msgspec.structs.replace(
         incident,
         grade=grade,
-        lead=min(standing, key=lambda f: (f.grade, f.onset_ms, f.id)),
+        lead=first.finding,
         # A rise from here is a rise: it is told again.
         told=None if incident.told is None else max(grade, incident.told),
         last_actor=ROUTER,

@@ -5,7 +5,7 @@ import msgspec
 from alerting import alarms, incidents, leaving
 from alerting.actions import Act
 from alerting.alarms import Alarm
-from alerting.excursions import ACTIVE
+from alerting.excursions import ACTIVE, leading
 from alerting.incidents import Event, Incident, Reason
 from alerting.slices import End, Join, Tell
 from alerting.turn import SELF_CLOSING, Turn
@@ -75,7 +75,10 @@ def _with_other(turn: Turn, incident: Incident, other: Incident) -> Incident:
         turn.cancel("quiet", made.id)
     elif other.calm_ms is not None:
         made = msgspec.structs.replace(made, calm_ms=max(incident.calm_ms or 0, other.calm_ms))
-    return _rephased(turn, made, other)
+    is_graver = made.told is not None and (
+        incident.told is None or made.told < incident.told or made.grade < incident.grade
+    )
+    return _rephased(turn, made, other, is_graver=is_graver)
 
 
 def _leads(incident: Incident, other: Incident) -> bool:
@@ -85,10 +88,10 @@ def _leads(incident: Incident, other: Incident) -> bool:
     return incident.told <= other.told
 
 
-def _rephased(turn: Turn, made: Incident, other: Incident) -> Incident:
+def _rephased(turn: Turn, made: Incident, other: Incident, *, is_graver: bool) -> Incident:
     """The phase that follows from whom the alarms wait for, with its clocks."""
     has_unseen = any(m.state in alarms.UNACKNOWLEDGED for m in turn.slice.members(made.id))
-    if has_unseen and made.phase != "open":
+    if has_unseen and (made.phase != "open" or is_graver):
         # Nobody has seen what the other one brought: its clocks go on here.
         made = msgspec.structs.replace(made, phase="open", acknowledged_by="", acknowledged_ms=None)
         return turn.call(made, Reason.TOOK_OVER, other.lead, is_news=False)
@@ -153,10 +156,7 @@ def _split_off(
     own = [e for alarm in moved for e in turn.slice.excursions_of(alarm.key)]
     own = [e for e in own if e.stage != "ignored"]
     first = min(own, key=lambda e: (e.finding.onset_ms, e.id), default=None)
-    standing = [e for e in own if e.stage in ACTIVE]
-    gravest = min(
-        standing, key=lambda e: (e.finding.grade, e.finding.onset_ms, e.id), default=first
-    )
+    gravest = leading(e for e in own if e.stage in ACTIVE) or first
     finding = incident.lead if gravest is None else gravest.finding
     made = msgspec.structs.replace(
         incident,
@@ -168,7 +168,7 @@ def _split_off(
         episode=turn.slice.episodes.get(place, 0) + 1,
         phase="open" if is_open else "watching",
         grade=min(alarm.grade for alarm in moved),
-        told=None if incident.told is None else finding.grade,
+        told=None if finding.lane == "historical" else finding.grade,
         lead=finding,
         onset_ms=finding.onset_ms,
         opened_ms=turn.now_ms,
