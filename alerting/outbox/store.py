@@ -36,7 +36,7 @@ where o.target = %(target)s
         and p.id < o.id and p.delivered_at is null and p.dead_at is null))
 order by o.grade, o.id limit %(limit)s
 """
-_LOCKED = " for update skip locked"
+_NEXT = _WAITING + " for update skip locked"
 _TAKE = """
 update outbox set lease = %(owner)s,
     leased_until = clock_timestamp() + make_interval(secs => %(lease_s)s)
@@ -151,7 +151,7 @@ def lease(
     with its connections and are not waited for.
     """
     _sign(connection, owner)
-    found = connection.execute(_WAITING + _LOCKED, {"target": target, "limit": limit}).fetchall()
+    found = connection.execute(_NEXT, {"target": target, "limit": limit}).fetchall()
     waiting = [Waiting(*row) for row in found]
     rows = _take(connection, owner, lease_s, [one.id for one in waiting])
     return [Message((row,)) for row in rows]
