@@ -88,6 +88,8 @@ def produce(
     the caller's own.  Raises Unavailable.
     """
     digest = hashlib.sha256(msgspec.json.encode(settings)).hexdigest()
+    database.run_now(store.begin)
+    database.run_now(lambda c: store.copy_next(c, catalog, settings.evidence, only=incident))
     end_s = time.monotonic() + SEALED_WITHIN_S
     while True:
         dossier = database.run_now(

@@ -46,18 +46,22 @@ _CLAIM = (
     " i.closed_ms, coalesce((select max(f.received_ms) from feed f where f.lifeline = i.lifeline),"
     " 0), (extract(epoch from clock_timestamp()) * 1000)::int8"
     " from incident_evidence e join incident i on i.id = e.incident where e.stage <> 'whole'"
-    " and (e.due_at <= clock_timestamp() or e.revision <> i.revision and (e.copied_at is null"
-    " or e.copied_at < clock_timestamp() - make_interval(secs => %s)))"
+    " and case when %(only)s <> '' then e.incident = %(only)s else e.due_at <= clock_timestamp()"
+    " or e.revision <> i.revision and (e.copied_at is null"
+    " or e.copied_at < clock_timestamp() - make_interval(secs => %(again_s)s)) end"
     " order by e.due_at limit 1 for update of e skip locked"
 )
 
 
-def copy_next(connection: Connection, catalog: Catalog, settings: Evidence) -> str | None:
+def copy_next(
+    connection: Connection, catalog: Catalog, settings: Evidence, only: str = ""
+) -> str | None:
     """Copies what is stored by now around one incident that is due; its id, None when none is.
 
     Another router's is left to it.  What is there already is not touched: it may be done again.
+    ``only`` names an incident that is wanted now, due or not.
     """
-    claim = connection.execute(_CLAIM, (AGAIN_S,)).fetchone()
+    claim = connection.execute(_CLAIM, {"only": only, "again_s": AGAIN_S}).fetchone()
     if claim is None:
         return None
     name, kept, is_cut, asset, onset_ms, revision, lead, closed_ms, fed_ms, now_ms = claim

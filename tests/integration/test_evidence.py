@@ -63,6 +63,7 @@ def test_readings_around_an_incident_outlive_their_retention_and_fill_its_packag
     assert list(dossier.rules["rules"]) == ["gas.ch4"]
     assert list(dossier.rules["limits"]) == ["gas.20lel"]
 
+    _readings(city, now_ms, until_ms=now_ms + 60_000, since_ms=now_ms + 40_000)
     options = ["--config", str(settings_file(city, tmp_path, tmp_path / "none"))]
     file = str(tmp_path / "case.zip")
     city.database.run_now(store.seal)
@@ -73,11 +74,10 @@ def test_readings_around_an_incident_outlive_their_retention_and_fill_its_packag
     assert status == 0, said
     status, said = run("evidence", "verify", file, "--anchor", str(tmp_path / "outside.log"))
     assert (status, said.endswith("1 anchors of its seals given\n")) == (0, True)
-    broken = bytearray(Path(file).read_bytes())
     with zipfile.ZipFile(file) as parts:
-        start = parts.getinfo("readings.csv").header_offset
-    broken[start + 100] ^= 1
-    Path(file).write_bytes(broken)
+        found = parts.read("readings.csv").count(b"\n") - 1
+    assert found > len(dossier.readings), "what came since is in it too"
+    _spoil(Path(file))
     assert run("evidence", "verify", file)[0] == 1
     assert run("evidence", "make", "nobody", "-o", file, *options)[0] == 1
     made = "select actor <> '', detail like '%%sha256%%' from audit where action = 'evidence'"
@@ -99,6 +99,15 @@ def test_a_storm_of_readings_is_bounded_and_that_is_said(city: City) -> None:
     told = "select readings, is_cut from incident_evidence where incident = %s"
     assert city.rows(told, incident) == [(50, True)]
     assert city.rows(kept, incident) == [(f"{OTHER}/ch4", 50)]
+
+
+def _spoil(file: Path) -> None:
+    """One bit of the readings is another."""
+    broken = bytearray(file.read_bytes())
+    with zipfile.ZipFile(file) as parts:
+        start = parts.getinfo("readings.csv").header_offset
+    broken[start + 100] ^= 1
+    file.write_bytes(broken)
 
 
 def _leave_the_others(city: City) -> None:
