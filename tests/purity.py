@@ -21,7 +21,7 @@ PURE_MODULES = {
     "itertools", "jinja2", "json", "lxml", "markupsafe", "math", "mmap", "msgspec", "numpy",
     "operator", "re", "recurring_ical_events", "river", "scipy",
     "statistics", "string", "struct", "textwrap", "tomllib", "types", "typing", "unicodedata",
-    # xlsxwriter only with in_memory and a stated time of making: else it writes and reads the clock.
+    # xlsxwriter only in_memory and with a stated time of making: else it writes, reads the clock.
     "urllib", "uuid", "xlsxwriter", "zipfile", "zlib", "zoneinfo",
 }  # fmt: skip
 WORLDLY_PARTS = {"http.client", "http.server", "urllib.request", "urllib.robotparser"}
