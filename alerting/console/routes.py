@@ -1,5 +1,6 @@
 """Every door of the console but sign-in's POST: method, path, roles, what answers.  Pure."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import msgspec
@@ -65,6 +66,17 @@ ROUTES: tuple[Route, ...] = (
 )
 
 
+def _plain(schemas: Mapping[str, Any]) -> dict[str, Any]:
+    """Schemas by names without dots: two types of one name bear their modules' too."""
+    text = msgspec.json.encode(schemas).decode()
+    for name in (one for one in schemas if "." in one):
+        *_, module, own = name.split(".")
+        text = text.replace(f'"{name}"', f'"{module.capitalize()}{own}"')
+        text = text.replace(f'schemas/{name}"', f'schemas/{module.capitalize()}{own}"')
+    made: dict[str, Any] = msgspec.json.decode(text)
+    return made
+
+
 def describe(app: FastAPI) -> dict[str, Any]:
     """The OpenAPI document: the routes' own descriptions and the schemas of what they show."""
     if app.openapi_schema:
@@ -75,7 +87,7 @@ def describe(app: FastAPI) -> dict[str, Any]:
     types = (*documents.shown(DOORS), *inbound.SHOWN)
     _, schemas = msgspec.json.schema_components(types, ref_template=documents.REF)
     components = made.setdefault("components", {})
-    components["schemas"] = {**schemas, "Problem": documents.PROBLEM}
+    components["schemas"] = {**_plain(schemas), "Problem": documents.PROBLEM}
     cookie = {"type": "apiKey", "in": "cookie", "name": "__Host-lifeline"}
     components["securitySchemes"] = {
         "session": {

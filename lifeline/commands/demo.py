@@ -13,8 +13,9 @@ from typing import IO, Annotated, Literal
 import typer
 from psycopg import Connection
 
+from alerting.actions import Act, Action
 from alerting.console.accounts import store as users
-from alerting.desk.store import Action, act, list_incidents
+from alerting.desk.store import list_incidents, perform
 from alerting.notices import Wording
 from lifeline import db
 from lifeline.commands.demo_story import Story, Teller, read_lines
@@ -119,10 +120,12 @@ def close_leftovers(connection: Connection, wording: Wording) -> int:
         before = closed
         for summary in left:
             for action in steps:
-                done = act(
-                    connection, wording, summary.id, action, actor=USER, now_ms=now_ms(),
-                    note="earlier demonstration ended", override=True, channel="demo",
+                wanted = Act(
+                    incident=summary.id, action=action, actor=USER, channel="demo",
+                    note="earlier demonstration ended", override=True, second=f"{USER}, again",
+                    verdict="test", code="maintenance",
                 )  # fmt: skip
+                done = perform(connection, wording, wanted, now_ms())
             closed += done.is_done
         if closed == before:
             break  # What cannot be closed now would be listed for ever.

@@ -199,6 +199,7 @@ def new_city(addresses: Addresses) -> Iterator[City]:
         "LIFELINE_CONSOLE_SECURE_COOKIE": "false",
         "LIFELINE_CONSOLE_PORT": "0",
         "LIFELINE_ROUTER_PUBLIC_URL": BASE,
+        "LIFELINE_LIFE_QUIET_S": "0",
     }
     settings, _ = config.load("", "tests", environment)
     db.migrate(settings.postgres, lambda _: None)
