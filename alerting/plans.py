@@ -234,9 +234,11 @@ def what_now(incident: Incident, topology: Topology, book: Book) -> Card:
     radius = _radius(plan, incident.grade)
     own_m = asset.radius_m if asset is not None else 0.0
     is_own = own_m > (radius.metres if radius else 0.0)
-    fewest = valves.isolate(topology, incident.asset) if plan.isolates else None
-    near = valves.nearest(topology, incident.asset) if plan.isolates else None
     is_frozen = "frozen-ground" in incident.lead.contexts
+    around = spaces(topology, incident.asset, plan, is_frozen=is_frozen)
+    fed = _fed(topology, incident, around)
+    fewest = valves.isolate(topology, fed) if plan.isolates else None
+    near = valves.nearest(topology, fed) if plan.isolates else None
     return Card(
         incident=incident.id,
         plan=_named(plan),
@@ -253,11 +255,24 @@ def what_now(incident: Incident, topology: Topology, book: Book) -> Card:
         radius_verified=not is_own and radius is not None and radius.verified,
         avoid=plan.avoid,
         checks=plan.check,
-        spaces=spaces(topology, incident.asset, plan, is_frozen=is_frozen),
+        spaces=around,
         exposure=at_stake(topology, incident.asset),
         fewest=fewest,
         nearest=near if near != fewest else None,
     )
+
+
+def _fed(topology: Topology, incident: Incident, around: Iterable[Space]) -> str:
+    """The place whose supply is cut: where nothing is delivered, the nearest of its lifeline's own.
+
+    Gas in a covered channel comes from a main beside it, and that has the valves.
+    """
+    for name in (incident.asset, *(one.asset for one in around)):
+        asset = topology.asset(name)
+        is_own = asset is not None and asset.lifeline == incident.lifeline
+        if is_own and topology.neighbours(name):
+            return name
+    return incident.asset
 
 
 def _radius(plan: Plan, grade: int) -> Radius | None:
