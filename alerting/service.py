@@ -275,7 +275,10 @@ class Router:
             if self.is_away:
                 continue
             try:
-                self._wake(await self._run(lambda c: store.fire(c, self.house.wording)))
+                folded = await self._run(lambda c: store.fire(c, self.house.wording))
+                if folded.met:
+                    crashpoints.reach("router.after-deadline")
+                self._wake(folded)
             except (Unavailable, psycopg.Error) as error:
                 self._leave(str(error))
 

@@ -21,6 +21,7 @@ from alerting.notices import Wording
 from alerting.policy import DEFAULT
 from alerting.slices import Deadline, Effect, Slice
 from alerting.windows import Window
+from lifeline import crashpoints
 from lifeline.catalog import Catalog
 from lifeline.model import GRADES, Finding, Grade
 
@@ -125,7 +126,10 @@ def fire(connection: Connection, wording: Wording, limit: int = 200) -> Folded:
     for kind, subject, due_ms, _ in claimed:
         slice_.put_deadline(kind, subject, due_ms)
     effects = engine.tick(slice_, now_ms, wording.policy)
-    return keep(connection, wording, slice_, before, effects)
+    folded = keep(connection, wording, slice_, before, effects)
+    folded.met = len(claimed)
+    crashpoints.reach("router.before-deadline")
+    return folded
 
 
 def _wanted(claimed: Sequence[Sequence[str]]) -> Wanted:

@@ -21,6 +21,10 @@ NAMES = (
     "router.after-send",
     "router.after-mark",
     "router.before-seal",
+    "router.before-deadline",
+    "router.after-deadline",
+    "console.before-receipt",
+    "console.after-receipt",
 )
 
 armed: dict[str, Callable[[], None]] = {}

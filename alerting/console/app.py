@@ -36,7 +36,7 @@ from alerting.console.visit import Answer, Call, Problem, Site
 from alerting.evidence import service as evidence
 from alerting.house.service import House
 from alerting.ledger.store import Contended, contended
-from lifeline import telemetry
+from lifeline import crashpoints, telemetry
 from lifeline.catalog import Catalog
 from lifeline.config import ConfigError, Settings
 from lifeline.db import SERVICE_ROLE, Database
@@ -179,6 +179,8 @@ class _Console:
                 # The router or another seat changed the same rows; everything was rolled back.
                 if tries_left == 0:
                     return gate.away(self._site, call)
+        if route.is_signed:
+            crashpoints.reach("console.after-receipt")
         if answer.status == 403 or (route.is_signed and answer.status == 401):
             telemetry.security_events.labels("console-forbidden").inc()
             self._log.warning("request refused", path=call.path, address=call.address)

@@ -42,6 +42,8 @@ class Folded:
     opened: list[Incident] = field(default_factory=list)
     pushes: list[Push] = field(default_factory=list)
     changes: int = 0
+    met: int = 0
+    """Deadlines that had come."""
 
 
 def contended(work: Callable[[Connection], T]) -> Callable[[Connection], T]:

@@ -16,7 +16,7 @@ from alerting.exchange.regimes import Switch, Warned
 from alerting.exchange.tables import CaseSystem
 from alerting.notices import Wording
 from alerting.receipts import Receipt
-from lifeline import wire
+from lifeline import crashpoints, wire
 from lifeline.config import ConfigError, Exchange
 from lifeline.store import read_secrets
 
@@ -92,6 +92,7 @@ class Post:
                 self._heard([number for (number,) in rows])
             else:
                 self._stray(partner, "receipt", f"about {one.identifier or one.key}", body)
+        crashpoints.reach("console.before-receipt")
         return known
 
     def case(self, partner: str, body: CaseBody, raw: bytes) -> CaseDone:
