@@ -7,10 +7,12 @@ from typing import Protocol
 import msgspec
 
 from alerting.console.ask import Board, Crew, Proof
+from alerting.console.city.asked import City
 from alerting.console.evidence import Point
 from alerting.console.sessions import Session
 from alerting.desk.rows import Detail
 from alerting.exchange.mail import Mail
+from lifeline.model import Text
 
 
 class Feed(msgspec.Struct, frozen=True):
@@ -27,6 +29,8 @@ class Pulse(msgspec.Struct, frozen=True):
     now_ms: int
     feeds: tuple[Feed, ...]
     session: Session | None
+    drill: Text | None = None
+    """What the exercise is called that runs now."""
 
 
 class Kept(msgspec.Struct, frozen=True):
@@ -56,6 +60,10 @@ class Records(Protocol):
     @property
     def proof(self) -> Proof:
         """What can be shown later."""
+
+    @property
+    def city(self) -> City:
+        """Rules, work orders, exercises."""
 
     def pulse(self, token: bytes | None) -> Pulse:
         """The clock, the feeds, and the session of that token digest."""

@@ -9,10 +9,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
+import msgspec
 from psycopg import Connection
 
 from alerting.console import sessions
 from alerting.console.accounts import store as accounts
+from alerting.console.city.store import CityNow
 from alerting.console.evidence import Point
 from alerting.console.records import Feed, Kept, Pulse
 from alerting.console.seat.store import BoardNow, CrewNow, ProofNow
@@ -22,6 +24,7 @@ from alerting.desk import store as desk_store
 from alerting.desk.rows import Detail
 from alerting.exchange.post.store import Post
 from alerting.people.paging import Paging
+from lifeline.model import Text
 
 POINTS_MAX = 6000
 """Readings of one picture that leave the database."""
@@ -30,7 +33,9 @@ POINTS_MAX = 6000
 def pulse(connection: Connection, token: bytes | None) -> Pulse:
     """The clock, the feeds and the session of that token digest, in two short queries."""
     rows = connection.execute(
-        "select (extract(epoch from clock_timestamp()) * 1000)::int8, lifeline, newest_ms,"
+        "select (extract(epoch from clock_timestamp()) * 1000)::int8,"
+        " (select title::text from drill where ended_ms is null and stop_by = ''"
+        " and ends_ms > extract(epoch from clock_timestamp()) * 1000), lifeline, newest_ms,"
         " received_ms from (select 1) one left join feed on true order by lifeline"
     ).fetchall()
     session = None
@@ -42,7 +47,10 @@ def pulse(connection: Connection, token: bytes | None) -> Pulse:
             (token,),
         ).fetchone()
         session = None if found is None else Session(*found)
-    return Pulse(rows[0][0], tuple(Feed(*row[1:]) for row in rows if row[1] is not None), session)
+    now_ms, title = rows[0][:2]
+    drill = None if title is None else msgspec.json.decode(title, type=Text)
+    feeds = tuple(Feed(*row[2:]) for row in rows if row[2] is not None)
+    return Pulse(now_ms, feeds, session, drill)
 
 
 def touch(connection: Connection, token: bytes) -> None:
@@ -151,6 +159,12 @@ class Connected:
     def proof(self) -> ProofNow:
         """See ``alerting.console.seat.store``."""
         return ProofNow(self.connection, self.site.settings.console.timezone)
+
+    @property
+    def city(self) -> CityNow:
+        """See ``alerting.console.city.store``."""
+        site = self.site
+        return CityNow(self.connection, site.settings, site.wording, site.topology)
 
     def pulse(self, token: bytes | None) -> Pulse:
         """See ``pulse`` of this module."""

@@ -19,6 +19,10 @@ WORDS: dict[str, tuple[str, str]] = {
         "{names} 的数据已停止更新。下面的画面不代表现状。",
         "No fresh data from {names}. What you see below is not the present.",
     ),
+    "banner.drill": (
+        "【演练】正在进行：{title}。带【演练】标记的都不是真实险情，其余照常处置。",
+        "[EXERCISE] {title}: what bears the mark is not real; whatever does not is.",
+    ),
     "banner.break-glass": (
         "您正在使用应急账户。每一步操作都会记录并告知所有人；密码已失效，退出后不能再次登录。",
         (

@@ -51,7 +51,7 @@ td.number { text-align: right; white-space: nowrap; }
 """
 
 
-class Report(msgspec.Struct, frozen=True, kw_only=True):
+class DrillReport(msgspec.Struct, frozen=True, kw_only=True):
     """An exercise that is over, with its score; what is kept and shown."""
 
     schema: str = "drill/1"
@@ -65,12 +65,12 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
     score: Score
 
 
-def as_json(report: Report) -> bytes:
+def as_json(report: DrillReport) -> bytes:
     """For programs."""
     return msgspec.json.encode(report)
 
 
-def as_html(report: Report, language: Language, zone: ZoneInfo) -> str:
+def as_html(report: DrillReport, language: Language, zone: ZoneInfo) -> str:
     """For people, on paper too; nothing in it comes from elsewhere."""
     said = report.score
     points = _say("nothing", language) if said.points is None else f"{said.points:g} / 100"

@@ -10,7 +10,7 @@ from psycopg import Connection
 
 from alerting.book.store import read_book
 from alerting.drill import scenarios, store
-from alerting.drill.report import Report
+from alerting.drill.report import DrillReport
 from alerting.drill.scenarios import Scenario
 from alerting.ledger.store import contended
 from alerting.notices import Wording
@@ -36,7 +36,7 @@ def new_id() -> str:
     return token_hex(8)
 
 
-def end_due(connection: Connection, wording: Wording, settings: Settings) -> Report | None:
+def end_due(connection: Connection, wording: Wording, settings: Settings) -> DrillReport | None:
     """Ends the exercise whose time has come; None when there is none."""
     found = store.due(connection)
     if found is None:

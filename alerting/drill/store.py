@@ -5,7 +5,7 @@ knows how their incidents are put away and who is told.
 """
 
 from collections.abc import Sequence
-from typing import Any, Literal
+from typing import Any
 
 import msgspec
 from psycopg import Connection
@@ -14,7 +14,8 @@ from alerting import store
 from alerting.actions import Act
 from alerting.audit import store as audit
 from alerting.audit.chain import Line
-from alerting.drill.report import Report
+from alerting.drill.report import DrillReport
+from alerting.drill.running import Drill, Refusal, Why
 from alerting.drill.scenarios import Scenario
 from alerting.drill.scoring import Course, StepDone, score
 from alerting.incidents import Reason
@@ -26,29 +27,6 @@ LOCK = 0x11FE_2018
 ACTOR = "drill"
 """Who puts away what an exercise leaves open."""
 TOP_GRADE = 1
-Why = Literal["time", "stopped", "real"]
-
-
-class Drill(msgspec.Struct, frozen=True, kw_only=True):
-    """An exercise that runs, or did; times unix ms by PostgreSQL's clock."""
-
-    id: str
-    scenario: Scenario
-    started_by: str
-    started_ms: int
-    ends_ms: int
-    played_ms: int | None = None
-    stop_by: str = ""
-    ended_ms: int | None = None
-    ended_why: str = ""
-    broken_by: str = ""
-
-
-class Refusal(msgspec.Struct, frozen=True):
-    """Why no exercise began: ``running`` (another one), or ``real`` (an incident) that hinders."""
-
-    code: Literal["running", "real"]
-    subject: str
 
 
 _SELECT = (
@@ -63,7 +41,7 @@ _REAL = (
     " and phase not in ('closed', 'archived')"
 )
 _scenario = msgspec.json.Decoder(Scenario)
-_report = msgspec.json.Decoder(Report)
+_report = msgspec.json.Decoder(DrillReport)
 
 
 def _drill(row: Sequence[Any]) -> Drill:
@@ -93,7 +71,7 @@ def find(connection: Connection, name: str) -> Drill | None:
     return None if row is None else _drill(row)
 
 
-def report_of(connection: Connection, name: str = "") -> Report | None:
+def report_of(connection: Connection, name: str = "") -> DrillReport | None:
     """The report of an exercise that is over; without a name, of the last one."""
     row = connection.execute(
         "select report::text from drill where report is not null and (%(id)s = '' or id = %(id)s)"
@@ -217,7 +195,7 @@ def finish(
     drill: Drill,
     why: Why,
     broken_by: str = "",
-) -> Report:
+) -> DrillReport:
     """Scores it, puts away what it leaves open, and keeps the report.  Raises Contended."""
     rows = connection.execute(
         "select id, zone from incident where drill and (opened_ms >= %s"
@@ -226,7 +204,7 @@ def finish(
     ).fetchall()
     now_ms = store.lock_zones(connection, [zone for _, zone in rows])
     courses = [_course(connection, book, name, drill.started_ms) for name, _ in rows]
-    report = Report(
+    report = DrillReport(
         drill=drill.id,
         scenario=drill.scenario,
         started_by=drill.started_by,

@@ -3,8 +3,8 @@
 Every function works in the transaction of the connection that it is given.
 """
 
-from collections.abc import Mapping, Sequence
-from typing import Any, Literal
+from collections.abc import Sequence
+from typing import Any
 
 import msgspec
 from psycopg import Connection
@@ -22,8 +22,9 @@ from alerting.policy import DEFAULT
 from alerting.store import lock_zones, now
 from alerting.topology import Topology
 from alerting.turn import Turn
-from alerting.windows import Window, unticked
+from alerting.windows import unticked
 from alerting.work import pages, watch
+from alerting.work.kept import Became, Listed, Taken
 from alerting.work.orders import Order
 from lifeline import wire
 from lifeline.model import Text
@@ -32,29 +33,6 @@ LOCK = 0x11FE_2019
 """One order at a time: two who move the same one must see each other."""
 REMIND_MS = 4 * 3_600_000
 """How often a desk is told of one watch whose checks are missing."""
-
-Became = Literal["taken", "moved", "cancelled", "same", "over"]
-
-
-class Taken(msgspec.Struct, frozen=True):
-    """What became of an order; ``over``: it is past, and so would be its watch."""
-
-    id: str
-    became: Became
-    revision: int
-    windows: Mapping[str, str] = {}
-    """Zone -> the watch over it."""
-
-
-class Listed(msgspec.Struct, frozen=True):
-    """An order as it is kept, with its watches."""
-
-    order: Order
-    revision: int
-    taken_by: str
-    taken_ms: int
-    windows: tuple[Window, ...]
-
 
 _FIELDS = tuple(Order.__struct_fields__)
 _SELECT = (

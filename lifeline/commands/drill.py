@@ -13,8 +13,8 @@ import typer
 
 from alerting.drill import report as reports
 from alerting.drill import scenarios, service, store
-from alerting.drill.report import Report
-from alerting.drill.store import Drill, Refusal
+from alerting.drill.report import DrillReport
+from alerting.drill.running import Drill, Refusal
 from alerting.people.times import clock
 from lifeline import wire
 from lifeline.commands.outcome import FILE_HELP, JSON_HELP, fail, print_json, settings_from, spoken
@@ -98,20 +98,10 @@ def start(
             lambda c: store.start(c, chosen, service.new_id(), actor=who, minutes=minutes)
         )
         if isinstance(made, Refusal):
-            raise fail(refused(made), 1)
+            raise fail(f"{made.zh} / {made.en}", 1)
         _told(settings, made, as_json=as_json)
         if chosen.event and play_it:
             _play(settings, database, made, seed)
-
-
-def refused(why: Refusal) -> str:
-    """Why no exercise began."""
-    if why.code == "running":
-        return f"已有演练正在进行（{why.subject}） / Another exercise runs: {why.subject}"
-    return (
-        f"一级事件 {why.subject} 未关闭，不能开始演练"
-        f" / A real incident of the top grade is open: {why.subject}"
-    )
 
 
 @app.command()
@@ -276,7 +266,7 @@ def report(
         typer.echo("\n".join(_lines(made, tongue)))
 
 
-def _lines(made: Report, language: Literal["zh", "en"]) -> Iterator[str]:
+def _lines(made: DrillReport, language: Literal["zh", "en"]) -> Iterator[str]:
     title = getattr(made.scenario.title, language)
     points = "–" if made.score.points is None else f"{made.score.points:g}"
     yield f"{title}: {points} / 100"

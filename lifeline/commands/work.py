@@ -17,8 +17,8 @@ from alerting.people.times import clock
 from alerting.topology import Topology
 from alerting.windows import unticked
 from alerting.work import orders, store
+from alerting.work.kept import Taken
 from alerting.work.orders import Order
-from alerting.work.store import Taken
 from lifeline.commands.outcome import FILE_HELP, JSON_HELP, fail, print_json, settings_from, spoken
 from lifeline.config import Settings
 from lifeline.db import Database

@@ -16,6 +16,8 @@ from alerting.book.store import read_book
 from alerting.desk import store as desk
 from alerting.drill import service as drills
 from alerting.drill import store as drill
+from alerting.drill.running import Drill
+from alerting.drill.running import Refusal as Hindered
 from alerting.drill.scenarios import FREE, Event, Scenario
 from alerting.notices import Wording
 from alerting.rules import service as enforcer
@@ -24,6 +26,7 @@ from alerting.rules import versions
 from alerting.rules.versions import Refusal, Ruleset, Version
 from alerting.topology import Topology
 from alerting.work import store as work
+from alerting.work.kept import Taken
 from alerting.work.orders import Order
 from lifeline import db, wire
 from lifeline.catalog import Catalog
@@ -184,8 +187,8 @@ def test_a_work_order_is_taken_moved_ticked_and_cancelled_with_its_watch_and_con
     wording = Wording(town.catalog, TARGETS)
     topology = Topology(town.catalog)
 
-    def take(given: Order) -> work.Taken:
-        taken: work.Taken = run(town, lambda c: work.take(c, wording, topology, given, actor="li"))
+    def take(given: Order) -> Taken:
+        taken: Taken = run(town, lambda c: work.take(c, wording, topology, given, actor="li"))
         return taken
 
     given = order(town)
@@ -264,7 +267,7 @@ def end(town: City) -> Any:
 def test_an_exercise_is_refused_scored_ended_and_broken_off_by_what_is_real(town: City) -> None:
     real = town.leak(grade=1)
     refused = exercise(town)
-    assert isinstance(refused, drill.Refusal)
+    assert isinstance(refused, Hindered)
     assert (refused.code, refused.subject) == ("real", real)
     town.rows("update incident set phase = 'closed' where id = %s", real)
 
@@ -314,7 +317,7 @@ def test_an_exercise_is_refused_scored_ended_and_broken_off_by_what_is_real(town
 
     # What is real breaks through, at once and unmarked.
     second = exercise(town, FREE)
-    assert isinstance(second, drill.Drill)
+    assert isinstance(second, Drill)
     fire = town.leak(grade=1)
     broken = end(town)
 

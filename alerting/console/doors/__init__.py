@@ -1,7 +1,7 @@
 """The API, door by door: JSON in and out, problem+json on refusal, the revision as ETag."""
 
 from alerting.console.documents import Door
-from alerting.console.doors import alarms, incidents, proof, shift, state, windows
+from alerting.console.doors import alarms, city, incidents, proof, shift, state, windows
 
 DOORS: tuple[Door, ...] = (
     *state.DOORS,
@@ -10,4 +10,5 @@ DOORS: tuple[Door, ...] = (
     *windows.DOORS,
     *shift.DOORS,
     *proof.DOORS,
+    *city.DOORS,
 )

@@ -25,6 +25,7 @@ from alerting.slices import Effect, Join, Record, Slice
 from lifeline.config import Settings
 from lifeline.model import Finding
 from tests.alerting.console import seat
+from tests.alerting.console.town import Town
 from tests.alerting.scene import T0, finding
 from tests.integration.console_rig import WELL, city
 
@@ -40,6 +41,7 @@ class Hall:
         self.board = seat.Table(self)
         self.crew = seat.People(self)
         self.proof = seat.Proofs(self)
+        self.city = Town()
         self.mail: Any = None
         self.now_ms = T0 + 60_000
         self.seen_ms = self.now_ms

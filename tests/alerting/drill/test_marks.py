@@ -124,7 +124,7 @@ def marked(push: Push) -> None:
         assert told.headline.zh.startswith("【演练】")
         assert told.headline.en.startswith("[EXERCISE]")
         for language in ("zh", "en"):
-            shown(cards.of_notice(told, language, "Asia/Shanghai"))  # type: ignore[arg-type]
+            shown(cards.of_notice(told, language, "Asia/Shanghai"))
     else:
         assert b"<status>Exercise</status>" in push.body
         assert "【演练】".encode() in push.body

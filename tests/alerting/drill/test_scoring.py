@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from alerting.drill import report, scenarios, scoring
-from alerting.drill.report import Report
+from alerting.drill.report import DrillReport
 from alerting.drill.scenarios import Event, Scenario
 from alerting.drill.scoring import Course, StepDone, score
 from lifeline import store
@@ -180,15 +180,15 @@ def test_points_stay_within_their_bounds_and_each_has_a_reason_in_both_languages
             assert mark.why.zh
             assert mark.why.en
     told = reported(made)
-    assert msgspec.json.decode(report.as_json(told), type=Report) == told
+    assert msgspec.json.decode(report.as_json(told), type=DrillReport) == told
     assert "【演练】" in report.as_html(told, "zh", SHANGHAI)
 
 
 # The report.
 
 
-def reported(made: scoring.Score, script: Scenario = SCRIPT) -> Report:
-    return Report(
+def reported(made: scoring.Score, script: Scenario = SCRIPT) -> DrillReport:
+    return DrillReport(
         drill="d", scenario=script, started_by="<b>boss</b>", started_ms=T0, ended_ms=T0 + 60_000,
         ended_why="time", score=made,
     )  # fmt: skip

@@ -12,6 +12,7 @@ from alerting.rules.versions import Change, Refusal, Ruleset, State, Step, Versi
 from lifeline.catalog import Catalog, Lifeline, Limit, Rule, Source
 from lifeline.compiler import compile_catalog, with_rules
 from lifeline.model import Text
+from lifeline.words import Language
 from tests.lifeline.test_bounds import city
 from watchdog import canary
 
@@ -32,7 +33,7 @@ def with_rule(rule: Rule, **fields: Any) -> Ruleset:
     return Ruleset(RUNNING.limits, tuple(moved if x is rule else x for x in RUNNING.rules))
 
 
-def said(after: Ruleset, language: words.Language = "en") -> list[str]:
+def said(after: Ruleset, language: Language = "en") -> list[str]:
     return words.sentences(versions.differences(RUNNING, after), language)
 
 

@@ -184,7 +184,8 @@ class Desk:
     """A slice in which orders are taken, one after another."""
 
     def __init__(self) -> None:
-        self.slice, self.known, self.revision = Slice(), {}, 0
+        self.slice, self.revision = Slice(), 0
+        self.known: dict[str, str] = {}
         self.said: list[str] = []
 
     def take(self, given: Order, now_ms: int) -> dict[str, str]:

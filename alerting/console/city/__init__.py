@@ -1,0 +1,1 @@
+"""Rules, work orders and exercises as the console's doors ask for them."""

@@ -1,0 +1,50 @@
+"""What doors ask of the database about rules, work orders and exercises, as a protocol.  Pure."""
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from alerting.drill.report import DrillReport
+from alerting.drill.running import Drill
+from alerting.drill.running import Refusal as Hindered
+from alerting.rules.versions import Refusal, Ruleset, Step, Version
+from alerting.work.kept import Listed, Taken
+from alerting.work.orders import Order
+
+
+class City(Protocol):
+    """Rules, work orders and exercises, in the transaction of a request."""
+
+    def drill(self) -> Drill | None:
+        """The exercise that runs."""
+
+    def drills(self) -> Sequence[Drill]:
+        """Exercises, the newest first."""
+
+    def start(self, scenario: str, minutes: int | None, actor: str) -> Drill | Hindered | None:
+        """Begins one; None: there is no such scenario."""
+
+    def stop(self, actor: str) -> Drill | None:
+        """Asks that the running one end; None: none runs."""
+
+    def report(self, drill: str) -> DrillReport | None:
+        """What one was worth."""
+
+    def tick(self, incident: str, step: int, actor: str) -> bool:
+        """Notes that a step of the plan is done; False: somebody was first."""
+
+    def versions(self) -> Sequence[Version]:
+        """Versions of the rules, the newest first."""
+
+    def version(self, number: int) -> tuple[Version, Ruleset, Ruleset] | None:
+        """One version, its rules, and those that run."""
+
+    def take(
+        self, number: int, step: Step, actor: str, effective_ms: int | None
+    ) -> Version | Refusal:
+        """Approves, schedules or withdraws a version."""
+
+    def work(self) -> Sequence[Listed]:
+        """Work orders and their watches."""
+
+    def order(self, order: Order, actor: str) -> Taken:
+        """Takes a work order in."""

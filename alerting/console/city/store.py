@@ -1,0 +1,101 @@
+"""Rules, work orders and exercises on one connection: what the protocol asks for.  A shell."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from psycopg import Connection
+
+from alerting.drill import service as exercises
+from alerting.drill import store as drills
+from alerting.drill.report import DrillReport
+from alerting.drill.running import Drill
+from alerting.drill.running import Refusal as Hindered
+from alerting.notices import Wording
+from alerting.rules import store as rules
+from alerting.rules import versions
+from alerting.rules.versions import Refusal, Ruleset, Step, Version
+from alerting.topology import Topology
+from alerting.work import store as work
+from alerting.work.kept import Listed, Taken
+from alerting.work.orders import Order
+from lifeline.config import Settings
+
+CHANNEL = "api"
+
+
+@dataclass(slots=True, frozen=True)
+class CityNow:
+    """``asked.City`` on one connection."""
+
+    connection: Connection
+    settings: Settings
+    wording: Wording
+    topology: Topology
+
+    def drill(self) -> Drill | None:
+        """See ``alerting.drill.store``."""
+        return drills.current(self.connection)
+
+    def drills(self) -> Sequence[Drill]:
+        """See ``alerting.drill.store``."""
+        return drills.listed(self.connection)
+
+    def start(self, scenario: str, minutes: int | None, actor: str) -> Drill | Hindered | None:
+        """See ``alerting.drill.store``."""
+        chosen = exercises.read_scenarios(self.settings).get(scenario)
+        if chosen is None:
+            return None
+        return drills.start(
+            self.connection, chosen, exercises.new_id(), actor=actor, minutes=minutes,
+            channel=CHANNEL,
+        )  # fmt: skip
+
+    def stop(self, actor: str) -> Drill | None:
+        """See ``alerting.drill.store``."""
+        return drills.stop(self.connection, actor=actor, channel=CHANNEL)
+
+    def report(self, drill: str) -> DrillReport | None:
+        """See ``alerting.drill.store``."""
+        return drills.report_of(self.connection, drill)
+
+    def tick(self, incident: str, step: int, actor: str) -> bool:
+        """See ``alerting.drill.store``."""
+        return drills.tick_step(self.connection, incident, step, actor=actor)
+
+    def versions(self) -> Sequence[Version]:
+        """See ``alerting.rules.store``."""
+        return rules.listed(self.connection)
+
+    def _running(self) -> Ruleset:
+        catalog = self.wording.catalog
+        assert catalog is not None, "a console has read its catalog"
+        return versions.of_head(catalog.head)
+
+    def version(self, number: int) -> tuple[Version, Ruleset, Ruleset] | None:
+        """See ``alerting.rules.store``."""
+        found = rules.find(self.connection, number)
+        body = rules.body_of(self.connection, number)
+        return None if found is None or body is None else (found, body, self._running())
+
+    def take(
+        self, number: int, step: Step, actor: str, effective_ms: int | None
+    ) -> Version | Refusal:
+        """See ``alerting.rules.store``."""
+        now = self._running().digest
+        if step == "schedule":
+            return rules.schedule(
+                self.connection, number, now, actor=actor, effective_ms=effective_ms,
+                channel=CHANNEL,
+            )  # fmt: skip
+        done = rules.approve if step == "approve" else rules.withdraw
+        return done(self.connection, number, now, actor=actor, channel=CHANNEL)
+
+    def work(self) -> Sequence[Listed]:
+        """See ``alerting.work.store``."""
+        return work.listed(self.connection)
+
+    def order(self, order: Order, actor: str) -> Taken:
+        """See ``alerting.work.store``."""
+        return work.take(
+            self.connection, self.wording, self.topology, order, actor=actor, channel=CHANNEL
+        )
