@@ -85,6 +85,9 @@ def clear(turn: Turn, excursion: Excursion | None, record: Finding) -> None:
             turn.keep(excursion, stage="over", cleared_ms=record.at_ms, last_ms=record.at_ms)
             return
         excursion = activate(turn, excursion)
+    if excursion.stage == "ignored" and excursion.cleared_ms is None:
+        # It is over before anybody believed it: read again, it ends nothing.
+        turn.keep(excursion, cleared_ms=record.at_ms)
     if excursion.stage != "active":
         return
     # A chattering alarm stays until it has been quiet for as long as made it chatter.

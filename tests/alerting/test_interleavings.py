@@ -185,7 +185,7 @@ class Desk(RuleBasedStateMachine):
         assert bool(effects) == (reason in DONE), reason
         if not effects:
             assert self.slice.incidents == before, reason
-        if reason in ("acknowledged", "closed", "closed-active"):
+        if wanted.incident and reason in ("acknowledged", "closed", "closed-active"):
             after = self.slice.incidents[wanted.incident]
             assert after.phase != "open", reason
             left = self.pages.get(wanted.incident, [])
