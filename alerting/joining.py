@@ -160,6 +160,9 @@ def show(turn: Turn, alarm: Alarm, excursion: Excursion, older: Iterable[Excursi
     is_silent = reason is Reason.JOINED or finding.lane == "historical"
     if not is_silent:
         incident = turn.call(incident, reason, finding, is_news=True)
+    elif reason is not Reason.JOINED:
+        # What only back-filled readings know calls nobody, and is not forgotten.
+        incident = msgspec.structs.replace(incident, review=True, unseen_ms=turn.now_ms)
     saved = turn.keep_incident(incident, told)
     note = f"{candidate.rule} {candidate.hypothesis}".strip() if candidate else ""
     turn.record(saved, ROUTER, told, note=note)
