@@ -28,19 +28,26 @@ def actions(visit: Visit, one: Summary, members: Sequence[Member]) -> tuple[Acti
         return ("archive", "note")
     if one.phase == "open":
         return ("acknowledge", "note", "merge", *_split(one, members))
-    can_undo = (
-        one.undo_ms is not None
-        and visit.pulse.now_ms < one.undo_ms
-        and one.acknowledged_by == visit.session.name
-    )
-    found: list[Action] = ["undo"] if can_undo else []
+    is_undoable = can_undo(visit, one)
+    found: list[Action] = ["undo"] if is_undoable else []
     found += ["verify", "dispatch"] if not one.verdict else ["dispatch", "verify"]
     if one.task and one.arrived_ms is None:
-        found.insert(1 if can_undo else 0, "arrive")
+        found.insert(1 if is_undoable else 0, "arrive")
     if one.phase in TAKEN and not one.prolonged:
         found.append("prolong")
     found += ["close", "note", "merge", *_split(one, members)]
     return tuple(found)
+
+
+def can_undo(visit: Visit, one: Summary) -> bool:
+    """Whether the visitor can take his acknowledgement back: nobody has gone on from it."""
+    since_ms = one.acknowledged_ms
+    is_mine = visit.session is not None and one.acknowledged_by == visit.session.name
+    if since_ms is None or one.undo_ms is None or not is_mine:
+        return False
+    steps = (one.verdict_ms, one.dispatched_ms, one.arrived_ms)
+    is_gone_on = any(step is not None and step >= since_ms for step in steps)
+    return visit.pulse.now_ms < one.undo_ms and not is_gone_on
 
 
 def _split(one: Summary, members: Sequence[Member]) -> tuple[Action, ...]:

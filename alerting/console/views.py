@@ -232,8 +232,7 @@ def card(visit: Visit, queued: Queued) -> Card:
 
 def undo(visit: Visit, one: Summary) -> str:
     """Until when the visitor can take his acknowledgement back; empty: he cannot."""
-    is_mine = visit.session is not None and one.acknowledged_by == visit.session.name
-    if one.undo_ms is None or visit.pulse.now_ms >= one.undo_ms or not is_mine:
+    if one.undo_ms is None or not following.can_undo(visit, one):
         return ""
     return visit.say("undo.until", at=clock(one.undo_ms, visit.site.zone))
 
