@@ -96,6 +96,10 @@ check: $(READY) ## style, types, import contracts, purity, the lock, shell files
 faults: servers ## the long fault programme: every kill and crash point, three seeds each
 	@exec $(BIN)/python -m pytest -q -m faults --timeout=3600 $(ARGS)
 
+.PHONY: features
+features: servers ## docs/features.md from the tests that show a feature; ARGS=--collect-only is quick
+	@exec $(BIN)/python -m pytest -q -m "feature and not faults" --features docs/features.md $(or $(ARGS),$(BOTH))
+
 .PHONY: bench
 bench: servers ## publish to finding, stored and push at full rate; ARGS="--rate 116000 --seconds 60"
 	@exec $(BIN)/python benchmarks/pipeline.py $(ARGS)
