@@ -1,0 +1,149 @@
+"""The life of an incident on real rows: second persons, shelves, windows, clocks, two routers."""
+
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+
+from alerting import store
+from alerting.desk import store as desk
+from alerting.engine import Act
+from alerting.ledger.store import contended
+from alerting.notices import Wording
+from alerting.policy import Policy, Treatment
+from alerting.windows import Check, Window
+from lifeline import config
+from lifeline.life import Life
+from lifeline.stack import Stack
+from tests.integration.rig import Rig, rig
+from tests.integration.router_house import House, Platform
+from tests.streams.town import catalog
+
+pytestmark = pytest.mark.integration
+POLICY = Policy(
+    life=Life(quiet_s=0.0), treatments={"gas.ch4": Treatment(is_managed=True, realarm_s=60.0)}
+)
+
+
+@pytest.fixture
+def made(stack: Stack, tmp_path: Path) -> Iterator[House]:
+    platform = Platform()
+    with rig(stack.addresses(), tmp_path, timescale=False) as one:
+        yield House(one, platform, config.Router())
+    platform.shutdown()
+    platform.server_close()
+
+
+def wording() -> Wording:
+    return Wording(catalog(), config.Router(), policy=POLICY)
+
+
+def fold(one: Rig, *findings: Any) -> None:
+    with psycopg.connect(one.dsn) as connection:
+        store.fold(connection, wording(), findings)
+
+
+def act(one: Rig, action: Any, **fields: Any) -> desk.Outcome:
+    with psycopg.connect(one.dsn) as connection:
+        wanted = Act(action=action, actor=fields.pop("actor", "li"), **fields)
+        return desk.perform(connection, wording(), wanted, store.now(connection))
+
+
+def late(one: Rig, kind: str) -> None:
+    """Deadlines of a kind come now."""
+    one.rows("update deadline set due_at = clock_timestamp() where kind = %s returning 1", kind)
+
+
+def fire(one: Rig) -> int:
+    with psycopg.connect(one.dsn) as connection:
+        return contended(lambda c: store.fire(c, wording()))(connection).changes
+
+
+def test_every_action_is_rows_and_every_deadline_is_met_once(made: House) -> None:
+    one = made.rig
+    leak, other = made.finding(1), made.finding(2)
+    fold(one, leak, other)
+    (first, key), (second, _) = one.rows(
+        "select i.id, a.key from incident i join alarm a on a.incident = i.id order by i.asset"
+    )
+    codes = [act(one, "acknowledge", incident=name).code for name in (first, second)]
+    codes.append(act(one, "verify", incident=first, verdict="true", code="leak").code)
+    codes.append(act(one, "merge", incident=first, other=second).code)
+    now_ms = one.rows("select (extract(epoch from clock_timestamp()) * 1000)::int8")[0][0]
+    asked = act(one, "shelve", alarm=key, note="works", until_ms=now_ms + 600_000)
+    codes += [
+        asked.code,
+        act(one, "approve", proposal=asked.proposal).code,
+        act(one, "approve", proposal=asked.proposal, actor="wang").code,
+        act(one, "approve", proposal=asked.proposal, actor="zhao").code,
+    ]
+
+    assert codes == [
+        "acknowledged", "acknowledged", "verified", "took-over", "proposed", "same-person",
+        "shelved", "proposal-gone",
+    ]  # fmt: skip
+    assert one.rows("select state, hidden_by from alarm where key = %s", key) == [("shelved", "li")]
+    assert one.rows("select verdict, code, by_whom from label") == [("true", "leak", "li")]
+    assert one.rows("select phase, merged_into from incident where id = %s", second) == [
+        ("closed", first)
+    ]
+
+    # The shelf's end comes due; two routers look at the same moment.
+    one.rows("update alarm set hidden_until_ms = %s where key = %s returning 1", now_ms, key)
+    late(one, "shelf")
+    late(one, "undo")
+    seen: list[int] = []
+    routers = [threading.Thread(target=lambda: seen.append(fire(one))) for _ in range(2)]
+    for router in routers:
+        router.start()
+    for router in routers:
+        router.join(20)
+
+    assert sorted(seen) == [0, 1]
+    assert one.rows("select state from alarm where key = %s", key) == [("unacknowledged",)]
+    assert one.rows("select phase, verdict from incident where id = %s", first) == [
+        ("open", "true")
+    ]
+    reasons = [row[0] for row in one.rows("select reason from audit order by id")]
+    assert reasons.count("shelf-ended") == 1
+
+
+def test_windows_and_splits_are_rows_too(made: House) -> None:
+    one = made.rig
+    now_ms = one.rows("select (extract(epoch from clock_timestamp()) * 1000)::int8")[0][0]
+    watch = Window(
+        id="w1", kind="work-watch", author="", reason="repair", zone="gas/east",
+        from_ms=now_ms, until_ms=now_ms + 60_000, checks=(Check("odour round"),), factor=0.5,
+    )  # fmt: skip
+    quiet = Window(
+        id="w2", kind="maintenance", author="", reason="valves", zone="gas/east",
+        rules=("valve",), from_ms=now_ms - 1000, until_ms=now_ms + 60_000,
+    )  # fmt: skip
+    codes = [act(one, "open-window", opening=w).code for w in (watch, quiet)]
+    fold(one, made.finding(1, grade=3), made.finding(2), made.finding(3, rule="valve"))
+    codes += [
+        act(one, "end-window", window="w1").code,
+        act(one, "check", window="w1", check="odour round").code,
+        act(one, "end-window", window="w1").code,
+    ]
+    hidden = one.rows("select state, hidden_by from alarm where rule = 'valve'")
+    late(one, "window")
+    one.rows("update alarm_window set until_ms = %s where id = 'w2' returning 1", now_ms + 1)
+    fire(one)
+    names = [row[0] for row in one.rows("select id from incident order by asset")]
+    act(one, "merge", incident=names[0], other=names[1])
+    (moved,) = one.rows("select key from alarm where asset = 'gas/well-2'")
+    codes.append(act(one, "split", incident=names[0], alarms=moved).code)
+
+    assert codes == [
+        "window-opened", "window-opened", "unchecked", "checked", "window-ended", "split",
+    ]  # fmt: skip
+    assert one.rows("select grade from incident where id = %s", names[0]) == [(1,)]
+    assert hidden == [("suppressed", "w2")]
+    assert len(names) == 3
+    assert one.rows("select count(*) from incident where phase = 'open'") == [(3,)]
+    with psycopg.connect(one.dsn) as connection:
+        assert store.running(connection) == []
