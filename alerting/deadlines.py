@@ -42,7 +42,8 @@ def _delay(turn: Turn, name: str) -> None:
         return
     if excursion.stage == "pending":
         activate(turn, excursion)
-    elif excursion.stage == "leaving":
+    else:
+        assert excursion.stage == "leaving", (name, excursion.stage)
         leaving.end(turn, excursion)
 
 

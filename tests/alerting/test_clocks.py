@@ -185,25 +185,63 @@ def test_a_closed_incident_calls_nobody_again() -> None:
     assert scene.called == [(0, "first 1"), (5, "hold"), (7, "end closed")]
 
 
-def test_a_deadline_that_comes_for_what_is_no_more_does_no_harm() -> None:
+KINDS: Any = (
+    "remind", "escalate", "progress", "fall", "undo", "quiet", "receipt", "archive",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", [*KINDS, "shelf", "realarm", "delay", "window"])
+def test_a_deadline_whose_subject_is_gone_does_nothing(kind: Any) -> None:
     scene = Scene()
-    scene.play([(0, raised(0, grade=1)), (5, ack())])
-    name, key = scene.newest().id, scene.alarm().key
-    before = scene.newest()
-    kinds: Any = (
-        "remind", "escalate", "fall", "shelf", "realarm", "delay", "window", "archive", "quiet",
-    )  # fmt: skip
-    for kind in kinds:
-        scene.slice.put_deadline(kind, "nothing", T0 + 6000)
-        scene.slice.put_deadline(kind, {"shelf": key, "realarm": key}.get(kind, name), T0 + 6000)
+    scene.slice.put_deadline(kind, "nothing", T0)
 
-    effects = engine.tick(scene.slice, T0 + 6000, AT_ONCE)
+    assert engine.tick(scene.slice, T0, AT_ONCE) == []
 
-    assert [type(e).__name__ for e in effects] in (
-        [],
-        ["Join", "SaveAlarm", "Cancel"],
-    ) or pages(effects) == ["end held", "first 1"]
-    assert scene.newest().episode == before.episode
+
+@pytest.mark.parametrize("kind", KINDS[:-1])
+def test_a_deadline_of_a_closed_incident_does_nothing(kind: Any) -> None:
+    scene = Scene()
+    scene.play([(0, raised(0)), (5, ack()), (6, cleared(6)), (7, close())])
+    scene.slice.put_deadline(kind, scene.newest().id, T0 + 8000)
+
+    assert engine.tick(scene.slice, T0 + 8000, AT_ONCE) == []
+
+
+@pytest.mark.parametrize("kind", ["remind", "escalate", "quiet", "archive", "fall"])
+def test_a_deadline_that_no_longer_fits_does_nothing(kind: Any) -> None:
+    scene = Scene()
+    scene.play([(0, raised(0)), (5, ack())], until_s=20)
+    scene.slice.put_deadline(kind, scene.newest().id, T0 + 21_000)
+
+    assert engine.tick(scene.slice, T0 + 21_000, AT_ONCE) == []
+
+
+def test_progress_is_not_asked_of_what_waits_to_be_acknowledged() -> None:
+    scene = Scene()
+    scene.play([(0, raised(0))])
+    for kind, subject in (("progress", scene.newest().id), ("realarm", scene.alarm().key)):
+        scene.slice.put_deadline(kind, subject, T0 + 1000)  # type: ignore[arg-type]
+
+    assert engine.tick(scene.slice, T0 + 1000, AT_ONCE) == []
+
+
+def test_a_shelf_is_not_ended_before_its_time() -> None:
+    scene = Scene()
+    scene.play([(0, raised(0)), (5, ack())], until_s=20)
+    key = scene.alarm().key
+    scene.do(21, "shelve", alarm=key, note="n", until_ms=T0 + 60_000)
+    scene.slice.put_deadline("shelf", key, T0 + 22_000)
+
+    assert engine.tick(scene.slice, T0 + 22_000, AT_ONCE) == []
+    assert scene.state() == "shelved"
+
+
+def test_a_delay_that_was_moved_is_not_met_twice() -> None:
+    scene = Scene()
+    scene.play([(0, raised(0, on_delay_s=30.0))])
+    scene.slice.put_deadline("delay", "f0", T0 + 1000)
+
+    assert engine.tick(scene.slice, T0 + 1000, AT_ONCE) == []
 
 
 def test_a_notice_that_nobody_signs_for_calls_people() -> None:
@@ -216,10 +254,11 @@ def test_a_notice_that_nobody_signs_for_calls_people() -> None:
     assert scene.called[-1] == (300, "unsigned 1")
 
 
-def test_the_canary_calls_nobody() -> None:
-    canary = {"hazard": "canary", "lifeline": "canary", "grade": 1}
+def test_the_canary_calls_nobody_whatever_is_done_with_it() -> None:
+    canary = {"hazard": "canary", "lifeline": "canary", "grade": 4}
 
-    assert called([(0, raised(0, **canary)), (7, cleared(7, **canary))], 9000) == []
+    timeline = [(0, raised(0, **canary)), (5, ack()), (7, cleared(7, **canary))]
+    assert called(timeline, 9000) == []
 
 
 def test_who_is_not_escalated_is_reminded_until_he_answers() -> None:

@@ -331,3 +331,15 @@ def test_a_standing_alarm_says_since_when() -> None:
     scene.play([(0, raised(0)), (60, held(60)), (70, finding(70, rule="other"))])
 
     assert scene.alarm().active_ms == T0
+
+
+def test_who_uncovers_an_alarm_takes_what_else_its_place_holds() -> None:
+    scene = Scene()
+    scene.play([(0, raised(0)), (1, ack()), (2, cleared(2)), (3, close())])
+    shelve(scene, 10, 1000)
+    scene.play([(20, raised(20)), (21, raised(21, channel="b")), (22, ack())])
+
+    scene.do(30, "unshelve", alarm=scene.alarm().key)
+
+    assert scene.state() == "acknowledged"
+    assert scene.newest().phase == "acknowledged"

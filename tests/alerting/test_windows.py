@@ -283,3 +283,15 @@ def test_a_parent_whose_fault_is_itself_out_of_sight_explains_nothing() -> None:
     assert scene.play([(2, raised(2, name="a", **CHILD))]) == [
         (2, "1:opened>open", "tell alert opened 5")
     ]
+
+
+def test_a_window_shows_what_it_hid_and_not_what_a_person_of_its_name_shelved() -> None:
+    scene = Scene()
+    scene.play([(0, raised(0)), (1, ack())])
+    key = scene.alarm().key
+    scene.do(2, "shelve", alarm=key, note="n", until_ms=T0 + 600_000, actor="w1")
+    opened(scene, 3)
+
+    scene.do(4, "end-window", window="w1")
+
+    assert scene.state() == "shelved"
