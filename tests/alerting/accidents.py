@@ -19,6 +19,7 @@ from tests.alerting.people import city as people
 from tests.alerting.scene import Scene
 
 RULES = Path("deploy/correlation.toml")
+RULE_TREE = tomllib.loads(RULES.read_text(encoding="utf-8"))
 BOOK = parse_book(
     (str(file), tomllib.loads(file.read_text(encoding="utf-8")))
     for file in sorted(Path("deploy/plans").glob("*.toml"))
@@ -35,8 +36,7 @@ class Accident(Scene):
     """A city's desk in virtual time: the shipped rules, the chains' clocks, pages to people."""
 
     def __init__(self, catalog: Catalog) -> None:
-        rules = parse_rules(str(RULES), tomllib.loads(RULES.read_text(encoding="utf-8")))
-        self.correlator = Correlator(catalog, rules)
+        self.correlator = Correlator(catalog, parse_rules(str(RULES), RULE_TREE))
         self.roster = roster()
         clocks = clocks_of(self.roster.chains.values())
         super().__init__(Policy(clocks=clocks, correlator=self.correlator, life=Life()))
