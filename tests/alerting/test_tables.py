@@ -90,6 +90,7 @@ LEGAL_INCIDENT = {
 }
 
 
+@pytest.mark.feature("A-1")
 @pytest.mark.parametrize("state", get_args(alarms.State))
 @pytest.mark.parametrize("change", list(Change))
 def test_an_alarm_changes_as_the_standard_says_and_not_otherwise(
@@ -98,6 +99,7 @@ def test_an_alarm_changes_as_the_standard_says_and_not_otherwise(
     assert alarms.advance(state, change) == LEGAL_ALARM.get((state, str(change)))
 
 
+@pytest.mark.feature("A-3", "A-10")
 @pytest.mark.parametrize("phase", get_args(incidents.Phase))
 @pytest.mark.parametrize("event", list(Event))
 def test_an_incident_changes_as_the_table_says_and_not_otherwise(
@@ -139,6 +141,7 @@ def test_every_code_has_words_in_both_languages() -> None:
         assert all(zh and en and zh != en for zh, en in table.values())
 
 
+@pytest.mark.feature("A-1")
 def test_a_refusal_is_a_sentence() -> None:
     for reason in set(incidents.Reason) - incidents.DONE:
         if reason in words.REFUSALS:
