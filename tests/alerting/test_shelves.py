@@ -24,6 +24,7 @@ def shelve(scene: Scene, second: float, until_s: float, **more: Any) -> str:
     return scene.do(second, "shelve", alarm=scene.alarm().key, **fields)
 
 
+@pytest.mark.feature("A-11")
 def test_a_shelf_needs_reason_and_end_within_four_hours() -> None:
     scene = Scene()
     scene.play([(0, raised(0)), (5, ack())])
@@ -45,6 +46,7 @@ def test_a_shelf_needs_reason_and_end_within_four_hours() -> None:
     assert (scene.alarm().hidden_by, scene.alarm().hidden_until_ms) == ("li", T0 + 14_410_000)
 
 
+@pytest.mark.feature("A-11")
 def test_a_managed_alarm_takes_a_second_person_and_an_hour_at_most() -> None:
     scene = Scene(MANAGED)
     scene.play([(0, raised(0)), (5, ack())])
@@ -60,6 +62,7 @@ def test_a_managed_alarm_takes_a_second_person_and_an_hour_at_most() -> None:
     assert scene.state() == "shelved"
 
 
+@pytest.mark.feature("A-1")
 def test_at_expiry_the_alarm_is_unacknowledged_again_and_by_hand_acknowledged() -> None:
     by_time, by_hand = shelved(100), shelved(100)
 
@@ -74,6 +77,7 @@ def test_at_expiry_the_alarm_is_unacknowledged_again_and_by_hand_acknowledged() 
     assert by_hand.do(60, "unshelve", alarm=by_hand.alarm().key) == "illegal"
 
 
+@pytest.mark.feature("A-1")
 def test_where_the_condition_has_gone_both_lead_back_to_normal() -> None:
     by_time, by_hand = shelved(100), shelved(100)
     for scene in (by_time, by_hand):
@@ -87,6 +91,7 @@ def test_where_the_condition_has_gone_both_lead_back_to_normal() -> None:
     assert by_time.newest().phase == "watching"
 
 
+@pytest.mark.feature("A-11", "A-12")
 def test_a_shelved_alarm_is_an_open_item_that_keeps_its_incident_from_closing() -> None:
     scene = shelved()
 
@@ -108,6 +113,7 @@ def test_a_shelved_alarm_is_counted_calls_nobody_and_stirs_a_calm_incident() -> 
     assert scene.alarm().hidden_raises == 2
 
 
+@pytest.mark.feature("A-5", "A-11")
 def test_a_rise_breaks_the_shelf() -> None:
     scene = shelved()
 
@@ -152,6 +158,7 @@ def test_an_alarm_may_be_shelved_before_the_work_and_shown_in_an_incident_of_its
     assert quiet.newest().episode == 1
 
 
+@pytest.mark.feature("A-1")
 def test_out_of_service_goes_and_comes_by_hand() -> None:
     scene = shelved()
     key = scene.alarm().key
@@ -191,6 +198,7 @@ def test_what_he_saw_must_still_be_so() -> None:
     assert shelve(scene, 10, 60, expected_revision=2) == "faster"
 
 
+@pytest.mark.feature("A-1")
 @pytest.mark.parametrize("is_taken", [False, True])
 def test_a_latching_alarm_stays_until_somebody_resets_it(*, is_taken: bool) -> None:
     scene = Scene(LATCHING)
@@ -235,6 +243,7 @@ def test_an_override_lets_a_latch_go_and_what_stands_afterwards_latches_no_more(
     assert (scene.state(), over.state()) == ("normal", "normal")
 
 
+@pytest.mark.feature("A-5")
 def test_an_acknowledged_alarm_that_stands_too_long_needs_a_human_again() -> None:
     again = Policy(life=AT_ONCE.life, treatments={"gas.ch4": Treatment(realarm_s=600)})
     scene = Scene(again)
@@ -255,6 +264,7 @@ def test_one_that_returned_in_time_does_not() -> None:
     assert scene.play([], until_s=700) == []
 
 
+@pytest.mark.feature("A-1", "ThingsBoard #11803, netdata #945")
 def test_three_raises_within_a_minute_chatter_and_wait_for_a_minute_of_quiet() -> None:
     scene = Scene()
     timeline: list[Any] = [(0, raised(0)), (1, ack())]
@@ -284,6 +294,7 @@ def test_slow_raises_do_not_chatter() -> None:
     assert not scene.alarm().is_chattering
 
 
+@pytest.mark.feature("A-1", "ThingsBoard #11803, netdata #945")
 def test_a_fleeting_alarm_of_a_lower_grade_must_last_longer_the_next_time() -> None:
     low, top = Scene(), Scene()
     for scene, grade in ((low, 3), (top, 2)):
@@ -301,6 +312,7 @@ def test_a_fleeting_alarm_of_a_lower_grade_must_last_longer_the_next_time() -> N
     assert grave == [(100, "1:reopened>open", "tell reopened 2")]
 
 
+@pytest.mark.feature("A-5", "ThingsBoard #11803, netdata #945")
 def test_an_incident_eases_when_the_lesser_grade_has_lasted_and_rises_anew() -> None:
     easing = Policy(life=AT_ONCE.life, treatments={"gas.ch4.50": Treatment(fall_hold_s=300.0)})
     scene = Scene(easing)
@@ -314,6 +326,7 @@ def test_an_incident_eases_when_the_lesser_grade_has_lasted_and_rises_anew() -> 
     assert again == [(500, "1:worsened>open", "tell worsened 1")]
 
 
+@pytest.mark.feature("A-5")
 def test_a_grade_that_rose_again_in_time_does_not_ease() -> None:
     easing = Policy(life=AT_ONCE.life, treatments={"gas.ch4.50": Treatment(fall_hold_s=300.0)})
     scene = Scene(easing)
