@@ -20,6 +20,7 @@ def opened(scene: Scene, second: float = 0, **more: Any) -> str:
     return scene.do(second, "open-window", opening=window(**more))
 
 
+@pytest.mark.feature("A-1")
 def test_maintenance_suppresses_records_counts_and_shows_what_still_stands() -> None:
     scene = Scene()
     opened(scene)
@@ -57,6 +58,7 @@ def test_a_window_never_hides_what_already_waits_for_people() -> None:
     assert [row[1] for row in seen] == ["1:returned>open", "1:reopened>open"]
 
 
+@pytest.mark.feature("A-12")
 def test_a_window_keeps_quiet_what_an_officer_watches_and_it_cannot_be_closed_over_it() -> None:
     scene = Scene()
     scene.play([(0, raised(0)), (1, ack()), (2, cleared(2))])
@@ -95,6 +97,7 @@ def test_what_a_window_does_not_name_shows_the_alarm_that_it_hides() -> None:
     assert scene.state() == "unacknowledged"
 
 
+@pytest.mark.feature("A-1")
 @pytest.mark.parametrize(
     ("is_declared", "quality", "is_hidden"),
     [
@@ -152,6 +155,7 @@ def test_a_window_is_opened_with_reason_end_and_limit() -> None:
     ]  # fmt: skip
 
 
+@pytest.mark.feature("A-11")
 def test_who_hides_managed_alarms_by_a_window_needs_a_second_person() -> None:
     scene = Scene(Policy(treatments={"gas.ch4": Treatment(is_managed=True)}))
     opened(scene, 1)
@@ -165,6 +169,7 @@ def test_who_hides_managed_alarms_by_a_window_needs_a_second_person() -> None:
     ]
 
 
+@pytest.mark.feature("A-13")
 def test_a_watch_after_work_sharpens_until_its_checks_are_ticked() -> None:
     scene = Scene()
     opened(
@@ -234,6 +239,7 @@ def parents(finding: Finding) -> tuple[str, ...]:
     return ("gw-1",) if finding.asset.startswith("gas/") else ()
 
 
+@pytest.mark.feature("A-1", "A-8")
 def test_a_gateways_fault_hides_its_childrens_until_it_returns() -> None:
     scene = Scene(Policy(life=AT_ONCE.life, parents=parents))
     quiet = {**CHILD, "asset": "gas/well-2", "channel": "well-2/online"}
