@@ -4,6 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import pytest
+
 from alerting.incidents import Incident
 from alerting.policy import Candidate, Policy
 from alerting.slices import Join, Record, Tell
@@ -48,6 +50,7 @@ def two() -> tuple[Scene, str, str]:
     return scene, first, second
 
 
+@pytest.mark.feature("A-2", "A-8")
 def test_an_alarm_joins_along_the_network_and_says_why() -> None:
     scene = street()
 
@@ -105,6 +108,7 @@ def test_a_hidden_alarm_joins_what_is_near_when_it_is_shown() -> None:
     assert seen == [(100, "1:surfaced>open", "tell surfaced 2")]
 
 
+@pytest.mark.feature("A-2")
 def test_first_out_is_the_earliest_in_whatever_order_it_was_heard_of() -> None:
     scene = street()
     late = {"onset_s": -30, "lane": "late", "name": "earlier", **OTHER}
@@ -115,6 +119,7 @@ def test_first_out_is_the_earliest_in_whatever_order_it_was_heard_of() -> None:
     assert (one.first_out, one.first_ms) == ("earlier", T0 - 30_000)
 
 
+@pytest.mark.feature("A-2")
 def test_two_incidents_are_merged_by_hand_and_nothing_is_lost() -> None:
     scene, first, second = two()
     scene.do(12, "acknowledge", incident=second)
@@ -228,6 +233,7 @@ def split(scene: Scene, incident: str, second: float = 30) -> str:
     return scene.do(second, "split", incident=incident, alarms=(key,), note="another leak")
 
 
+@pytest.mark.feature("A-2")
 def test_a_split_makes_an_incident_of_its_own_and_tells_of_it() -> None:
     scene, first = merged()
 
