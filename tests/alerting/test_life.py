@@ -19,6 +19,7 @@ def taken(**life: float) -> Scene:
     return scene
 
 
+@pytest.mark.feature("ThingsBoard #6047, #3919, #1721")
 def test_each_step_is_kept_with_actor_time_channel_and_note() -> None:
     scene = taken(quiet_s=60)
     said = [
@@ -76,6 +77,7 @@ def test_phases_follow_the_steps_and_survive_a_rise() -> None:
     assert kept == ("true", "look")
 
 
+@pytest.mark.feature("A-3")
 @pytest.mark.parametrize("verdict", VERDICT_CODES)
 def test_a_verdict_needs_a_reason_that_fits_it_and_becomes_a_label(verdict: str) -> None:
     scene = taken()
@@ -92,6 +94,7 @@ def test_a_verdict_needs_a_reason_that_fits_it_and_becomes_a_label(verdict: str)
     assert (label.verdict, label.code, label.actor) == (verdict, code, "li")
 
 
+@pytest.mark.feature("A-3", "M-5")
 def test_a_drill_leaves_no_label() -> None:
     scene = Scene()
     scene.play([(0, raised(0, drill=True)), (5, ack())])
@@ -132,6 +135,7 @@ def test_what_comes_too_early_or_twice_is_refused() -> None:
     ]  # fmt: skip
 
 
+@pytest.mark.feature("A-12")
 def test_closing_waits_until_every_sensor_has_been_calm_for_long_enough() -> None:
     scene = taken(quiet_s=600)
     said = [scene.do(6, "close", note="n"), scene.do(7, "close", note="n", **LEAK)]
@@ -151,6 +155,7 @@ def test_a_recurrence_begins_the_calm_anew() -> None:
     assert scene.do(1000, "close", note="n", **LEAK) == "closed"
 
 
+@pytest.mark.feature("A-12")
 def test_closing_against_the_evidence_takes_two_persons_and_is_marked_for_ever() -> None:
     scene = taken(quiet_s=600)
     asked = scene.do(10, "close", note="sensor under water", override=True, **LEAK)
@@ -206,6 +211,7 @@ def test_a_closed_incident_goes_to_the_archive_by_itself() -> None:
     assert scene.newest().phase == "archived"
 
 
+@pytest.mark.feature("Grafana #13364, #18193, #24762")
 def test_an_acknowledgement_can_be_undone_by_its_actor_for_eight_seconds() -> None:
     scene = taken()
     said = [
