@@ -5,6 +5,7 @@ import time
 from itertools import pairwise
 
 import msgspec
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -57,6 +58,7 @@ def shown(view: View) -> list[str]:
     return sorted([one.alarm for one in (*view.top, *view.single)] + grouped)
 
 
+@pytest.mark.feature("A-6")
 def test_the_eleventh_alarm_in_ten_minutes_is_a_flood_and_the_tenth_is_not() -> None:
     desk = Desk(Apart())
 
@@ -78,6 +80,7 @@ def test_alarms_that_are_ten_minutes_apart_are_no_flood() -> None:
     assert not desk.is_flood
 
 
+@pytest.mark.feature("A-6")
 def test_a_flood_ends_below_five_in_ten_minutes_and_everything_standing_is_single_again() -> None:
     desk = Desk(Apart())
     flooded(desk)
@@ -91,6 +94,7 @@ def test_a_flood_ends_below_five_in_ten_minutes_and_everything_standing_is_singl
     assert (len(calm.single), calm.groups) == (16, ())
 
 
+@pytest.mark.feature("A-6")
 def test_the_top_grade_is_in_no_group_and_the_riskiest_of_all_is_on_top() -> None:
     desk = Desk(Apart())
     flooded(desk)
@@ -121,6 +125,7 @@ def test_an_alarm_that_worsens_leaves_its_group_for_the_top_and_comes_back_when_
     assert "A3" in {a for line in desk.view(2).groups for a in line.standing}
 
 
+@pytest.mark.feature("A-6")
 def test_what_is_near_along_the_network_is_one_group_under_the_one_that_came_first() -> None:
     desk = Desk(Pairs())
     for number in range(6):
@@ -210,6 +215,7 @@ STEPS = st.lists(
 )
 
 
+@pytest.mark.feature("A-6")
 @given(STEPS)
 def test_nothing_is_dropped_the_top_is_never_grouped_and_groups_stay_few(
     steps: list[tuple[int, int, str]],
@@ -244,6 +250,7 @@ def test_nothing_is_dropped_the_top_is_never_grouped_and_groups_stay_few(
             assert view.highest.risk == max(one.risk for one in standing.values())
 
 
+@pytest.mark.feature("A-6")
 def test_twenty_leaks_in_a_hundred_thousand_alarms_are_on_top_within_ten_seconds() -> None:
     names = [f"gas/w{i:04}" for i in range(2000)]
     source = Source(
