@@ -40,6 +40,7 @@ def told(found: Sequence[Candidate]) -> list[tuple[str, str, str, int | None]]:
 # The hypotheses, each with what it must not take.
 
 
+@pytest.mark.feature("A-8")
 def test_methane_in_a_neighbours_well_with_a_pressure_drop_on_the_main_is_of_the_top_grade() -> (
     None
 ):
@@ -57,6 +58,7 @@ def test_methane_in_a_neighbours_well_with_a_pressure_drop_on_the_main_is_of_the
     assert asked(finding("power/p1", "gas-leak", 7 * HOUR_S), drop) == []
 
 
+@pytest.mark.feature("A-8")
 def test_methane_along_one_conduit_is_one_incident_when_the_lag_grows_with_the_distance() -> None:
     first = finding("sewer/s1", "gas-leak")
     second = finding("sewer/s2", "gas-leak", 1200)
@@ -78,6 +80,7 @@ def test_methane_that_reaches_the_far_well_before_the_near_one_is_no_migration()
     assert {c.rule for c in asked(far, first)} == {"conduit-migration"}
 
 
+@pytest.mark.feature("A-8")
 def test_methane_of_a_sewer_whose_level_falls_is_eased_by_one_grade() -> None:
     level = finding("sewer/s1", "sewage-level-fall", grade=4)
     methane = finding("sewer/s1", "gas-leak", HOUR_S, grade=2)
@@ -110,6 +113,7 @@ def test_the_top_grade_is_never_called_biogas_nor_is_a_leak_beside_road_works() 
     assert asked(finding("sewer/s1", "gas-leak", 60, contexts=("work-order",)), level) == []
 
 
+@pytest.mark.feature("A-8")
 def test_settlement_and_methane_after_a_burst_beside_it_belong_to_the_burst() -> None:
     burst = finding("water/n1", "burst")
 
@@ -121,6 +125,7 @@ def test_settlement_and_methane_after_a_burst_beside_it_belong_to_the_burst() ->
     assert asked(burst, finding("gas/v2", "gas-leak", -60)) == [], "it was there before"
 
 
+@pytest.mark.feature("A-8")
 def test_a_hot_tunnel_beside_a_heating_leak_belongs_to_it() -> None:
     leak = finding("heat/main", "heating-leak")
 
@@ -129,6 +134,7 @@ def test_a_hot_tunnel_beside_a_heating_leak_belongs_to_it() -> None:
     assert told([found]) == [("heat/main", "heating-neighbour", "join", None)]
 
 
+@pytest.mark.feature("A-8")
 def test_drowned_sensors_of_one_basin_are_hidden_behind_the_rain_once_they_are_many() -> None:
     rain = finding("drainage/gauge", "heavy-rain")
     drowned = [
@@ -144,6 +150,7 @@ def test_drowned_sensors_of_one_basin_are_hidden_behind_the_rain_once_they_are_m
     assert "rain-immersion" not in {c.rule for c in asked(dry, rain, *drowned)}
 
 
+@pytest.mark.feature("A-8")
 def test_low_pressure_is_hidden_behind_the_pump_that_tripped_whichever_was_seen_first() -> None:
     pump = finding("water/pump", "pump-trip", grade=2)
     low = finding("water/n2", "low-supply", 20, grade=3)
@@ -157,6 +164,7 @@ def test_low_pressure_is_hidden_behind_the_pump_that_tripped_whichever_was_seen_
     assert asked(finding("water/n2", "low-supply", 300), pump) == []
 
 
+@pytest.mark.feature("A-8")
 def test_an_outlier_under_an_overloaded_lorry_is_its_effect_and_lasting_loss_is_not() -> None:
     lorry = finding("bridge/span", "overload", grade=3, channel="bridge/span/gross-weight")
     outlier = finding("bridge/span", "stiffness-loss", 5, grade=2, detector="robust")
