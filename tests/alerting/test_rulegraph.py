@@ -15,6 +15,7 @@ TREE = tomllib.loads(SHIPPED.read_text(encoding="utf-8"))
 RULES = parse_rules(str(SHIPPED), TREE)
 
 
+@pytest.mark.feature("A-8")
 def test_every_hypothesis_of_the_domain_is_in_the_shipped_file_and_knows_its_words() -> None:
     assert [rule.id for rule in RULES.rule][:8] == [
         "gas-migration",
