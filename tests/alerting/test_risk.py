@@ -57,6 +57,7 @@ def risk(
     return assess(one, in_alarm(witnesses, hazard), exposure, weights)
 
 
+@pytest.mark.feature("A-9")
 @given(EXPOSURES, WEIGHTS, HAZARDS, st.integers(1, 6), st.integers(1, 6), st.floats(0, 1))
 def test_more_of_anything_bad_is_never_less_risk(
     exposure: Exposure,
@@ -100,6 +101,7 @@ def test_more_of_anything_bad_is_never_less_risk(
     assert score(exposure, quality=int(Quality.FAULT)) <= base
 
 
+@pytest.mark.feature("A-9")
 def test_the_score_is_the_product_of_its_parts_and_every_factor_is_shown() -> None:
     found = risk(Exposure(population=500, schools=2, volume_m3=200.0, ignition=0.5), grade=1)
 
@@ -155,6 +157,7 @@ def test_channels_that_have_returned_are_no_witnesses() -> None:
     assert assess(one, in_alarm(3), None).likelihood == pytest.approx(1 - 0.5 * 0.6**2)
 
 
+@pytest.mark.feature("A-9")
 def test_what_is_at_stake_takes_in_the_closed_space_next_door() -> None:
     topology = Topology(CITY)
 
