@@ -45,6 +45,7 @@ def test_a_hazard_without_a_plan_has_its_lifelines_else_the_default() -> None:
     assert book.of("gas", "collision") == (own, True)
 
 
+@pytest.mark.feature("C-2")
 def test_a_card_says_by_when_whom_to_call_how_far_and_what_not_to_do() -> None:
     leak = incident(finding("gas/v1", "gas-leak", grade=1))
 
@@ -63,6 +64,7 @@ def test_a_card_says_by_when_whom_to_call_how_far_and_what_not_to_do() -> None:
     assert card.place.zh == "gas/v1", "an asset without a title is called by its name"
 
 
+@pytest.mark.feature("C-2")
 def test_every_connected_closed_space_is_to_be_measured_and_more_under_frozen_ground() -> None:
     leak = finding("gas/v1", "gas-leak")
 
@@ -102,6 +104,7 @@ def valved(*, is_closable: bool = True, radius_m: float = 0.0) -> Topology:
     return Topology(Catalog(compile_catalog([source])))
 
 
+@pytest.mark.feature("C-2")
 def test_a_card_names_the_valves_and_says_when_there_are_none_to_close() -> None:
     leak = incident(msgspec.structs.replace(finding("gas/v1", "gas-leak"), asset="a"))
 
