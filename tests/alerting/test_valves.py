@@ -220,6 +220,7 @@ def reached(links: list[Link], start: set[str], shut: set[str]) -> set[str]:
     return seen
 
 
+@pytest.mark.feature("C-2")
 @given(LINKS, st.sampled_from("abc"), st.sampled_from(("s", "sc")))
 def test_no_smaller_set_of_valves_would_do_and_this_one_does(
     drawn: list[Link], asset: str, sources: str
