@@ -7,6 +7,8 @@ crew closes anything: the wells of the channel must have been back in their limi
 
 from typing import Any
 
+import pytest
+
 from alerting import risk
 from alerting.plans import what_now
 from alerting.slices import Join, Label, Record, Tell
@@ -104,6 +106,7 @@ def leak() -> Accident:
     return scene
 
 
+@pytest.mark.feature("A-8", "A-9", "C-2")
 def test_gas_of_a_main_in_the_channel_is_one_incident_of_the_top_grade_with_what_to_do() -> None:
     scene = leak()
     incident = scene.newest()
@@ -138,6 +141,7 @@ def test_gas_of_a_main_in_the_channel_is_one_incident_of_the_top_grade_with_what
     assert found.score > 60
 
 
+@pytest.mark.feature("A-12")
 def test_a_crew_that_says_done_closes_nothing_while_a_connected_well_is_not_back() -> None:
     scene = leak()
     scene.play(
@@ -162,6 +166,7 @@ def test_a_crew_that_says_done_closes_nothing_while_a_connected_well_is_not_back
     assert closed.calm_ms == T0 + 1_300_000
 
 
+@pytest.mark.feature("A-4", "A-12")
 def test_the_explosion_that_came_four_minutes_later_meets_an_open_incident_and_everybody() -> None:
     scene = leak()
     scene.play(
@@ -212,6 +217,7 @@ def test_the_explosion_that_came_four_minutes_later_meets_an_open_incident_and_e
     )
 
 
+@pytest.mark.feature("A-4")
 def test_a_taken_incident_whose_crew_is_silent_is_asked_after_at_any_hour() -> None:
     scene = leak()
 
@@ -224,6 +230,7 @@ def test_a_taken_incident_whose_crew_is_silent_is_asked_after_at_any_hour() -> N
     assert scene.called[5:] == [(1300, "progress 1 step 1"), (1900, "progress 1 step 2")]
 
 
+@pytest.mark.feature("A-12")
 def test_closing_against_the_wells_takes_another_person_and_is_marked_for_ever() -> None:
     scene = leak()
     scene.play([(1100, cleared(1100, 90, name="drop", **DROP))])
@@ -254,6 +261,7 @@ def test_closing_against_the_wells_takes_another_person_and_is_marked_for_ever()
     assert scene.slice.incidents[closed.id].overridden
 
 
+@pytest.mark.feature("O-2")
 def test_what_was_done_and_told_is_all_written_down_in_its_order() -> None:
     scene = leak()
     scene.do(1180, "close", **DONE)
