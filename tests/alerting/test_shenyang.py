@@ -8,6 +8,8 @@ graver, sooner, until each check is ticked; and what people smell speaks against
 from typing import Any
 from zoneinfo import ZoneInfo
 
+import pytest
+
 from alerting.incidents import Incident
 from alerting.slices import Join, Record
 from alerting.turn import Turn
@@ -117,6 +119,7 @@ def test_on_an_ordinary_day_methane_over_a_falling_sewer_is_taken_for_biogas() -
     assert scene.rung() == [("first 0", 4, ())], "the least grade is only listed"
 
 
+@pytest.mark.feature("A-13")
 def test_after_the_gas_is_back_the_same_is_graver_sooner_and_no_comfort_is_taken() -> None:
     scene = watched()
 
@@ -143,6 +146,7 @@ def test_after_the_gas_is_back_the_same_is_graver_sooner_and_no_comfort_is_taken
     assert scene.rung()[3] == ("escalate 1", 2, everybody)
 
 
+@pytest.mark.feature("A-13")
 def test_what_a_citizen_smelled_is_in_the_incident_with_who_took_the_call() -> None:
     scene = watched()
     opened(scene, KNOWN)
@@ -174,6 +178,7 @@ def spread(scene: Accident) -> Incident:
     return found
 
 
+@pytest.mark.feature("A-8")
 def test_main_sewer_and_power_well_are_one_incident_of_the_top_grade() -> None:
     scene = watched()
     opened(scene, KNOWN)
@@ -192,6 +197,7 @@ def test_main_sewer_and_power_well_are_one_incident_of_the_top_grade() -> None:
 CHECKS = ("pressure-test", "spaces-measured", "hour-later", "residents", "next-morning")
 
 
+@pytest.mark.feature("A-13")
 def test_the_watch_cannot_end_before_each_of_its_checks_is_ticked() -> None:
     scene = watched()
     window = f"work|W-21|{STREET}"
@@ -215,6 +221,7 @@ def test_the_watch_cannot_end_before_each_of_its_checks_is_ticked() -> None:
     assert after == [(5100, "1:opened>open", "tell alert opened 3")], "the reading's own grade"
 
 
+@pytest.mark.feature("A-13")
 def test_a_watch_whose_time_is_over_goes_on_and_says_so_until_it_is_ticked() -> None:
     scene = watched()
     window = f"work|W-21|{STREET}"
@@ -230,6 +237,7 @@ def test_a_watch_whose_time_is_over_goes_on_and_says_so_until_it_is_ticked() -> 
     assert scene.do(late + 20, "end-window", window=window) == "window-ended"
 
 
+@pytest.mark.feature("A-12")
 def test_the_incident_of_that_morning_closes_on_evidence_like_any_other() -> None:
     scene = watched()
     opened(scene, KNOWN)
