@@ -68,6 +68,7 @@ def wrong(**changes: Any) -> str:
 # As written.
 
 
+@pytest.mark.feature("A-13")
 def test_a_table_and_a_file_say_the_same() -> None:
     from_csv, bad = orders.read("a.csv", ("\ufeff" + CSV).encode())
     from_toml, worse = orders.read("a.toml", TOML.encode())
@@ -169,6 +170,7 @@ def test_gas_is_watched_for_while_it_comes_back_and_after_other_work() -> None:
 # The watch.
 
 
+@pytest.mark.feature("A-13")
 def test_the_connected_zone_is_what_the_network_and_the_spaces_beside_it_reach() -> None:
     # The main goes to v2 and v3, which touch the water network; the sewer lies beside the well.
     reached = watch.connected(TOPOLOGY, order(zones=()))
@@ -204,6 +206,7 @@ class Desk:
         return self.slice.windows[self.known[zone]]
 
 
+@pytest.mark.feature("A-13")
 def test_an_order_opens_a_watch_in_each_connected_zone_with_its_checks() -> None:
     desk, given = Desk(), order()
 
@@ -241,6 +244,7 @@ def test_a_watch_that_has_not_begun_moves_with_its_order() -> None:
     assert desk.slice.deadlines["window", "work|W-1|gas/h"] == given.watch_until_ms + HOUR
 
 
+@pytest.mark.feature("A-13")
 def test_a_watch_that_runs_is_never_shortened_and_keeps_what_is_ticked() -> None:
     desk, given = Desk(), order()
     desk.take(given, given.from_ms)
