@@ -4,6 +4,7 @@ import csv
 import io
 
 import msgspec
+import pytest
 
 from alerting.kpi.report import Figures, Frequent, Report, aligned, as_csv, table, top_lines
 
@@ -33,6 +34,7 @@ REPORT = Report(
 )  # fmt: skip
 
 
+@pytest.mark.feature("A-7")
 def test_people_read_shares_and_durations() -> None:
     head, first, second = table(REPORT, "zh")
 
@@ -47,6 +49,7 @@ def test_people_read_shares_and_durations() -> None:
     assert table(REPORT, "en")[0][:3] == ["Desk", "Alarms", "Per 10 min"]
 
 
+@pytest.mark.feature("A-7")
 def test_a_spreadsheet_reads_numbers_and_a_column_a_grade() -> None:
     first, _ = csv.DictReader(io.StringIO(as_csv(REPORT)))
 
@@ -61,6 +64,7 @@ def test_columns_stand_below_each_other_in_chinese_too() -> None:
     assert aligned([["值班席", "数"], ["east", "1"]]) == ["值班席  数", "east    1"]
 
 
+@pytest.mark.feature("A-7")
 def test_what_comes_most_often_is_named_with_its_share() -> None:
     assert top_lines(REPORT) == [
         "east   1. gas/w/ch4  gas.ch4  12  40%",
