@@ -1,5 +1,7 @@
 """What comes back, and what was lost on the way: timelines of more than one excursion."""
 
+import pytest
+
 from tests.alerting.scene import T0, Scene, ack, cleared, close, held, raised
 
 
@@ -36,6 +38,7 @@ def test_a_new_excursion_ends_the_one_whose_clear_was_lost_and_is_told() -> None
     assert (lost.stage, lost.cleared_ms) == ("over", T0 + 60_000)
 
 
+@pytest.mark.feature("ThingsBoard #2986, #5652, #15583")
 def test_an_excursion_that_got_another_name_goes_on_in_silence_and_can_be_closed() -> None:
     scene = Scene()
     blank = {"name": "blank", "onset_s": 100}
