@@ -50,12 +50,14 @@ def test_the_first_few_go_one_by_one() -> None:
     assert [(at_s, len(ids)) for at_s, _, ids in sent] == [(0, 1), (3, 1), (3, 1)]
 
 
+@pytest.mark.feature("PagerDuty, liked")
 def test_a_storm_of_200_is_one_message_at_once() -> None:
     sent = play(ROBOT, {0: [(2, "")] * 200}, 40)
 
     assert [(at_s, len(ids)) for at_s, _, ids in sent] == [(0, 200)]
 
 
+@pytest.mark.feature("PagerDuty, liked")
 def test_a_storm_that_lasts_is_two_messages_a_minute_after_the_first_few() -> None:
     sent = play(ROBOT, {second: [(2, "")] for second in range(200)}, 240)
 
@@ -76,6 +78,7 @@ def test_the_graver_does_not_wait_behind_the_lesser() -> None:
     assert [(at_s, len(ids)) for at_s, _, ids in sent] == [(0, 50), (7, 51), (37, 1)]
 
 
+@pytest.mark.feature("PagerDuty, liked")
 def test_a_person_gets_one_message_and_then_one_for_all_that_came_since() -> None:
     arrivals = {0: [(2, "li")], 2: [(2, "li"), (2, "zhang")], 9: [(2, "li")]}
 
@@ -88,6 +91,7 @@ def test_a_person_gets_one_message_and_then_one_for_all_that_came_since() -> Non
     ]
 
 
+@pytest.mark.feature("PagerDuty, liked")
 @given(
     st.lists(st.tuples(st.integers(0, 300), st.integers(1, 4)), max_size=400),
     st.sampled_from([ROBOT, PERSON, Pace(3, 2)]),
