@@ -83,6 +83,7 @@ def secret(tmp_path: Path) -> Path:
     return path
 
 
+@pytest.mark.feature("E-1")
 async def test_a_notice_is_signed_under_its_key_and_delivered_on_accepted_alone(
     secret: Path,
 ) -> None:
@@ -112,6 +113,7 @@ async def test_a_cap_document_is_sent_as_one(secret: Path) -> None:
     assert there.requests[0][1]["Content-Type"] == "application/cap+xml; charset=utf-8"
 
 
+@pytest.mark.feature("E-1")
 @pytest.mark.parametrize("status", ["400 Bad", "401 No", "404 None", "409 Conflict", "422 Odd"])
 async def test_4xx_is_refused(secret: Path, status: str) -> None:
     async with receiver(fixed(status, b"no")) as there:
