@@ -1,9 +1,12 @@
 """The breaker opens, tries with one, and closes; it only ever delays."""
 
+import pytest
+
 from alerting.outbox import breaker
 from alerting.outbox.breaker import Breaker
 
 
+@pytest.mark.feature("E-1")
 def test_failures_open_it_one_try_is_let_through_and_an_answer_closes_it() -> None:
     state = Breaker()
     for _ in range(5):
@@ -23,6 +26,7 @@ def test_single_failures_do_not_open_it() -> None:
     assert breaker.begun(state, 1) == state
 
 
+@pytest.mark.feature("E-1")
 def test_waits_double_up_to_the_longest_and_are_spread() -> None:
     waits = [breaker.wait_s(n, 30.0, 1.0) for n in range(8)]
 
