@@ -81,7 +81,8 @@ def _of_incident(turn: Turn, kind: Deadline, incident: Incident) -> None:
                 turn.keep_incident(incident, Reason.QUIET)
         case "undo":
             turn.effects.append(End(incident.id, Reason.ACKNOWLEDGED, held_only=True))
-        case "receipt":
+        case _:
+            assert kind == "receipt", kind
             _page(turn, incident, "unsigned", incident.step, Reason.UNSIGNED)
 
 

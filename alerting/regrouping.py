@@ -73,8 +73,9 @@ def _with_other(turn: Turn, incident: Incident, other: Incident) -> Incident:
     if made.is_active:
         made = msgspec.structs.replace(made, calm_ms=None)
         turn.cancel("quiet", made.id)
-    elif other.calm_ms is not None:
-        made = msgspec.structs.replace(made, calm_ms=max(incident.calm_ms or 0, other.calm_ms))
+    else:
+        calm_ms = max(incident.calm_ms or 0, other.calm_ms or 0)
+        made = msgspec.structs.replace(made, calm_ms=calm_ms)
     is_graver = made.told is not None and (
         incident.told is None or made.told < incident.told or made.grade < incident.grade
     )

@@ -225,6 +225,14 @@ def test_progress_is_not_asked_of_what_waits_to_be_acknowledged() -> None:
     assert engine.tick(scene.slice, T0 + 1000, AT_ONCE) == []
 
 
+def test_what_returned_unseen_is_calm_and_still_waits() -> None:
+    scene = Scene()
+    scene.play([(0, raised(0)), (1, cleared(1))])
+
+    assert scene.play([], until_s=60) == []
+    assert scene.newest().phase == "open"
+
+
 def test_a_shelf_is_not_ended_before_its_time() -> None:
     scene = Scene()
     scene.play([(0, raised(0)), (5, ack())], until_s=20)

@@ -340,3 +340,14 @@ def test_a_backlog_gives_the_clear_two_seconds_before_the_timer_speaks() -> None
 
     assert isinstance(saved, SaveExcursion)
     assert saved.excursion.due_ms == T0 + late_by_ms + 2000
+
+
+def test_a_live_record_says_nothing_of_what_back_filled_ones_began() -> None:
+    scene = Scene()
+    late = {"lane": "late", "name": "late", "onset_s": 5, "on_delay_s": 60.0}
+    scene.play([(10, raised(10, **late))])
+
+    seen = scene.play([(11, raised(80, grade=1))])
+
+    assert seen == [(11, "1:opened>open", "tell alert opened 1")]
+    assert scene.slice.excursions["late"].stage == "pending"
