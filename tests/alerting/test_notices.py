@@ -39,6 +39,7 @@ def told(
     return [push for e in effects if isinstance(e, Tell) for push in wording.pushes(e)]
 
 
+@pytest.mark.feature("E-1")
 def test_the_first_notice_is_a_function_of_the_first_finding_alone() -> None:
     now = told([raised(0, grade=1)], T0)
     earlier = Slice()
