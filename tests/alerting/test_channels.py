@@ -68,6 +68,7 @@ async def send(one: Target, what: bytes | None = None, address: str = "") -> str
         await channel.close()
 
 
+@pytest.mark.feature("ThingsBoard #12728")
 @pytest.mark.parametrize("kind", HTTP)
 async def test_a_card_is_delivered_on_the_vendors_own_code(kind: str, files: Path) -> None:
     async with vendor(kind) as there:
@@ -133,6 +134,7 @@ async def test_nobody_there_or_a_private_address_is_no_delivery(kind: str, files
     assert TOKEN not in str(failure.value)
 
 
+@pytest.mark.feature("ThingsBoard #12728")
 async def test_an_answer_of_200_with_an_error_code_is_no_delivery(files: Path) -> None:
     for kind, code, error in (
         ("wecom", 45009, Busy),
