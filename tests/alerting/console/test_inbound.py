@@ -80,6 +80,7 @@ def json_of(answer: Answer) -> Any:
     return msgspec.json.decode(answer.body)
 
 
+@pytest.mark.feature("E-1")
 @pytest.mark.parametrize("secret", ["new", "old"])
 def test_both_keys_are_good_while_they_are_being_changed(secret: str) -> None:
     made, box = hall()
@@ -90,6 +91,7 @@ def test_both_keys_are_good_while_they_are_being_changed(secret: str) -> None:
     assert [one.key for one in box.signed] == ["k1"]
 
 
+@pytest.mark.feature("E-2")
 def test_a_message_with_any_byte_changed_is_refused() -> None:
     made, box = hall()
 
