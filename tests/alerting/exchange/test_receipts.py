@@ -21,6 +21,7 @@ def answer(kind: str, references: str = "<references>s,doc-1,t s,doc-2,t</refere
     ).encode()
 
 
+@pytest.mark.feature("E-2")
 @pytest.mark.parametrize(("kind", "word"), [("Ack", "accepted"), ("Error", "refused")])
 def test_a_cap_answer_signs_for_every_document_that_it_names(kind: str, word: str) -> None:
     first, second = receipts.read(answer(kind))
@@ -76,6 +77,7 @@ def test_a_stage_is_as_far_as_the_words_say_and_never_less(
         assert stage == ("delivered" if is_delivered else "sent" if is_sent else "waiting")
 
 
+@pytest.mark.feature("E-2")
 def test_every_stage_has_its_row_and_nothing_leads_back_to_silence() -> None:
     reached = {stage for row in TRANSITIONS.values() for stage in row.values()}
 
@@ -104,6 +106,7 @@ def test_what_begins_or_worsens_is_owed_a_signature_while_it_lasts(
     assert receipts.is_owed(sent(**changes), phase) is owed
 
 
+@pytest.mark.feature("E-2")
 def test_the_clock_is_that_of_the_next_signature_and_stops_when_all_have_signed() -> None:
     within = {"p": 60.0, "q": 90.0}
     first, second = sent(), sent(2, target="q")
