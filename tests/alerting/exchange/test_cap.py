@@ -30,6 +30,7 @@ def at(body: bytes, path: str) -> list[str]:
     ]
 
 
+@pytest.mark.feature("E-3", "M-5")
 @given(notices(), st.booleans(), st.booleans(), st.sampled_from((TABLES, Tables())))
 def test_every_document_is_valid_and_no_drill_is_ever_actual(
     one: wire.Notice, has_chain: bool, is_profile: bool, tables: Tables
@@ -70,6 +71,7 @@ def chained(*steps: wire.Notice) -> list[bytes]:
     return made
 
 
+@pytest.mark.feature("E-3")
 def test_a_true_event_begins_with_an_alert_and_ends_with_the_all_clear() -> None:
     bodies = chained(
         notice(),
@@ -88,6 +90,7 @@ def test_a_true_event_begins_with_an_alert_and_ends_with_the_all_clear() -> None
     assert at(bodies[3], "info/certainty") == ["Observed"] * 2
 
 
+@pytest.mark.feature("E-3")
 def test_each_document_names_all_before_it_by_sender_identifier_and_time() -> None:
     bodies = chained(
         notice(),
@@ -106,6 +109,7 @@ def test_each_document_names_all_before_it_by_sender_identifier_and_time() -> No
     assert len({at(body, "identifier")[0] for body in bodies}) == 3
 
 
+@pytest.mark.feature("E-3")
 @pytest.mark.parametrize("verdict", ["false", "test"])
 def test_only_what_was_false_is_cancelled(verdict: str) -> None:
     end = notice(kind="end", reason="closed", revision=3, verdict=verdict)
@@ -204,6 +208,7 @@ def test_the_explanation_travels_as_parameters() -> None:
     assert at(body, "info/eventCode/value") == ["12D00"] * 2
 
 
+@pytest.mark.feature("E-4")
 def test_times_bear_the_issuers_offset_and_never_a_z() -> None:
     utc = msgspec.structs.replace(TABLES, issuer=Issuer(offset_minutes=0))
 
@@ -223,6 +228,7 @@ def test_our_own_reader_understands_what_we_write() -> None:
     assert first.sent_ms == 1_700_000_002_000
 
 
+@pytest.mark.feature("E-4")
 def test_the_profile_has_31_characters_of_issuer_time_and_number() -> None:
     one = notice()
     names = cap_profile.names_of(one, "platform", TABLES)
@@ -237,6 +243,7 @@ def test_the_profile_has_31_characters_of_issuer_time_and_number() -> None:
     assert not TABLES.issuer.verified
 
 
+@pytest.mark.feature("E-4")
 def test_the_profiles_names_are_functions_of_the_telling_alone() -> None:
     one = notice()
     others = {
