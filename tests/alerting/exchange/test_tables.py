@@ -23,6 +23,7 @@ def shipped() -> Tables:
     )
 
 
+@pytest.mark.feature("E-4")
 def test_the_shipped_tables_load_and_say_that_no_clause_was_read() -> None:
     known = shipped()
 
