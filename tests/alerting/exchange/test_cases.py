@@ -34,6 +34,7 @@ def heard(state: str, at_ms: int, **changes: Any) -> CaseBody:
     return msgspec.structs.replace(made, **changes)
 
 
+@pytest.mark.feature("E-5")
 @pytest.mark.parametrize(
     ("hazard", "desk", "sub", "unit"),
     [
@@ -61,6 +62,7 @@ def test_a_system_without_tables_is_told_all_the_same() -> None:
     assert (made.sub, made.unit, made.asked) == ("unknown", "", "check")
 
 
+@pytest.mark.feature("E-5")
 def test_a_case_goes_its_five_steps_and_never_closes_the_incident() -> None:
     case = Case("i1", "city")
     seen = []
