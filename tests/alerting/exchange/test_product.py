@@ -3,6 +3,7 @@
 import csv
 
 import msgspec
+import pytest
 
 from alerting.exchange import product
 from alerting.exchange.product import Facts, ZoneHead
@@ -17,6 +18,7 @@ FACTS = Facts(
 )
 
 
+@pytest.mark.feature("E-6")
 def test_every_zone_is_told_with_its_incidents_and_how_old_its_readings_are() -> None:
     gas, water = product.made_of(HEADS, FACTS, 600.0).zones
 
@@ -32,6 +34,7 @@ def test_of_what_nobody_has_heard_nothing_is_said() -> None:
     assert b",,0,,,2023" in product.as_csv(made)
 
 
+@pytest.mark.feature("E-6")
 def test_json_and_csv_tell_the_same_and_no_cell_is_a_formula() -> None:
     made = product.made_of(HEADS, FACTS, 600.0)
 
