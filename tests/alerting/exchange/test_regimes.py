@@ -32,6 +32,7 @@ def zones_of(one: Warned, *known: Regime) -> list[str]:
     return [switch.zone for switch in made]
 
 
+@pytest.mark.feature("E-7")
 @pytest.mark.parametrize(
     ("changes", "zones"),
     [
@@ -81,6 +82,7 @@ def test_the_same_warning_makes_the_same_switches_by_name() -> None:
     assert len({one.id for one in first}) == len(ZONES)
 
 
+@pytest.mark.feature("E-7")
 def test_what_ends_takes_the_place_of_what_it_ends() -> None:
     (on,) = regimes.switches(warned(onset_ms=NOW + HOUR), (RAIN,), ZONES[:1], PLACES, NOW)
 
@@ -103,6 +105,7 @@ INFO = """<info><language>%s</language><event>%s</event><severity>Severe</severi
 <geocode><valueName>g</valueName><value>210102</value></geocode></area></info>"""
 
 
+@pytest.mark.feature("E-7")
 def test_a_cap_warning_is_read_in_all_its_languages() -> None:
     body = CAP % ("Update", "s,w0,t", INFO % ("zh-CN", "暴雨") + INFO % ("en", "rain"))
 
