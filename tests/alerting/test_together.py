@@ -33,6 +33,7 @@ def live(*found: Finding) -> tuple[list[Incident], list[tuple[str, str, int]], S
     return list(slice_.incidents.values()), told, slice_, effects
 
 
+@pytest.mark.feature("A-8")
 def test_methane_in_a_power_well_after_a_pressure_drop_is_one_incident_of_the_top_grade() -> None:
     drop = finding("gas/v1", "gas-pressure-low", grade=3)
     methane = finding("power/p1", "gas-leak", 3600, grade=2)
@@ -131,6 +132,7 @@ def test_a_drill_and_a_real_leak_side_by_side_are_two_incidents(
     assert len(live(*pair)[0]) == 2
 
 
+@pytest.mark.feature("E-7")
 def test_a_warning_of_frost_switches_on_what_the_gas_rules_ask_for() -> None:
     tables = tomllib.loads(Path("deploy/exchange/warnings.toml").read_text(encoding="utf-8"))
     (frost,) = [one for one in tables["regime"] if "frost" in one["events"]]
