@@ -77,6 +77,7 @@ def taken_over(sheet: Handover) -> Handover:
     return sheet
 
 
+@pytest.mark.feature("C-4", "OnCall #325, #4062, #3870, #3841")
 def test_open_incidents_and_shelved_points_are_taken_over_one_by_one() -> None:
     sheet = done(handover.sign(fresh(), "wang", NOW))
 
@@ -128,6 +129,7 @@ def test_a_complete_sheet_is_never_changed() -> None:
     ) == (sheet)
 
 
+@pytest.mark.feature("C-4", "OnCall #325, #4062, #3870, #3841")
 def test_what_comes_up_meanwhile_must_be_taken_over_and_signed_for_too() -> None:
     sheet = done(handover.sign(taken_over(fresh()), "wang", NOW))
     burst = msgspec.structs.replace(UNSEEN, id="i3")
