@@ -33,6 +33,7 @@ def html(view: sheet.SheetView) -> str:
     return page.render(sheet=view)
 
 
+@pytest.mark.feature("C-4")
 def test_the_sheet_says_everything_that_the_next_shift_must_know() -> None:
     half = done(handover.accept(fresh(), "zhao.b", ITEMS[0], NOW))
     signed = done(handover.sign(half, "wang", NOW))
@@ -121,6 +122,7 @@ def test_an_empty_shift_says_none_and_not_nothing() -> None:
     assert text.count("None") == 5
 
 
+@pytest.mark.feature("C-4")
 def test_the_spreadsheet_holds_the_same_words_and_no_formula() -> None:
     evil = done(handover.annotate(fresh(), "wang", "=HYPERLINK(1)"))
     view = shown(evil)
