@@ -160,6 +160,7 @@ def test_the_same_page_has_the_same_key_and_bytes_and_every_other_another_key() 
     assert len({card.url for card in cards(own)}) == len(own)
 
 
+@pytest.mark.feature("OnCall #1931")
 @pytest.mark.parametrize(
     ("step", "expected"),
     [
@@ -203,6 +204,7 @@ def test_when_everybody_is_called_because_nobody_can_be_the_page_says_so() -> No
     assert "按预案无人可达，现呼叫所有人" in [text for _, text in found[0].lines]
 
 
+@pytest.mark.feature("OnCall #4761")
 def test_a_person_who_has_taken_it_for_himself_is_reminded_no_more_but_told_of_what_is_new() -> (
     None
 ):
@@ -219,6 +221,7 @@ def test_a_person_who_has_taken_it_for_himself_is_reminded_no_more_but_told_of_w
     assert cards(paging().pages(risen, incident(), own))[0].title.startswith("升级为一级")
 
 
+@pytest.mark.feature("OnCall #3111")
 @pytest.mark.parametrize(
     ("kind", "at_text", "is_paged"),
     [
