@@ -48,6 +48,7 @@ def test_a_roster_that_always_reaches_somebody_has_no_problem() -> None:
     assert check(roster(), NOW) == []
 
 
+@pytest.mark.feature("OnCall #1326")
 def test_an_hour_in_which_nobody_would_be_reached_is_named_with_its_reason() -> None:
     asleep = Hours("03:20", "03:40")
     quiet = tuple(msgspec.structs.replace(p, quiet=(asleep,)) for p in rota().persons)
@@ -183,6 +184,7 @@ def test_a_person_without_an_address_that_a_step_uses_is_said_once() -> None:
     assert not is_refused(problems)
 
 
+@pytest.mark.feature("OnCall #1326")
 def test_a_person_without_any_address_for_a_step_refuses_the_roster() -> None:
     problems = check(roster(persons=person("chief", addresses={"mail": "x"})), NOW)
 
@@ -282,6 +284,7 @@ def rotas(draw: st.DrawFn) -> Rota:
 DAYS = 3
 
 
+@pytest.mark.feature("OnCall #1326")
 @settings(max_examples=25)
 @given(rotas(), st.lists(st.integers(0, DAYS * 1440 - 1), min_size=15, max_size=15))
 def test_a_roster_that_is_accepted_reaches_somebody_at_every_minute(
