@@ -108,6 +108,7 @@ def test_nobody_is_paged_for_less_than_his_threshold() -> None:
     assert city.reach("gas", 2, 0, DAY).lacks == (Lack(0, "threshold", ("wang",)),)
 
 
+@pytest.mark.feature("OnCall #1326")
 @pytest.mark.parametrize(
     ("changes", "lack"),
     [
@@ -272,6 +273,7 @@ def test_the_engine_goes_by_the_offices_of_the_roster_with_their_holidays() -> N
     assert [policy.may_page(2, t) for t in (DAY, NIGHT, friday_off)] == [True] * 3
 
 
+@pytest.mark.feature("A-4")
 def test_the_clocks_are_those_of_the_chains() -> None:
     clocks = clocks_of(roster().rota.chains)
 
