@@ -5,6 +5,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 import msgspec
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -95,6 +96,7 @@ def play(events: Sequence[Finding | Act], state: Slice) -> list[Effect]:
     return [*made, *engine.tick(state, LEAK.at_ms + 3_600_000)]
 
 
+@pytest.mark.feature("M-5")
 @given(st.lists(findings | acts, min_size=1, max_size=8))
 def test_no_drill_finding_yields_an_actual_nor_a_notice_or_page_without_the_mark(
     events: list[Finding | Act],
@@ -146,6 +148,7 @@ real = st.lists(
 )
 
 
+@pytest.mark.feature("M-5")
 @given(real, drills, st.randoms(use_true_random=False))
 def test_what_is_real_comes_out_as_if_there_were_no_exercise(
     events: list[Finding], exercise: list[Finding], chance: Any
