@@ -61,6 +61,7 @@ def why(aspect: str, **changes: Any) -> str:
     return next(mark.why.en for mark in one.marks if mark.aspect == aspect)
 
 
+@pytest.mark.feature("M-5")
 def test_who_does_everything_right_and_in_time_has_a_hundred_points() -> None:
     made = score(SCRIPT, [course()])
 
