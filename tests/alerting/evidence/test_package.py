@@ -66,6 +66,7 @@ def test_the_same_incident_makes_the_same_bytes() -> None:
     assert package.make(dossier(), CITY) == package.make(dossier(), CITY)
 
 
+@pytest.mark.feature("D-21")
 def test_everything_is_in_it() -> None:
     found = members(package.make(dossier(), CITY))
 
@@ -90,6 +91,7 @@ def test_what_people_wrote_is_no_formula_in_a_spreadsheet() -> None:
     assert b"'=cmd()" in found["actions.csv"]
 
 
+@pytest.mark.feature("D-21")
 def test_an_untouched_package_is_in_order_also_by_the_anchor_outside() -> None:
     made = ledger()
     content = package.make(dossier(made), CITY)
@@ -109,6 +111,7 @@ def test_lines_too_young_for_a_seal_are_counted() -> None:
     assert (found.flaws, found.unsealed) == ((), 1)
 
 
+@pytest.mark.feature("D-21")
 def test_every_changed_missing_or_added_file_is_named() -> None:
     content = package.make(dossier(), CITY)
     for name in members(content):
@@ -151,6 +154,7 @@ def test_a_package_made_anew_around_other_actions_is_found_by_the_seal_inside() 
     assert codes(remade(files)) == ["sealed-line-other"]
 
 
+@pytest.mark.feature("D-21")
 def test_a_package_whose_seals_were_made_anew_too_is_found_by_the_anchor_outside() -> None:
     honest, forged = ledger(), ledger(4)
     content = package.make(dossier(forged), CITY)
