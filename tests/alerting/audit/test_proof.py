@@ -21,6 +21,7 @@ from tests.alerting.audit.ledgers import (
 )
 
 
+@pytest.mark.feature("O-2")
 def test_what_nobody_touched_is_in_order() -> None:
     for seed in range(50):
         proof = grown(random.Random(seed)).proof()
@@ -29,6 +30,7 @@ def test_what_nobody_touched_is_in_order() -> None:
         assert (proof.unsealed, proof.unanchored) == (0, 0)
 
 
+@pytest.mark.feature("O-2")
 def test_a_thousand_tamperings_are_all_found() -> None:
     missed = []
     for seed in range(1000):
