@@ -1,5 +1,6 @@
 """An anchor comes back from every file that it was written to."""
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -14,6 +15,7 @@ anchors = st.builds(
 )
 
 
+@pytest.mark.feature("O-2")
 @given(st.lists(anchors, max_size=5))
 def test_what_was_written_is_read_again(made: list[Anchor]) -> None:
     text = "".join(f"{text_of(one)}\n" for one in made)
