@@ -126,6 +126,7 @@ def test_lives_depend_on_grave_and_managed_rules_and_their_limits_but_not_on_tit
     assert not grave(with_rule(LOW, on_delay_s=5.0))
 
 
+@pytest.mark.feature("O-4")
 def test_nobody_approves_his_own_and_nothing_grave_is_applied_without_another() -> None:
     assert versions.refused(version(), "approve", "li", "b") == Refusal(
         "same-person", {"number": 3}
@@ -141,6 +142,7 @@ def test_nobody_approves_his_own_and_nothing_grave_is_applied_without_another() 
     )
 
 
+@pytest.mark.feature("O-4")
 def test_what_was_made_against_other_rules_is_not_put_in_force_but_can_be_taken_back() -> None:
     why = versions.refused(version("approved"), "schedule", "li", "other")
 
@@ -148,6 +150,7 @@ def test_what_was_made_against_other_rules_is_not_put_in_force_but_can_be_taken_
     assert versions.refused(version("approved"), "withdraw", "li", "other") is None
 
 
+@pytest.mark.feature("O-4")
 def test_nothing_takes_effect_in_the_past() -> None:
     why = versions.refused(version("approved"), "schedule", "li", "b", effective_ms=4, now_ms=5)
 
@@ -155,6 +158,7 @@ def test_nothing_takes_effect_in_the_past() -> None:
     assert words.refusal(why, "zh") == "第 3 版的生效时间已过，请给出将来的时间"
 
 
+@pytest.mark.feature("O-4")
 @given(st.lists(st.sampled_from(get_args(Step))))
 def test_whatever_is_done_in_whatever_order_nothing_returns_from_the_end(steps: list[Step]) -> None:
     now = version()
