@@ -24,6 +24,7 @@ from tests.integration.proof_rig import codes, line, run, seal, settings_file, w
 pytestmark = pytest.mark.integration
 
 
+@pytest.mark.feature("D-21")
 def test_readings_around_an_incident_outlive_their_retention_and_fill_its_package(
     city: City, tmp_path: Path
 ) -> None:
@@ -208,6 +209,7 @@ def _live_through_a_day(city: City) -> None:
             write(city, line(name, action=action, reason=reason, at_ms=at_ms))
 
 
+@pytest.mark.feature("A-7")
 def test_the_figures_are_what_happened(city: City, tmp_path: Path) -> None:
     _live_through_a_day(city)
     city.database.run_now(lambda c: kpi.place(c, city.catalog, lambda _l, zone: f"desk of {zone}"))
