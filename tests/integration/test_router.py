@@ -91,6 +91,7 @@ def test_the_same_findings_again_change_nothing(house: House) -> None:
     assert len(set(house.platform.keys())) == 3
 
 
+@pytest.mark.feature("OnCall #1931")
 def test_delays_run_by_rows_that_survive_a_kill(house: House) -> None:
     process = house.ready()
     house.publish(house.finding(on_delay_s=3.0))
@@ -210,6 +211,7 @@ def test_a_start_without_postgresql_pushes_the_gravest_all_the_same(
     assert dict(house.platform.pushes) == house.delivered()
 
 
+@pytest.mark.feature("E-1")
 @pytest.mark.faults  # `make test` dies at these points in tests/faults, all in one run.
 @pytest.mark.parametrize(
     "point",
@@ -236,6 +238,7 @@ def test_a_crash_at_any_point_loses_nothing_and_changes_no_bytes(house: House, p
     assert dict(house.platform.pushes) == house.delivered()
 
 
+@pytest.mark.feature("ThingsBoard #2986, #5652, #15583")
 def test_two_routers_make_one_incident_and_either_may_die(house: House) -> None:
     first, _ = house.ready(), house.ready()
     house.publish(*(house.finding(n % 10) for n in range(40)))
@@ -249,6 +252,7 @@ def test_two_routers_make_one_incident_and_either_may_die(house: House) -> None:
     assert sorted(set(house.platform.keys())) == sorted(house.delivered())
 
 
+@pytest.mark.feature("E-1")
 def test_a_refusal_is_kept_and_can_be_sent_again_an_outage_of_the_receiver_is_waited_for(
     house: House,
 ) -> None:
@@ -273,6 +277,7 @@ def test_a_refusal_is_kept_and_can_be_sent_again_an_outage_of_the_receiver_is_wa
     assert {"refused 400", "failed 503", "delivered 200"} <= codes
 
 
+@pytest.mark.feature("A-10", "OnCall #3161")
 def test_an_officer_and_the_router_never_overwrite_each_other(house: House) -> None:
     house.ready()
     leak = house.finding(8)
@@ -321,6 +326,7 @@ def test_an_officer_and_the_router_never_overwrite_each_other(house: House) -> N
         assert [c.id for c in closed] == [name]
 
 
+@pytest.mark.feature("O-2")
 def test_nobody_rewrites_the_audit(house: House) -> None:
     line = Line(incident="i", at_ms=1, actor="li", action="note", channel="console")
     with psycopg.connect(house.rig.dsn) as connection:
