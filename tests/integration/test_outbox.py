@@ -76,6 +76,7 @@ def start(outbox: Outbox, chosen: Target, crash: str = "") -> "subprocess.Popen[
     )  # fmt: skip
 
 
+@pytest.mark.feature("OnCall #4654, #4760")
 async def test_a_router_killed_before_it_sends_pages_nobody_who_has_acknowledged_since(
     outbox: Outbox, files: Path
 ) -> None:
@@ -243,6 +244,7 @@ class Acknowledgements:
         ]
 
 
+@pytest.mark.feature("OnCall #4654, #4760")
 @pytest.mark.parametrize("seed", [1, 2, 3, 4])
 def test_no_page_is_leased_after_an_acknowledgement_committed_and_notices_go_on(
     outbox: Outbox, seed: int
