@@ -29,6 +29,7 @@ from tests.vendors.servers import vendor
 pytestmark = pytest.mark.integration
 
 
+@pytest.mark.feature("E-1", "ThingsBoard #12728")
 async def test_slow_broken_refusing_or_silent_vendors_lose_nothing_and_each_try_is_a_row(
     outbox: Outbox, files: Path
 ) -> None:
@@ -57,6 +58,7 @@ async def test_slow_broken_refusing_or_silent_vendors_lose_nothing_and_each_try_
     assert sorted(rows) == sorted((kind, n) for kind in KINDS for n in range(1, 6))
 
 
+@pytest.mark.feature("E-1")
 async def test_a_refusal_that_may_be_mended_is_tried_again_and_what_is_unfit_is_a_dead_letter(
     outbox: Outbox, files: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -81,6 +83,7 @@ async def test_a_refusal_that_may_be_mended_is_tried_again_and_what_is_unfit_is_
     assert outbox.attempts("sms") == ["refused isv.MOBILE_NUMBER_ILLEGAL"]
 
 
+@pytest.mark.feature("PagerDuty, liked")
 async def test_a_storm_of_200_is_one_message_with_counts_and_every_row_has_its_receipt(
     outbox: Outbox, files: Path
 ) -> None:
