@@ -117,6 +117,7 @@ def test_a_link_that_has_expired_or_that_nobody_sent_shows_and_does_nothing(city
     assert city.rows("select count(*) from responder where incident = %s", one.id) == [(0,)]
 
 
+@pytest.mark.feature("OnCall #4761")
 def test_a_responder_stops_his_own_pages_and_nobody_elses_until_something_is_new(
     city: Register,
 ) -> None:
@@ -139,6 +140,7 @@ def test_a_responder_stops_his_own_pages_and_nobody_elses_until_something_is_new
     assert city.database.run_now(lambda c: store.stopped(c, [one.id])) == {}
 
 
+@pytest.mark.feature("OnCall #4761")
 def test_somebody_added_to_a_taken_incident_is_called_and_can_stop_his_pages(
     city: Register,
 ) -> None:
@@ -172,6 +174,7 @@ def duty(city: Register, folder: Path, **more: Any) -> Duty:
     return Duty(settings, Wording(None, settings.router), structlog.get_logger())
 
 
+@pytest.mark.feature("OnCall #4654, #4760")
 def test_a_finding_calls_whoever_is_on_duty_and_his_acknowledgement_ends_what_is_in_line(
     city: Register, tmp_path: Path
 ) -> None:
@@ -201,6 +204,7 @@ def test_a_finding_calls_whoever_is_on_duty_and_his_acknowledgement_ends_what_is
     ]
 
 
+@pytest.mark.feature("OnCall #1326")
 def test_two_routers_send_one_nightly_test_and_who_did_not_confirm_is_listed(
     city: Register, tmp_path: Path
 ) -> None:
@@ -265,6 +269,7 @@ def test_a_roster_that_is_spoilt_while_it_is_used_leaves_the_last_good_one(
     assert city.rows(asked + " where kind = %s", store.TEST) == [("07:15",)], "another hour holds"
 
 
+@pytest.mark.feature("C-4", "OnCall #325, #4062, #3870, #3841")
 def test_a_shift_is_handed_over_item_by_item_with_the_facts_of_the_database(city: Register) -> None:
     city.rows("delete from incident")
     city.rows("delete from alarm")
