@@ -108,6 +108,7 @@ def ack(root: etree._Element, kind: str, name: str) -> bytes:
     ).encode()
 
 
+@pytest.mark.feature("E-3")
 async def test_the_documents_of_an_incident_are_chained_through_the_database(made: City) -> None:
     incident = leak(made)
     wording, now_ms = made.site.wording, made.clock_ms()
@@ -132,6 +133,7 @@ async def test_the_documents_of_an_incident_are_chained_through_the_database(mad
     assert msgspec.json.decode(bytes(body))["unit"] == "210102"
 
 
+@pytest.mark.feature("E-2")
 async def test_a_receipt_is_kept_once_and_stops_the_clock(made: City) -> None:
     incident = leak(made)
     (root,) = documents(made, incident)
@@ -165,6 +167,7 @@ async def test_a_receipt_is_kept_once_and_stops_the_clock(made: City) -> None:
     assert made.rows("select count(*) from exchange_stray where kind = 'receipt'") == [(1,)]
 
 
+@pytest.mark.feature("E-2")
 async def test_when_nobody_signs_in_time_the_incident_says_so_once(made: City) -> None:
     incident = leak(made)
     said = "select count(*) from audit where incident = %s and reason = 'unsigned'"
@@ -182,6 +185,7 @@ async def test_when_nobody_signs_in_time_the_incident_says_so_once(made: City) -
     )  # fmt: skip
 
 
+@pytest.mark.feature("E-5")
 async def test_a_case_moves_the_incident_and_never_closes_it(made: City) -> None:
     incident = leak(made)
     wording, now_ms = made.site.wording, made.clock_ms()
@@ -214,6 +218,7 @@ async def test_a_case_moves_the_incident_and_never_closes_it(made: City) -> None
     assert set(notes) == {("city", "exchange")}
 
 
+@pytest.mark.feature("E-7")
 async def test_a_warning_switches_regimes_on_kafka_and_its_cancellation_ends_them(
     made: City, addresses: Addresses, tmp_path: Path
 ) -> None:
@@ -250,6 +255,7 @@ async def test_a_warning_switches_regimes_on_kafka_and_its_cancellation_ends_the
     assert made.rows("select ended_by from warning where id = 'w1'") == [("w2",)]
 
 
+@pytest.mark.feature("E-2", "E-3")
 async def test_an_alert_travels_to_the_platform_and_what_it_answers_comes_back(
     made: City, tmp_path: Path
 ) -> None:
@@ -321,6 +327,7 @@ async def test_a_signed_door_opens_to_no_role(made: City, who: str) -> None:
     assert (looked.status_code == 401) == (who == "")
 
 
+@pytest.mark.feature("E-6", "M-5")
 async def test_the_state_of_zones_is_made_by_one_of_several_and_drills_are_not_in_it(
     made: City,
 ) -> None:
