@@ -35,6 +35,7 @@ def town(addresses: Addresses) -> Iterator[City]:
         yield made
 
 
+@pytest.mark.feature("O-2")
 def test_the_services_role_appends_and_can_change_nothing(city: City) -> None:
     services = as_service(city)
     try:
@@ -143,6 +144,7 @@ TAMPERINGS: tuple[tuple[str, str], ...] = (
 )
 
 
+@pytest.mark.feature("O-2")
 @pytest.mark.parametrize(("attack", "code"), TAMPERINGS)
 def test_what_an_owner_does_with_the_triggers_off_is_found(
     city: City, attack: str, code: str
@@ -259,6 +261,7 @@ class Collector:
                     self.taken += part
 
 
+@pytest.mark.feature("O-2")
 async def test_a_seal_is_written_down_outside_and_what_was_rewritten_is_told(
     town: City, tmp_path: Path
 ) -> None:
