@@ -33,6 +33,7 @@ pytestmark = pytest.mark.integration
 # What an officer does
 
 
+@pytest.mark.feature("A-10")
 async def test_of_two_officers_at_once_one_is_told_who_was_faster(city: City) -> None:
     incident = city.leak()
     li, zhao = await city.signed_in("li"), await city.signed_in("zhao", "10.0.0.3")
@@ -51,6 +52,7 @@ async def test_of_two_officers_at_once_one_is_told_who_was_faster(city: City) ->
     assert audit == [(winner,)]
 
 
+@pytest.mark.feature("ThingsBoard #6047, #3919, #1721", "Grafana #13364, #18193, #24762")
 async def test_an_incident_travels_from_alarm_to_closed_with_its_history(city: City) -> None:
     incident = city.leak()
     browser = await city.signed_in("li")
