@@ -22,6 +22,7 @@ def called(timeline: list[Any], until_s: float, policy: Policy = AT_ONCE) -> lis
     return scene.called
 
 
+@pytest.mark.feature("A-4")
 def test_nobody_answers_reminder_then_every_step_then_the_last_again() -> None:
     assert called([(0, raised(0, grade=1))], 1300) == [
         (0, "first 1"),
@@ -34,6 +35,7 @@ def test_nobody_answers_reminder_then_every_step_then_the_last_again() -> None:
     ]
 
 
+@pytest.mark.feature("A-4")
 def test_the_clocks_are_the_grades_own() -> None:
     assert called([(0, raised(0, grade=2))], 901) == [
         (0, "first 2"),
@@ -44,6 +46,7 @@ def test_the_clocks_are_the_grades_own() -> None:
     assert called([(0, raised(0, grade=4))], 90_000) == [(0, "first 4")]
 
 
+@pytest.mark.feature("OnCall #4654, #4760")
 def test_after_an_acknowledgement_nobody_is_called_for_what_he_has_taken() -> None:
     """OnCall #4654, #4760: after ack the same person still got messages."""
     seen = called([(0, raised(0, grade=1)), (40, ack())], 639)
@@ -51,6 +54,7 @@ def test_after_an_acknowledgement_nobody_is_called_for_what_he_has_taken() -> No
     assert seen == [(0, "first 1"), (30, "remind 1"), (40, "hold"), (48, "end held")]
 
 
+@pytest.mark.feature("A-4")
 def test_an_acknowledged_incident_without_progress_is_asked_after() -> None:
     scene = Scene()
     scene.play([(0, raised(0, grade=1)), (10, ack())], until_s=610)
@@ -115,6 +119,7 @@ def test_an_undone_acknowledgement_starts_the_clocks_where_they_were() -> None:
     ]
 
 
+@pytest.mark.feature("OnCall #3111")
 def test_an_old_acknowledged_incident_of_a_lower_grade_pages_nobody_at_night() -> None:
     """OnCall #3111: an acknowledged incident escalated two months later at 05:30."""
     scene = Scene()
@@ -161,6 +166,7 @@ def test_a_shelf_that_ends_at_night_is_no_new_evidence() -> None:
     assert [c for c in scene.called if c[0] > 20] == []
 
 
+@pytest.mark.feature("OnCall #1931")
 def test_waiting_is_counted_from_stored_times_and_survives_a_restart() -> None:
     """OnCall #1931: escalation ignored the wait."""
     scene = Scene()
@@ -252,6 +258,7 @@ def test_a_delay_that_was_moved_is_not_met_twice() -> None:
     assert engine.tick(scene.slice, T0 + 1000, AT_ONCE) == []
 
 
+@pytest.mark.feature("E-2")
 def test_a_notice_that_nobody_signs_for_calls_people() -> None:
     scene = Scene()
     scene.play([(0, raised(0, grade=1)), (5, ack())])
@@ -298,6 +305,7 @@ def test_working_hours_are_the_citys(hour: int, *, is_working: bool) -> None:
     assert Policy().may_page(3, at_ms) == is_working
 
 
+@pytest.mark.feature("A-4")
 def test_three_flood_grades_of_one_city_are_grades_like_any_other() -> None:
     flood = (
         Grade(1, "红色", "Red", "#C8102E", "▲", remind_s=30.0, escalate_s=(120.0,)),
