@@ -1,6 +1,7 @@
 """Timelines in virtual time; each asserts everything that came out."""
 
 import msgspec
+import pytest
 
 from alerting import engine
 from alerting.slices import Record, SaveExcursion, Slice
@@ -94,6 +95,7 @@ def test_a_raise_after_the_off_delay_returned_first_even_when_the_timer_was_late
     ]
 
 
+@pytest.mark.feature("A-5", "ThingsBoard #11434")
 def test_the_acknowledgement_silences_repetition_but_never_a_rise() -> None:
     other = {"channel": "gas/well-1/ch4-b"}
     timeline = [
@@ -117,6 +119,7 @@ def test_the_acknowledgement_silences_repetition_but_never_a_rise() -> None:
     assert scene.state("gas/well-1/ch4-b") == "acknowledged"
 
 
+@pytest.mark.feature("ThingsBoard #11434")
 def test_a_recurrence_before_closure_reopens_and_after_it_is_the_next_episode() -> None:
     timeline = [
         (0, raised(0)),
@@ -139,6 +142,7 @@ def test_a_recurrence_before_closure_reopens_and_after_it_is_the_next_episode() 
     ]
 
 
+@pytest.mark.feature("OnCall #3161")
 def test_a_late_acknowledgement_of_a_closed_incident_is_a_note_and_opens_nothing() -> None:
     timeline = [(0, raised(0)), (1, ack()), (2, cleared(2)), (3, close()), (4, ack(actor="wang"))]
     scene = Scene()
@@ -197,6 +201,7 @@ def test_an_alarm_whose_incident_was_closed_over_it_returns_in_silence() -> None
     assert scene.state() == "normal"
 
 
+@pytest.mark.feature("A-10")
 def test_who_saw_an_older_state_is_told_but_a_join_does_not_count() -> None:
     scene = Scene()
     scene.play([(0, raised(0))])
