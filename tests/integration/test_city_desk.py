@@ -90,6 +90,7 @@ def schedule(town: City, number: int, running: Ruleset, at_ms: int | None = None
     )
 
 
+@pytest.mark.feature("O-4")
 def test_a_limit_moves_when_two_have_agreed_and_its_time_has_come(
     town: City, tmp_path: Path
 ) -> None:
@@ -131,6 +132,7 @@ def test_a_limit_moves_when_two_have_agreed_and_its_time_has_come(
     ]
 
 
+@pytest.mark.feature("O-4")
 def test_an_earlier_version_comes_back_by_the_same_way_and_overtakes_what_waits(
     town: City, tmp_path: Path
 ) -> None:
@@ -190,6 +192,7 @@ def order(town: City, **changes: Any) -> Order:
     return msgspec.structs.replace(base, **changes)
 
 
+@pytest.mark.feature("A-13")
 def test_a_work_order_is_taken_and_moved_with_its_watch_and_context(
     town: City,
 ) -> None:
@@ -221,6 +224,7 @@ def test_a_work_order_is_taken_and_moved_with_its_watch_and_context(
     assert [check.name for check in listed.windows[0].checks] == list(given.checks)
 
 
+@pytest.mark.feature("A-13")
 def test_a_watch_that_runs_goes_on_until_every_check_is_ticked(town: City) -> None:
     wording, topology = Wording(town.catalog, TARGETS), Topology(town.catalog)
     given, name = order(town, id="W-2"), "work|W-2|gas/heping"
@@ -274,6 +278,7 @@ def end(town: City) -> Any:
     return run(town, lambda c: drills.end_due(c, wording, town.settings))
 
 
+@pytest.mark.feature("M-5")
 def test_an_exercise_is_refused_beside_what_is_real_scored_and_put_away(town: City) -> None:
     real = town.leak(grade=1)
     refused = exercise(town)
@@ -332,6 +337,7 @@ def test_an_exercise_is_refused_beside_what_is_real_scored_and_put_away(town: Ci
     assert not town.database.run_now(lambda c: audit.verified(c, [])).problems
 
 
+@pytest.mark.feature("M-5")
 def test_what_is_real_breaks_an_exercise_off_at_once_and_goes_out_unmarked(town: City) -> None:
     second = exercise(town, FREE)
     assert isinstance(second, Drill)
