@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import msgspec
+import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
@@ -335,4 +336,6 @@ class Desk(RuleBasedStateMachine):
 
 PHASES: tuple[Phase, ...] = tuple(TRANSITIONS)
 Desk.TestCase.settings = settings(max_examples=1000, stateful_step_count=30, deadline=None)
-test_any_interleaving_keeps_the_promises = Desk.TestCase
+test_any_interleaving_keeps_the_promises = pytest.mark.feature(
+    "A-2", "A-10", "OnCall #3161", "OnCall #4654, #4760"
+)(Desk.TestCase)
