@@ -16,8 +16,14 @@ def said(visit: Visit, text: Text) -> str:
     return views.title(text, "", visit.language)
 
 
-def plan(visit: Visit, card: Card) -> Mapping[str, Any]:
-    """What to do now, in words."""
+def plan(
+    visit: Visit, card: Card, done: Mapping[int, tuple[str, int]] | None = None
+) -> Mapping[str, Any]:
+    """What to do now, in words; ``done``: the steps that somebody has ticked, from 1, and when."""
+    ticked = {
+        number: f"{clock(at_ms, visit.site.zone)[:5]} {by}"
+        for number, (by, at_ms) in (done or {}).items()
+    }
     say, zone = visit.say, visit.site.zone
     radius = ""
     if card.radius_m:
@@ -30,12 +36,14 @@ def plan(visit: Visit, card: Card) -> Mapping[str, Any]:
         "is_default": card.is_default,
         "steps": [
             {
+                "number": number,
+                "done": ticked.get(number, ""),
                 "do": said(visit, step.do),
                 "role": said(visit, step.role),
                 "by": say("plan.by", at=clock(step.due_ms, zone)[:5]),
                 "is_late": step.due_ms < visit.pulse.now_ms,
             }
-            for step in card.steps
+            for number, step in enumerate(card.steps, 1)
         ],
         "phones": [
             (said(visit, phone.name), phone.number or say("plan.roster")) for phone in card.phones

@@ -98,7 +98,7 @@ def incident(records: Records, visit: Visit) -> Answer:
         roster=_persons(visit),
         proposals=[proposal(visit, wait) for wait in proposals],
         asked=asked(visit),
-        plan=None if plan is None else cards.plan(visit, plan),
+        plan=None if plan is None else cards.plan(visit, plan, records.city.steps(one.id)),
         factors=[(cards.said(visit, factor.said), factor.raw) for factor in risk.factors],
         marks=kept,
         back=queue.address(kept),

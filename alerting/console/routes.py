@@ -8,7 +8,17 @@ from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 
 from alerting.actions import ON_ALARMS
-from alerting.console import boards, desk, documents, forms, inbound, linked, pages, queue
+from alerting.console import (
+    boards,
+    desk,
+    documents,
+    exercises,
+    forms,
+    inbound,
+    linked,
+    pages,
+    queue,
+)
 from alerting.console.doors import DOORS
 from alerting.console.doors.incidents import ACTIONS
 from alerting.console.gate import Handler, Route
@@ -46,6 +56,10 @@ PAGES: tuple[Route, ...] = (
     _post("/proposals/{id}/approve", forms.approve),
     _get("/letters", boards.letters),
     _post("/letters/{id}/resend", forms.resend),
+    _post("/incidents/{id}/steps", exercises.tick),
+    _get("/drills", exercises.drill_list),
+    _post("/drills", exercises.start),
+    _post("/drills/stop", exercises.stop),
     _get("/roster", boards.roster),
     _post("/handovers", forms.begin_handover),
     _get("/handovers/{id}", boards.handover),

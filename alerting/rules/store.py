@@ -29,7 +29,8 @@ _INSERT = (
     "insert into rules_version (digest, base, body, author, note, at_ms, is_life_safety, state)"  # noqa: S608 (constants alone)
     f" values (%s, %s, %s, %s, %s, %s, %s, %s) returning {_COLUMNS}"
 )
-_ONE = _SELECT + " where number = %s for update"
+_ONE = _SELECT + " where number = %s"
+_LOCKED = _ONE + " for update"
 _LISTED = _SELECT + " order by number desc limit %s"
 _APPLIED = _SELECT + " where state = 'applied' for update"
 _DUE = (
@@ -45,7 +46,7 @@ def listed(connection: Connection, limit: int = 50) -> list[Version]:
 
 
 def find(connection: Connection, number: int) -> Version | None:
-    """One version, locked until the transaction ends."""
+    """One version."""
     row = connection.execute(_ONE, (number,)).fetchone()
     return None if row is None else _version(row)
 
@@ -147,9 +148,10 @@ def _take(
     changes: Any,
 ) -> Version | Refusal:  # fmt: skip
     now_ms = _begin(connection)
-    version = find(connection, number)
-    if version is None:
+    row = connection.execute(_LOCKED, (number,)).fetchone()
+    if row is None:
         return Refusal("unknown", {"number": number})
+    version = _version(row)
     changed: Mapping[str, Any] = changes(now_ms)
     wanted_ms = changed.get("effective_ms", now_ms)
     why = versions.refused(version, step, actor, running, effective_ms=wanted_ms, now_ms=now_ms)

@@ -1,11 +1,12 @@
 """What doors ask of the database about rules, work orders and exercises, as a protocol.  Pure."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 from alerting.drill.report import DrillReport
 from alerting.drill.running import Drill
 from alerting.drill.running import Refusal as Hindered
+from alerting.drill.scenarios import Scenario
 from alerting.rules.versions import Refusal, Ruleset, Step, Version
 from alerting.work.kept import Listed, Taken
 from alerting.work.orders import Order
@@ -20,6 +21,9 @@ class City(Protocol):
     def drills(self) -> Sequence[Drill]:
         """Exercises, the newest first."""
 
+    def scenarios(self) -> Sequence[Scenario]:
+        """What can be played."""
+
     def start(self, scenario: str, minutes: int | None, actor: str) -> Drill | Hindered | None:
         """Begins one; None: there is no such scenario."""
 
@@ -31,6 +35,9 @@ class City(Protocol):
 
     def tick(self, incident: str, step: int, actor: str) -> bool:
         """Notes that a step of the plan is done; False: somebody was first."""
+
+    def steps(self, incident: str) -> Mapping[int, tuple[str, int]]:
+        """Step -> who ticked it, and when, unix ms."""
 
     def versions(self) -> Sequence[Version]:
         """Versions of the rules, the newest first."""

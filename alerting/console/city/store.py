@@ -1,6 +1,6 @@
 """Rules, work orders and exercises on one connection: what the protocol asks for.  A shell."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from psycopg import Connection
@@ -10,6 +10,7 @@ from alerting.drill import store as drills
 from alerting.drill.report import DrillReport
 from alerting.drill.running import Drill
 from alerting.drill.running import Refusal as Hindered
+from alerting.drill.scenarios import Scenario
 from alerting.notices import Wording
 from alerting.rules import store as rules
 from alerting.rules import versions
@@ -40,6 +41,10 @@ class CityNow:
         """See ``alerting.drill.store``."""
         return drills.listed(self.connection)
 
+    def scenarios(self) -> Sequence[Scenario]:
+        """See ``alerting.drill.service``."""
+        return list(exercises.read_scenarios(self.settings).values())
+
     def start(self, scenario: str, minutes: int | None, actor: str) -> Drill | Hindered | None:
         """See ``alerting.drill.store``."""
         chosen = exercises.read_scenarios(self.settings).get(scenario)
@@ -61,6 +66,10 @@ class CityNow:
     def tick(self, incident: str, step: int, actor: str) -> bool:
         """See ``alerting.drill.store``."""
         return drills.tick_step(self.connection, incident, step, actor=actor)
+
+    def steps(self, incident: str) -> Mapping[int, tuple[str, int]]:
+        """See ``alerting.drill.store``."""
+        return drills.steps_done(self.connection, incident)
 
     def versions(self) -> Sequence[Version]:
         """See ``alerting.rules.store``."""

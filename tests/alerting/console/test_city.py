@@ -140,3 +140,53 @@ def test_every_page_says_that_an_exercise_runs(monkeypatch: pytest.MonkeyPatch) 
     assert "[EXERCISE] Leak" in hall.page("/")
     assert "【演练】正在进行：井下&lt;泄漏&gt;" in hall.page("/windows", query={"lang": "zh"})
     assert "EXERCISE" not in calm
+
+
+def post(hall: Hall, path: str, who: str = "li", **form: str) -> Answer:
+    return hall.ask("POST", path, who, form=form)
+
+
+def test_exercises_are_begun_and_ended_on_their_page_and_shown_with_their_points() -> None:
+    hall = Hall()
+    empty = hall.page("/drills")
+
+    refused = [
+        post(hall, "/drills", scenario="storm"),
+        post(hall, "/drills", scenario="free", minutes="0"),
+        post(hall, "/drills", scenario="free", minutes="1e9"),
+    ]
+    begun = post(hall, "/drills", scenario="free", minutes="5")
+    running = hall.page("/drills")
+    again = post(hall, "/drills", scenario="free")
+    drill = hall.city.running
+    ended = post(hall, "/drills/stop")
+
+    assert "No exercise has been held yet." in empty
+    assert "Free exercise · 30 min" in empty
+    assert [answer.status for answer in refused] == [400, 400, 400]
+    assert (begun.status, again.status, ended.status) == (303, 409, 303)
+    assert "End the exercise" in running
+    assert drill is not None
+    hall.city.running = None
+    over = msgspec.structs.replace(drill, ended_ms=1, ended_why="real")
+    hall.city.past = [over, msgspec.structs.replace(over, id="other")]
+    shown = hall.page("/drills")
+    assert "broken off by a real incident" in shown
+    assert "Acknowledged" in shown
+    assert "End the exercise" not in hall.page("/drills", who="wang")
+
+
+def test_steps_are_ticked_on_the_incidents_page() -> None:
+    hall = Hall()
+    name = hall.take(leak())
+
+    ticked = post(hall, f"/incidents/{name}/steps", step="2")
+    wrong = [post(hall, f"/incidents/{name}/steps", step=text) for text in ("", "0", "x")]
+
+    assert ticked.status == 303
+    assert hall.city.ticked == [(name, 2, "li")]
+    assert [answer.status for answer in wrong] == [400, 400, 400]
+    page = hall.page(f"/incidents/{name}")
+    assert "li</span>" in page
+    assert page.count(f'action="/incidents/{name}/steps"') > 1
+    assert f'action="/incidents/{name}/steps"' not in hall.page(f"/incidents/{name}", who="wang")

@@ -1,6 +1,6 @@
 """Rules, work orders and exercises in memory: what the doors of the city ask for."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import msgspec
 
@@ -8,15 +8,21 @@ from alerting.drill import scoring
 from alerting.drill.report import DrillReport
 from alerting.drill.running import Drill
 from alerting.drill.running import Refusal as Hindered
-from alerting.drill.scenarios import FREE
+from alerting.drill.scenarios import FREE, Scenario
 from alerting.rules import versions
 from alerting.rules.versions import Refusal, Ruleset, Step, Version
 from alerting.work.kept import Listed, Taken
 from alerting.work.orders import Order
 from lifeline.catalog import Limit
+from tests.alerting.scene import T0
 
 RUNNING = Ruleset((Limit("ch4", 20.0, "%LEL"),))
 WANTED = Ruleset((Limit("ch4", 25.0, "%LEL"),))
+
+
+COURSE = scoring.Course(
+    incident="i", asset="gas/well-0001", hazard="gas-leak", grade=1, opened_ms=0
+)
 
 
 class Town:
@@ -24,6 +30,7 @@ class Town:
 
     def __init__(self) -> None:
         self.running: Drill | None = None
+        self.past: list[Drill] = []
         self.real = ""
         self.ticked: list[tuple[str, int, str]] = []
         self.rules = Version(
@@ -36,7 +43,10 @@ class Town:
         return self.running
 
     def drills(self) -> Sequence[Drill]:
-        return [self.running] if self.running else []
+        return [*([self.running] if self.running else []), *self.past]
+
+    def scenarios(self) -> Sequence[Scenario]:
+        return [FREE]
 
     def start(self, scenario: str, minutes: int | None, actor: str) -> Drill | Hindered | None:
         if scenario != FREE.name:
@@ -57,12 +67,15 @@ class Town:
             return None
         return DrillReport(
             drill="d", scenario=FREE, started_by="li", started_ms=0, ended_ms=1, ended_why="time",
-            score=scoring.score(FREE, []),
+            score=scoring.score(FREE, [COURSE]),
         )  # fmt: skip
 
     def tick(self, incident: str, step: int, actor: str) -> bool:
         self.ticked.append((incident, step, actor))
         return True
+
+    def steps(self, incident: str) -> Mapping[int, tuple[str, int]]:
+        return {step: (by, T0) for name, step, by in self.ticked if name == incident}
 
     def versions(self) -> Sequence[Version]:
         return [self.rules]
