@@ -7,7 +7,6 @@ import base64
 import hashlib
 import hmac
 import ssl
-import time
 from urllib.parse import urlencode
 
 from lifeline import answers
@@ -36,7 +35,7 @@ class DingTalk:
     async def send(self, key: str, body: bytes) -> str:  # noqa: ARG002 - it knows no keys
         """Delivers the message and returns ``errcode``; raises Unavailable or Refused."""
         token, secret = secret_of(self.target.token_file), secret_of(self.target.secret_file)
-        at_ms = time.time_ns() // 1_000_000
+        at_ms = round(self._poster.now_s() * 1000)
         query = {"access_token": token, "timestamp": at_ms, "sign": signature(secret, at_ms)}
         url = f"{self.target.address}?{urlencode(query)}"
         return answers.settle(await self._poster.ask(DINGTALK, url, body))

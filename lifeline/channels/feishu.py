@@ -4,7 +4,6 @@ import base64
 import hashlib
 import hmac
 import ssl
-import time
 from typing import Any
 from urllib.parse import quote
 
@@ -36,7 +35,7 @@ class Feishu:
     async def send(self, key: str, body: bytes) -> str:  # noqa: ARG002 - it knows no keys
         """Delivers the message and returns ``code``; raises Unavailable or Refused."""
         token, secret = secret_of(self.target.token_file), secret_of(self.target.secret_file)
-        at_s = int(time.time())
+        at_s = int(self._poster.now_s())
         signed = {"timestamp": str(at_s), "sign": signature(secret, at_s)}
         message = msgspec.json.encode(signed | msgspec.json.decode(body, type=dict[str, Any]))
         url = f"{self.target.address.rstrip('/')}/{quote(token, safe='')}"

@@ -6,7 +6,6 @@ the provider's own code back as ``{"code", "message"}``.
 """
 
 import ssl
-import time
 
 from lifeline import answers, signing
 from lifeline.answers import GATEWAY
@@ -24,7 +23,7 @@ class Gateway:
     async def send(self, key: str, body: bytes) -> str:
         """Delivers the message and returns the provider's code; raises Unavailable or Refused."""
         secret = secret_of(self.target.secret_file)
-        headers = signing.headers(secret, self.target.key_id, key, body, int(time.time()))
+        headers = signing.headers(secret, self.target.key_id, key, body, int(self._poster.now_s()))
         answer = await self._poster.ask(
             GATEWAY, self.target.url, body, headers, self.target.success_code
         )

@@ -6,7 +6,6 @@ friendly page is not a receipt.  4xx means that the same bytes would be refused 
 """
 
 import ssl
-import time
 
 import msgspec
 
@@ -42,7 +41,7 @@ class Webhook:
         Either exception's text begins with the code that a row of ``attempt`` keeps.
         """
         secret = secret_of(self.target.secret_file)
-        headers = signing.headers(secret, self.target.key_id, key, body, int(time.time()))
+        headers = signing.headers(secret, self.target.key_id, key, body, int(self._poster.now_s()))
         if self.target.format.startswith("cap"):
             headers["Content-Type"] = CAP_XML
         status, text = await self._poster.post(self.target.url, body, headers)

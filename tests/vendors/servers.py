@@ -11,6 +11,7 @@ import subprocess
 import time
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
+from email.utils import formatdate
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
@@ -83,6 +84,7 @@ class Vendor:
             status, answer = await self._answer(request)
             body = json.dumps(answer).encode()
             head = f"HTTP/1.1 {status} X\r\nContent-Type: application/json\r\n"
+            head += f"Date: {formatdate(usegmt=True)}\r\n"
             writer.write(f"{head}Content-Length: {len(body)}\r\n\r\n".encode() + body)
             await writer.drain()
 
