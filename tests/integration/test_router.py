@@ -211,7 +211,6 @@ def test_a_start_without_postgresql_pushes_the_gravest_all_the_same(
     assert dict(house.platform.pushes) == house.delivered()
 
 
-@pytest.mark.feature("E-1")
 @pytest.mark.faults  # `make test` dies at these points in tests/faults, all in one run.
 @pytest.mark.parametrize(
     "point",
