@@ -43,22 +43,24 @@ _ORDER = (
     " {0}.told is null, coalesce({0}.unseen_ms, {0}.progress_ms, {0}.onset_ms), {0}.id"
 )
 _QUEUE = (
-    "with picked as (select i.id, r.score, row_number() over (order by "  # noqa: S608 (constants)
-    + _ORDER.format("i", "r")
-    + ") as place from incident i left join incident_rank r on r.incident = i.id"
-    + " where i.phase = any(%(phases)s) and case when %(lifeline)s = ''"
-    + " then i.lifeline <> %(canary)s else i.lifeline = %(lifeline)s end"
-    + " and (%(grades)s::int4[] is null or i.grade = any(%(grades)s))"
-    + " and (%(zones)s::text[] is null or i.zone = any(%(zones)s))"
-    + " and (%(review)s::boolean is null or i.review = %(review)s)"
-    + " and (%(text)s = '' or r.words ilike %(text)s escape '!' or i.id ilike %(text)s escape '!'"
-    + " or i.asset ilike %(text)s escape '!')"
-    + " and coalesce(i.closed_ms, %(since)s) >= %(since)s and (%(after)s = '' or ("
+    # The limit stands inside: of ten thousand no more are sorted than are shown.
+    "with picked as (select id, score, row_number() over () as place from"  # noqa: S608 (constants)
+    " (select i.id, r.score from incident i left join incident_rank r on r.incident = i.id"
+    " where i.phase = any(%(phases)s) and case when %(lifeline)s = ''"
+    " then i.lifeline <> %(canary)s else i.lifeline = %(lifeline)s end"
+    " and (%(grades)s::int4[] is null or i.grade = any(%(grades)s))"
+    " and (%(zones)s::text[] is null or i.zone = any(%(zones)s))"
+    " and (%(review)s::boolean is null or i.review = %(review)s)"
+    " and (%(text)s = '' or r.words ilike %(text)s escape '!' or i.id ilike %(text)s escape '!'"
+    " or i.asset ilike %(text)s escape '!')"
+    " and coalesce(i.closed_ms, %(since)s) >= %(since)s and (%(after)s = '' or ("
     + _ORDER.format("i", "r")
     + ") > (select "
     + _ORDER.format("a", "b")
     + " from incident a left join incident_rank b on b.incident = a.id where a.id = %(after)s))"
-    + " order by place limit %(limit)s)"
+    + " order by "
+    + _ORDER.format("i", "r")
+    + " limit %(limit)s) s)"
     + " select p.id, p.score, d.kind, d.due_ms from picked p left join lateral"
     + " (select kind, (extract(epoch from due_at) * 1000)::int8 as due_ms from deadline"
     + " where subject = p.id and kind = any(%(calling)s) order by due_at limit 1) d on true"

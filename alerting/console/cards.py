@@ -27,10 +27,8 @@ def plan(
     say, zone = visit.say, visit.site.zone
     radius = ""
     if card.radius_m:
-        radius = say("plan.metres", m=f"{card.radius_m:g}")
-        if card.radius_source:
-            checked = "" if card.radius_verified else f" · {say('plan.unverified')}"
-            radius += f" · {card.radius_source}{checked}"
+        checked = "" if card.radius_verified else f" · {say('plan.unverified')}"
+        radius = f"{say('plan.metres', m=f'{card.radius_m:g}')} · {card.radius_source}{checked}"
     return {
         "title": say("plan.name", title=said(visit, card.title), place=said(visit, card.place)),
         "is_default": card.is_default,

@@ -16,7 +16,7 @@ from alerting.desk.rows import Summary
 from alerting.incidents import ENDED, TAKEN
 from lifeline import words
 from lifeline.catalog import Catalog
-from lifeline.model import CANARY, GRADE_FAULT, GRADES, Grade, Text
+from lifeline.model import CANARY, GRADES, Grade, Text
 from lifeline.words import Language
 
 WARNING_S = 120.0
@@ -257,11 +257,6 @@ def next_step(visit: Visit, queued: Queued) -> str:
 def joined(texts: Sequence[str], language: Language) -> str:
     """Several things as each language lists them."""
     return ("、" if language == "zh" else ", ").join(texts)
-
-
-def is_device(one: Summary) -> bool:
-    """Whether the incident is about a sensor or its data, not about the city."""
-    return one.grade >= GRADE_FAULT
 
 
 def is_past(one: Summary) -> bool:

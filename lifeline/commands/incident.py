@@ -12,6 +12,7 @@ from alerting.board.rows import Queued, Sift
 from alerting.desk import store as desk
 from alerting.incidents import LIVE, VERDICT_CODES, Verdict
 from alerting.incidents import TRANSITIONS as PHASES
+from alerting.store import now
 from lifeline import words
 from lifeline.commands.outcome import fail, print_json
 from lifeline.commands.seat import Config, Json, Name, Note, Seat, Who, columns, seat, tell
@@ -336,7 +337,7 @@ def approve(
             act = Act(action="approve", actor=at.who(who), proposal=proposal, channel="command")
             tell(at, at.act(act), as_json=as_json)
             return
-        rows = at.database.run_now(lambda c: board.proposals(c, at.now_ms()))
+        rows = at.database.run_now(lambda c: board.proposals(c, now(c)))
         if as_json:
             print_json(rows)
             return

@@ -7,6 +7,7 @@ import typer
 from alerting.actions import Act, Action
 from alerting.board import store as board
 from alerting.board.rows import LISTS, Listed, Member
+from alerting.store import now
 from lifeline import words
 from lifeline.commands.outcome import fail, print_json
 from lifeline.commands.seat import Config, Json, Note, Seat, Who, columns, seat, tell
@@ -35,7 +36,7 @@ def listing(
     if chosen is None:
         raise fail(f"--what {what}: choose of {', '.join(LISTS)}.")
     with seat(config) as at:
-        rows = at.database.run_now(lambda c: board.alarms(c, chosen, at.now_ms(), limit))
+        rows = at.database.run_now(lambda c: board.alarms(c, chosen, now(c), limit))
         if as_json:
             print_json(rows)
             return

@@ -10,6 +10,7 @@ import typer
 from alerting.actions import Act
 from alerting.board import store as board
 from alerting.console.doors.windows import ENDED_MS, MINUTES_MAX, OPENED, WATCH_FACTOR
+from alerting.store import now
 from alerting.windows import Check, Kind, Window, unticked
 from lifeline import words
 from lifeline.commands.outcome import fail, print_json
@@ -36,7 +37,7 @@ def listing(config: Config = None, *, as_json: Json = False) -> None:
     Example:  lifeline window list
     """
     with seat(config) as at:
-        rows = at.database.run_now(lambda c: board.windows(c, at.now_ms() - ENDED_MS))
+        rows = at.database.run_now(lambda c: board.windows(c, now(c) - ENDED_MS))
         if as_json:
             print_json(rows)
             return

@@ -1,0 +1,90 @@
+"""The API against its own document: arbitrary requests on a real PostgreSQL, and its speed."""
+
+from typing import Any
+
+import pytest
+import schemathesis
+from hypothesis import HealthCheck, Phase, given, settings
+from schemathesis.checks import not_a_server_error
+from schemathesis.specs.openapi.checks import (
+    content_type_conformance,
+    response_schema_conformance,
+    status_code_conformance,
+)
+
+from alerting.console import app
+from alerting.console.accounts import store as accounts
+from alerting.console.sessions import Session
+from tests.integration.console_rig import City
+
+pytestmark = pytest.mark.integration
+
+CHECKS = [
+    not_a_server_error,
+    status_code_conformance,
+    content_type_conformance,
+    response_schema_conformance,
+]
+HOST = {"Host": "desk.city:8080"}
+EXAMPLES = 8
+"""A door; some sixty doors: a few hundred requests."""
+
+
+class Visitor:
+    """Somebody who is signed in, and the incident that he looks at."""
+
+    def __init__(self, city: City) -> None:
+        def begin(connection: Any) -> tuple[str, str, Session]:
+            return accounts.begin_session(connection, "li", "", "")
+
+        self.token, _, session = city.database.run_now(begin)
+        self.csrf = session.form
+        self.incident = city.leak()
+
+
+@pytest.fixture(scope="module")
+def town(request: pytest.FixtureRequest) -> City:
+    made: City = request.getfixturevalue("_city")
+    return made
+
+
+@pytest.fixture(scope="module")
+def visitor(town: City) -> Visitor:
+    return Visitor(town)
+
+
+@pytest.fixture(scope="module")
+def document(town: City) -> Any:
+    application = app.create_app(town.site, town.database, town.log)
+    return schemathesis.openapi.from_asgi("/api/v1/openapi.json", application, headers=HOST)
+
+
+def test_whatever_is_sent_is_answered_as_the_document_says(document: Any, visitor: Visitor) -> None:
+    asked: set[str] = set()
+
+    for found in document.get_all_operations():
+        operation = found.ok()
+
+        @settings(
+            max_examples=EXAMPLES,
+            deadline=None,
+            derandomize=True,
+            database=None,
+            phases=[Phase.generate],
+            suppress_health_check=list(HealthCheck),
+        )
+        @given(case=operation.as_strategy())
+        def ask(case: schemathesis.Case) -> None:
+            headers = {**HOST, "X-CSRF-Token": visitor.csrf}
+            if "/incidents/{id}" in case.path:
+                case.path_parameters["id"] = visitor.incident
+            stranger = case.call(headers=HOST)
+            # Nobody comes in without signing in, or a signature.
+            assert stranger.status_code in (400, 401, 403, 413), case.path
+            answer = case.call(headers=headers, cookies={"lifeline": visitor.token})
+            case.validate_response(answer, checks=CHECKS)
+            asked.add(f"{case.method} {case.path}")
+
+        ask()
+
+    assert len(asked) == len(list(document.get_all_operations()))
