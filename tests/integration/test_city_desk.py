@@ -9,10 +9,12 @@ from zoneinfo import ZoneInfo
 import msgspec
 import psycopg
 import pytest
+from psycopg import Connection
 
 from alerting.actions import Act
 from alerting.audit import store as audit
 from alerting.book.store import read_book
+from alerting.console.city.store import CityNow
 from alerting.desk import store as desk
 from alerting.drill import service as drills
 from alerting.drill import store as drill
@@ -149,6 +151,19 @@ def test_an_earlier_version_comes_back_by_the_same_way_and_overtakes_what_waits(
     rolled = run(town, lambda c: rules.roll_back(c, waits.number, first, author="wang"))
     gone = run(town, lambda c: rules.withdraw(c, rolled.number, "", actor="wang"))
 
+    def look(connection: Connection) -> Any:
+        # As a page looks: in a transaction that cannot write.
+        connection.execute("set transaction read only")
+        desk_ = CityNow(
+            connection, town.settings, Wording(town.catalog, TARGETS), Topology(town.catalog)
+        )
+        assert (desk_.drill(), desk_.steps("i"), desk_.version(10**6)) == (None, {}, None)
+        assert desk_.scenarios()
+        return desk_.version(back.number), desk_.versions(), desk_.drills(), desk_.work()
+
+    (shown, body, running), *_ = run(town, look)
+    assert (shown.number, body) == (back.number, first)
+    assert running == first
     assert open_catalog(path).head.limits["gas.20lel"].value == 20.0
     assert agree(town, waits.number, first, "wang").code == "stale"
     assert (rolled.digest, rolled.state) == (waits.digest, "proposed")
@@ -354,3 +369,29 @@ def test_what_is_real_breaks_an_exercise_off_at_once_and_goes_out_unmarked(town:
     town.rows("update drill set started_ms = 1, ends_ms = 2 where id = %s", third.id)
     assert town.database.run_now(drill.current) is None
     assert end(town).ended_why == "time"
+
+
+def test_what_the_doors_do_is_what_the_commands_do(town: City) -> None:
+    def at_the_door(work: Any) -> Any:
+        wording, topology = Wording(town.catalog, TARGETS), Topology(town.catalog)
+        return run(town, lambda c: work(CityNow(c, town.settings, wording, topology)))
+
+    running = versions.of_head(town.catalog.head)
+    made = propose(town, moved(running, 21.0), running)
+    begun = at_the_door(lambda desk_: desk_.start("free", 5, "boss"))
+
+    assert at_the_door(lambda desk_: desk_.start("storm", 5, "boss")) is None
+    assert begun.ends_ms - begun.started_ms == 300_000
+    assert at_the_door(lambda desk_: desk_.stop("boss")).id == begun.id
+    assert end(town).drill == at_the_door(lambda desk_: desk_.report(begun.id)).drill
+    taken = at_the_door(lambda desk_: desk_.order(order(town, id="W-3"), "li"))
+    assert taken.became == "taken"
+    for step, who, state in (
+        ("approve", "wang", "approved"), ("schedule", "li", "scheduled"),
+        ("withdraw", "li", "withdrawn"),
+    ):  # fmt: skip
+        done = at_the_door(lambda desk_, s=step, w=who: desk_.take(made.number, s, w, None))
+        assert done.state == state
+    incident = town.leak(grade=3)
+    assert at_the_door(lambda desk_: desk_.tick(incident, 1, "li"))
+    assert at_the_door(lambda desk_: desk_.steps(incident))[1][0] == "li"
