@@ -11,6 +11,7 @@ from alerting.incidents import Event, Incident, Reason
 from alerting.joining import realarm_later
 from alerting.slices import End, Hold, Label, Release
 from alerting.turn import SELF_CLOSING, Turn
+from alerting.windows import DEVICE_HAZARDS
 
 Deed = Callable[[Turn, Incident, Act], Reason]
 
@@ -272,9 +273,23 @@ def lacking(turn: Turn, incident: Incident) -> Reason | None:
         return Reason.ACTIVE
     if any(alarm.state in alarms.LATCHED for alarm in members):
         return Reason.STILL_LATCHED
+    if _is_blind(turn, incident):
+        return Reason.BLIND
     calm_ms = turn.now_ms if incident.calm_ms is None else incident.calm_ms
     is_calm = turn.now_ms - calm_ms >= round(turn.policy.life.quiet_s * 1000)
     return None if is_calm else Reason.NOT_CALM
+
+
+def _is_blind(turn: Turn, incident: Incident) -> bool:
+    """Whether a device at a place of its alarms is at fault: what is silent has not returned."""
+    if incident.hazard in DEVICE_HAZARDS:
+        return False
+    places = {alarm.asset for alarm in turn.slice.members(incident.id)}
+    return any(
+        one.hazard in DEVICE_HAZARDS and one.drill == incident.drill
+        for place in places
+        for one in turn.slice.standing_at(place)
+    )
 
 
 DEEDS: dict[str, Deed] = {

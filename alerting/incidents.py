@@ -164,6 +164,7 @@ class Reason(enum.StrEnum):
     ACTIVE = "active"
     NOT_CALM = "not-calm"
     STILL_LATCHED = "still-latched"
+    BLIND = "blind"
     NEEDS_NOTE = "needs-note"
     NEEDS_VERDICT = "needs-verdict"
     NEEDS_CODE = "needs-code"

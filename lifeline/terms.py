@@ -173,6 +173,10 @@ REFUSALS: Table = {
         "有报警处于锁定状态，请先复位。",
         "An alarm is latched: reset it first.",
     ),
+    "blind": (
+        "该处有设备故障或失联，测值不足为据，不能关闭。",
+        "A sensor there is at fault or silent: that is no evidence, so it cannot be closed.",
+    ),
     "needs-note": ("请填写说明。", "A note is needed."),
     "needs-verdict": (
         "请先研判：属实、误报、测试或原因不明。",

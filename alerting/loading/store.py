@@ -61,7 +61,10 @@ def load(connection: Connection, wanted: Wanted, policy: Policy) -> Slice:
     _put_incidents(connection, slice_, sorted(places), sorted({*held, *wanted.incidents}), near)
     members = _alarms(connection, "incident", list(slice_.incidents))
     causes = _alarms(connection, "standing", sorted(_parents(moving, policy)))
-    for alarm in (*mine, *members, *causes):
+    # Whether what an incident's alarms no longer say is evidence, or a device that is at fault.
+    asked = {alarm.asset for alarm in members if alarm.incident in wanted.incidents}
+    around = _alarms(connection, "standing", sorted(asked))
+    for alarm in (*causes, *around, *mine, *members):
         slice_.put_alarm(alarm)
     zones = {*wanted.zones, *(f.zone for f in findings), *(a.zone for a in mine)}
     zones |= {i.zone for i in slice_.incidents.values()}

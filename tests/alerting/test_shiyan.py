@@ -217,6 +217,35 @@ def test_the_explosion_that_came_four_minutes_later_meets_an_open_incident_and_e
     )
 
 
+@pytest.mark.feature("A-12")
+def test_a_well_that_has_fallen_silent_is_no_well_that_has_returned() -> None:
+    scene = leak()
+    name = scene.newest().id
+    silent = {
+        **SECOND,
+        "channel": "channel/2/seen",
+        "hazard": "gateway-silent",
+        "detector": "silence",
+        "rule": "silent",
+        "grade": 5,
+    }
+    scene.play(
+        [
+            (1100, cleared(1100, 90, name="drop", **DROP)),
+            (1150, cleared(1150, 0, name="first", **FIRST)),
+            (1160, cleared(1160, 150, name="second", **SECOND)),
+            (1500, raised(1500, name="silent", **silent)),
+        ]
+    )
+
+    blind = scene.do(2000, "close", incident=name, **DONE)
+    scene.play([(2100, cleared(2100, 1500, name="silent", **silent))])
+
+    assert blind == "blind"
+    assert words.refusal("blind", "zh") == "该处有设备故障或失联，测值不足为据，不能关闭。"
+    assert scene.do(2101, "close", incident=name, **DONE) == "closed"
+
+
 @pytest.mark.feature("A-4")
 def test_a_taken_incident_whose_crew_is_silent_is_asked_after_at_any_hour() -> None:
     scene = leak()
