@@ -3,11 +3,12 @@
 The checks are numbered as in the programme: C1 nothing acknowledged is lost, C2 nothing stands
 twice, C3 every planted leak is one incident, C4 every incident was told, with one body under one
 key, C5 in time, C6 nothing was invented, C7 the audit is what was sealed and anchored,
-C8 nothing ended by itself, R every service was back in time.
+C8 nothing ended by itself, C9 people were called, and nobody about what he had taken, C10 what the
+desk signed for is kept once, R every service was back in time.
 """
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from tests.faults.ledger import Leak, Ledger, Sent
@@ -53,6 +54,48 @@ class Push:
 
 
 @dataclass(frozen=True, slots=True)
+class Page:
+    """One row of the outbox that calls a person."""
+
+    key: str
+    incident: str
+    kind: str
+    """``first``, ``remind``, ``escalate`` …"""
+    created_ms: int
+    is_overtaken: bool
+    is_stopped: bool
+    """Held or ended: nobody need be called any more."""
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One time that a person's telephone rang; ``is_answered`` when the gateway accepted it."""
+
+    key: str
+    sha256: str
+    at_ms: int
+    is_answered: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Calls:
+    """What people were told, and what they had answered."""
+
+    pages: Sequence[Page] = ()
+    calls: Sequence[Call] = ()
+    acknowledged: Mapping[str, int] = field(default_factory=dict)
+    """Incident -> when the desk said to its officer that it is his, unix ms."""
+    taken: Sequence[str] = ()
+    """Incidents, once for every line of the audit that says that somebody acknowledged them."""
+    clocks: Sequence[tuple[str, str]] = ()
+    """Incidents, and which clock for who has not answered runs."""
+    signed: Sequence[str] = ()
+    """Keys of notices, as the desk told the platform that it has the receipt."""
+    receipts: Sequence[str] = ()
+    """The same as the tables have them."""
+
+
+@dataclass(frozen=True, slots=True)
 class Exit:
     """An end of a process that the programme saw; ``cause`` is '' when nobody had ended it."""
 
@@ -93,6 +136,8 @@ class Evidence:
     pushes: Sequence[Push]
     exits: Sequence[Exit] = ()
     recoveries: Sequence[Recovery] = ()
+    people: Calls | None = None
+    """None where nobody is called."""
     audit: Sequence[str] = ()
     """What is wrong with the audit, a sentence each."""
     excused: frozenset[str] = field(default_factory=frozenset)
@@ -110,6 +155,9 @@ def check(evidence: Evidence) -> list[Violation]:
         *invented(evidence.ledger.leaks, evidence.incidents, evidence.excused),
         *_told("C7", "the audit is not what it was", evidence.audit),
         *ended(evidence.exits),
+        *([] if evidence.people is None else called(evidence.incidents, evidence.people)),
+        *([] if evidence.people is None else bothered(evidence.people)),
+        *([] if evidence.people is None else unkept(evidence.people)),
         *slow(evidence.recoveries),
     ]
 
@@ -156,14 +204,11 @@ def missed(leaks: Sequence[Leak], incidents: Sequence[Incident]) -> list[Violati
 def untold(
     leaks: Sequence[Leak], incidents: Sequence[Incident], pushes: Sequence[Push]
 ) -> list[Violation]:
-    """C4: every planted incident was accepted; one key has one body; none is unknown."""
+    """C4: every incident was accepted; one key has one body; none is unknown."""
     planted = {(leak.asset, leak.hazard) for leak in leaks}
     told = {push.incident for push in pushes if push.kind == "alert"}
-    silent = [i.asset for i in incidents if (i.asset, i.hazard) in planted and i.id not in told]
-    bodies: dict[str, set[str]] = defaultdict(set)
-    for push in pushes:
-        bodies[push.key].add(push.sha256)
-    torn = [f"key {key[:12]} has {len(kinds)}" for key, kinds in bodies.items() if len(kinds) > 1]
+    silent = [i.asset for i in incidents if is_grave(i) and i.id not in told]
+    torn = _torn((push.key, push.sha256) for push in pushes)
     known = {i.id for i in incidents}
     stray = sorted({p.incident for p in pushes if p.incident not in known})
     alerts: dict[tuple[str, str], set[str]] = defaultdict(set)
@@ -177,6 +222,80 @@ def untold(
         *_told("C4", "pushes name incidents that do not exist", stray),
         *_told("C4", "incidents were announced under several keys", several),
     ]
+
+
+def is_grave(incident: Incident) -> bool:
+    """Whether people and the platform must be told of it."""
+    return incident.lifeline != "canary" and incident.grade < GRADE_FAULT
+
+
+def _torn(told: Iterable[tuple[str, str]]) -> list[str]:
+    bodies: dict[str, set[str]] = defaultdict(set)
+    for key, sha256 in told:
+        bodies[key].add(sha256)
+    return [f"key {key[:12]} has {len(kinds)}" for key, kinds in bodies.items() if len(kinds) > 1]
+
+
+def called(incidents: Sequence[Incident], people: Calls) -> list[Violation]:
+    """C9: somebody was called about every incident, unless it was taken before; one body a key."""
+    rung = {call.key for call in people.calls if call.is_answered}
+    answered = {page.incident for page in people.pages if page.key in rung}
+    silent = [
+        i.asset
+        for i in incidents
+        if is_grave(i) and i.id not in answered and i.id not in people.acknowledged
+    ]
+    stopped = {page.key for page in people.pages if page.is_stopped}
+    unheard = [
+        f"{page.kind} of {page.incident}"
+        for page in people.pages
+        if page.key not in rung and page.key not in stopped
+    ]
+    torn = _torn((call.key, call.sha256) for call in people.calls)
+    return [
+        *_told("C9", "incidents called nobody", silent),
+        *_told("C9", "pages never arrived", unheard),
+        *_told("C9", "one key of a page had several bodies", torn),
+    ]
+
+
+def bothered(people: Calls) -> list[Violation]:
+    """C9: no page is leased after an acknowledgement, no clock runs, and it happened once.
+
+    A page that was on its way may still arrive, once, and is marked overtaken.
+    """
+    taken_ms = people.acknowledged
+    late: list[str] = []
+    for page in people.pages:
+        after = [
+            call.at_ms
+            for call in people.calls
+            if call.key == page.key and call.at_ms > taken_ms.get(page.incident, call.at_ms)
+        ]
+        if len(after) > page.is_overtaken:
+            late.append(f"{page.kind} of {page.incident}, {after[0] - taken_ms[page.incident]} ms")
+    new = [
+        f"{page.kind} of {page.incident}"
+        for page in people.pages
+        if page.kind in {"remind", "escalate"}
+        and page.created_ms > taken_ms.get(page.incident, page.created_ms)
+    ]
+    running = [f"{kind} of {incident}" for incident, kind in people.clocks if incident in taken_ms]
+    times = Counter(people.taken)
+    often = [f"{incident} x{times[incident]}" for incident in taken_ms if times[incident] != 1]
+    return [
+        *_told("C9", "pages were leased after an acknowledgement", late),
+        *_told("C9", "pages were decided after an acknowledgement", new),
+        *_told("C9", "clocks run for what is acknowledged", running),
+        *_told("C9", "acknowledgements are not in the audit once", often),
+    ]
+
+
+def unkept(people: Calls) -> list[Violation]:
+    """C10: every receipt that the desk accepted is in its tables, once."""
+    kept = Counter(people.receipts)
+    gone = [f"key {key[:12]} x{kept[key]}" for key in set(people.signed) if kept[key] != 1]
+    return _told("C10", "receipts are not kept once", gone)
 
 
 def first_pushes(leaks: Sequence[Leak], pushes: Sequence[Push]) -> dict[Leak, int]:
@@ -208,10 +327,7 @@ def invented(
     causeless = [
         f"{i.asset} {i.hazard} grade {i.grade}"
         for i in incidents
-        if (i.asset, i.hazard) not in planted
-        and i.lifeline != "canary"
-        and i.grade < GRADE_FAULT
-        and i.asset not in excused
+        if (i.asset, i.hazard) not in planted and is_grave(i) and i.asset not in excused
     ]
     return _told("C6", "incidents have no planted cause", causeless)
 

@@ -17,10 +17,11 @@ import msgspec
 import psycopg
 
 from tests.faults import checker
-from tests.faults.checker import Evidence, Recovery
+from tests.faults.checker import Calls, Evidence, Recovery
 from tests.faults.generator import Plan
 from tests.faults.keeper import python
 from tests.faults.ledger import Ledger, Reader, Tail
+from tests.faults.officer import Officer
 from tests.faults.town import ZONES, sensors
 from tests.faults.world import World, wait_for
 
@@ -38,7 +39,7 @@ BOUNDS_S = {
 PATIENCE_S = 45.0
 """How long a recovery is waited for, beyond which it counts as none."""
 QUIET_S = 60.0
-CONTINUE_S = 30.0
+CONTINUE_S = 60.0
 STILL_S = 6.0
 """More than the generator's patience with a missing acknowledgement."""
 STRAIN_MIN = 1.4
@@ -67,6 +68,8 @@ class Run:
     reader: Reader | None = None
     facts: dict[str, Any] = field(default_factory=dict)
     """What else the report should say."""
+    officer: Officer | None = None
+    """Who takes incidents of this run, where somebody does."""
 
     def __post_init__(self) -> None:
         self.chance = random.Random(self.seed)
@@ -101,6 +104,8 @@ class Run:
         return self
 
     def __exit__(self, *_: object) -> None:
+        if self.officer is not None:
+            self.officer.end()
         self._tell("end")
         if self.process is not None:
             assert self.process.stdin is not None
@@ -110,6 +115,12 @@ class Run:
             except subprocess.TimeoutExpired:
                 self.process.kill()
                 self.process.wait()
+
+    def employ(self) -> None:
+        """Somebody acknowledges every second incident, as soon as he sees it."""
+        assets = frozenset(sensor.asset for sensor in sensors(self.first, self.n))
+        self.officer = Officer(self.world, self.name, assets)
+        self.officer.begin()
 
     def _tell(self, word: str) -> None:
         if self.process is not None and self.process.poll() is None:
@@ -276,9 +287,12 @@ class Run:
             return False
         found = checker.lost(evidence.ledger, evidence.rows)
         found += checker.missed(evidence.ledger.leaks, evidence.incidents)
-        return not found + checker.untold(
-            evidence.ledger.leaks, evidence.incidents, evidence.pushes
-        )
+        found += checker.untold(evidence.ledger.leaks, evidence.incidents, evidence.pushes)
+        assert evidence.people is not None
+        found += checker.called(evidence.incidents, evidence.people)
+        return not found and set(evidence.people.signed) >= {
+            push.key for push in evidence.pushes if push.kind == "alert"
+        }
 
     def evidence(self) -> Evidence:
         """Everything that is known of this run now."""
@@ -286,13 +300,31 @@ class Run:
         mine = {sensor.channel for sensor in sensors(self.first, self.n)}
         assets = {sensor.asset for sensor in sensors(self.first, self.n)}
         from_ms = self.began_ms - 1000
+        incidents = [i for i in world.incidents() if i.asset in assets]
+        pushes = [p for p in world.pushes() if p.asset in assets]
         return Evidence(
             ledger=self.ledger(),
             rows=[row for row in world.rows(from_ms) if row.channel in mine],
-            incidents=[i for i in world.incidents() if i.asset in assets],
-            pushes=[p for p in world.pushes() if p.asset in assets],
+            incidents=incidents,
+            pushes=pushes,
+            people=self._people({i.id for i in incidents}, {p.key for p in pushes}),
             exits=world.keeper.exits[self.exits_before :],
             recoveries=self.recoveries,
+        )
+
+    def _people(self, incidents: set[str], keys: set[str]) -> Calls:
+        # Who rang is read before what was decided: nothing may seem to ring that never was.
+        world, calls = self.world, self.world.calls()
+        pages = [page for page in world.pages() if page.incident in incidents]
+        mine = {page.key for page in pages}
+        return Calls(
+            pages=pages,
+            calls=[call for call in calls if call.key in mine],
+            acknowledged={} if self.officer is None else dict(self.officer.taken),
+            taken=world.taken(),
+            clocks=[*world.clocks(), *([] if self.officer is None else self.officer.clocks)],
+            signed=[key for key in world.signed() if key in keys],
+            receipts=world.receipts(),
         )
 
     def close_books(self) -> dict[str, Any]:
@@ -313,6 +345,9 @@ class Run:
             "incidents": len(evidence.incidents) - len(others),
             "device_incidents": len(others),
             "pushes": len(evidence.pushes),
+            "pages": len(evidence.people.pages) if evidence.people else 0,
+            "acknowledged_incidents": len(self.officer.taken) if self.officer else 0,
+            "receipts": len(set(evidence.people.signed)) if evidence.people else 0,
             "push_s": {
                 "median": waits[len(waits) // 2],
                 "p90": waits[len(waits) * 9 // 10],

@@ -130,6 +130,53 @@ def a_body_that_tells_the_time() -> None:
     Webhook.send = fresh
 
 
+def a_page_that_tells_the_time() -> None:
+    """The bytes of a page are made when it is sent."""
+    import time
+
+    from lifeline.channels.webhook import Webhook
+
+    send = Webhook.send
+
+    async def fresh(self: Webhook, key: str, body: bytes) -> Any:
+        stamp = f'{{"sent_ms":{time.time_ns() // 1_000_000},'.encode()
+        is_page = self.target.name == "phones"
+        return await send(self, key, stamp + body.removeprefix(b"{") if is_page else body)
+
+    Webhook.send = fresh
+
+
+def lease_what_is_held() -> None:
+    """Pages go out although somebody has taken what they are about."""
+    from alerting.outbox import store
+
+    for name in ("_WAITING", "_NEXT", "_TAKE"):
+        query = getattr(store, name)
+        for part in ("o.held_until is null", "held_until is null", "ended_at is null"):
+            query = query.replace(part, "true").replace("o.true", "true")
+        setattr(store, name, query)
+
+
+def let_the_clocks_run() -> None:
+    """An acknowledgement ends neither reminder nor escalation."""
+    from alerting.turn import Turn
+
+    def go_on(_self: Turn, _incident: Any) -> None:
+        """Whoever is asked once more has only to look."""
+
+    Turn.stop_calling = go_on
+
+
+def thank_for_receipts() -> None:
+    """The desk says that it has a receipt, and does not keep it."""
+    from alerting.exchange.post.store import Post
+
+    def thank(_self: Post, _partner: str, receipts: Any, _body: bytes) -> int:
+        return len(receipts)
+
+    Post.sign = thank
+
+
 FATAL_VALUE = 70.0
 """Between the leaks of the programme's two lifelines: one of them triggers the bug."""
 
@@ -150,5 +197,11 @@ SABOTAGES = {
     "a-body-that-tells-the-time": Sabotage(
         "router", a_body_that_tells_the_time, "router.after-send", frozenset({"C4"})
     ),
+    "a-page-that-tells-the-time": Sabotage(
+        "router", a_page_that_tells_the_time, "", frozenset({"C9"})
+    ),
+    "lease-what-is-held": Sabotage("router", lease_what_is_held, "", frozenset({"C9"})),
+    "let-the-clocks-run": Sabotage("console", let_the_clocks_run, "", frozenset({"C9"})),
+    "thank-for-receipts": Sabotage("console", thank_for_receipts, "", frozenset({"C10"})),
     "no-primary-key": Sabotage("ingest", nothing, "ingest.after-kafka", frozenset({"C2"})),
 }

@@ -2,10 +2,22 @@
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from tests.faults.checker import Evidence, Exit, Incident, Push, Recovery, Row, check
+from tests.faults.checker import (
+    Call,
+    Calls,
+    Evidence,
+    Exit,
+    Incident,
+    Page,
+    Push,
+    Recovery,
+    Row,
+    check,
+)
 from tests.faults.ledger import Journal, Leak, Ledger, Sent, read_ledger
 
 T = 1_700_000_000_000
@@ -39,7 +51,33 @@ def kept() -> Evidence:
         ],
         exits=[Exit("detect", T, "SIGKILL", "kill -9")],
         recoveries=[Recovery("detect", "kill -9", 7.1, 12.0)],
+        people=people(),
     )
+
+
+def people(**changes: Any) -> Calls:
+    """Somebody was called about both; about the first he was in hand twice, and then it was his."""
+    kept = Calls(
+        pages=[
+            Page("p-a", "i-a", "first", T + 1100, is_overtaken=True, is_stopped=False),
+            Page("p-A", "i-a", "remind", T + 4100, is_overtaken=False, is_stopped=True),
+            Page("p-b", "i-b", "first", T + 2100, is_overtaken=False, is_stopped=False),
+            Page("p-B", "i-b", "remind", T + 6100, is_overtaken=False, is_stopped=False),
+        ],
+        calls=[
+            Call("p-a", "s-a", T + 1300, is_answered=False),
+            Call("p-a", "s-a", T + 5100, is_answered=True),
+            Call("p-b", "s-b", T + 2200, is_answered=True),
+            Call("p-b", "s-b", T + 3200, is_answered=True),
+            Call("p-B", "s-B", T + 6200, is_answered=True),
+        ],
+        acknowledged={"i-a": T + 5000},
+        taken=["i-a"],
+        clocks=[("i-b", "escalate")],
+        signed=["k-a", "k-a", "k-b"],
+        receipts=["k-a", "k-b", "k-B"],
+    )
+    return replace(kept, **changes)
 
 
 def verdict(evidence: Evidence) -> list[str]:
@@ -100,7 +138,7 @@ def test_a_second_episode_of_one_leak_is_seen() -> None:
 
     run.incidents = [*run.incidents, replace(run.incidents[0], id="i-e", episode=2)]
 
-    assert verdict(run) == ["C3", "C4"]
+    assert verdict(run) == ["C3", "C4", "C9"]
 
 
 def test_an_incident_that_nobody_was_told_of_is_seen() -> None:
@@ -130,6 +168,65 @@ def test_a_push_that_says_something_else_is_seen(change: dict[str, str]) -> None
     assert verdict(run) == ["C4"]
 
 
+@pytest.mark.parametrize(
+    ("change", "what"),
+    [
+        ({"pages": [], "calls": []}, "called nobody"),
+        ({"calls": people().calls[:-1]}, "never arrived"),
+        (
+            {"calls": [*people().calls, Call("p-b", "other", T + 3300, is_answered=True)]},
+            "several bodies",
+        ),
+        (
+            {"calls": [*people().calls, Call("p-A", "s-A", T + 5001, is_answered=False)]},
+            "leased after an acknowledgement",
+        ),
+        (
+            {"calls": [*people().calls, Call("p-a", "s-a", T + 6000, is_answered=True)]},
+            "leased after an acknowledgement",
+        ),
+        (
+            {"pages": [*people().pages, replace(people().pages[1], created_ms=T + 5001)]},
+            "decided after an acknowledgement",
+        ),
+        ({"clocks": [("i-a", "remind")]}, "clocks run"),
+        ({"taken": []}, "not in the audit once"),
+        ({"taken": ["i-a", "i-a"]}, "not in the audit once"),
+        ({"receipts": ["k-b"]}, "not kept once"),
+        ({"receipts": ["k-a", "k-a", "k-b"]}, "not kept once"),
+    ],
+)
+def test_what_people_must_not_be_spared_or_suffer_is_seen(
+    change: dict[str, Any], what: str
+) -> None:
+    run = replace(kept(), people=people(**change))
+
+    (said,) = check(run)
+
+    assert what in str(said)
+    assert said.check == ("C10" if "kept" in what else "C9")
+
+
+def test_who_took_it_at_once_need_not_be_called() -> None:
+    taken = {"i-a": T + 1150}
+    page = replace(people().pages[0], is_stopped=True, is_overtaken=False)
+    rest = people(acknowledged=taken, pages=[page, *people().pages[2:]], calls=people().calls[2:])
+
+    assert check(replace(kept(), people=rest)) == []
+
+
+def test_where_nobody_is_called_nobody_is_missed() -> None:
+    assert check(replace(kept(), people=None)) == []
+
+
+def test_every_incident_must_be_told_whatever_its_cause() -> None:
+    run = replace(kept(), excused=frozenset({"gas/z"}), people=None)
+
+    run.incidents = [*run.incidents, Incident("i-z", "gas/z", "gas-leak", 1, "gas", 2, T)]
+
+    assert verdict(run) == ["C4"]
+
+
 def test_a_push_after_its_deadline_is_seen() -> None:
     run = kept()
 
@@ -139,8 +236,9 @@ def test_a_push_after_its_deadline_is_seen() -> None:
 
 
 def test_an_incident_out_of_nothing_is_seen_unless_another_run_made_it() -> None:
-    run = kept()
+    run = replace(kept(), people=None)
     run.incidents = [*run.incidents, Incident("i-z", "gas/z", "gas-leak", 1, "gas", 2, T)]
+    run.pushes = [*run.pushes, Push("k-z", "s-z", "i-z", "gas/z", "gas-leak", "alert", T)]
 
     assert verdict(run) == ["C6"]
     assert verdict(replace(run, excused=frozenset({"gas/z"}))) == []

@@ -36,6 +36,8 @@ def load(
     with Run(world, f"{name}-{seed}", seed, first, more=more) as run:
         time.sleep(2.0)
         yield run
+        if run.officer is not None:
+            run.officer.end()
         run.calm()
         report = run.close_books()
         reports.append(report)
@@ -61,12 +63,15 @@ def test_dying_at_every_crash_point_loses_and_doubles_nothing(
     world: World, reports: list[dict[str, Any]], seed: int
 ) -> None:
     with load(world, reports, "dying", seed, leak_every_s=1.0) as run:
+        run.employ()
         points = list(crashpoints.NAMES)
         run.chance.shuffle(points)
         for point in points:
             service = point.partition(".")[0]
-            often = service in {"ingest", "archive"}
-            run.crash(point, service, run.chance.randint(1, 40 if often else 4))
+            often = {"ingest": 40, "archive": 12}.get(service, 4)
+            run.crash(point, service, run.chance.randint(1, often))
+        assert run.officer is not None
+        assert len(run.officer.taken) >= 10
 
 
 @pytest.mark.parametrize("seed", SEEDS)

@@ -59,8 +59,12 @@ def test_a_sabotaged_build_is_caught(
         first = FIRST + N * list(SABOTAGES).index(name)
         more = {"leak_every_s": 0.5, "leak_first_s": 1.0, "leak_lasts_s": 2.0}
         with Run(world, name, 1, first, N, more) as run:
+            if sabotage.caught_by & {"C9"}:
+                run.employ()
             time.sleep(3.0)
             reveal(run, sabotage)
+            if run.officer is not None:
+                run.officer.end()
             run.settle()
             report = run.close_books() | {"sabotage": name}
             reports.append(report)
@@ -76,7 +80,7 @@ def test_a_sabotaged_build_is_caught(
 def reveal(run: Run, sabotage: Sabotage) -> None:
     match sabotage.fault:
         case "":
-            time.sleep(4.0)
+            time.sleep(4.0 if run.officer is None else 12.0)
         case "kill -9":
             run.kill(sabotage.service)
         case "kill -9 while kafka stands still":

@@ -20,7 +20,7 @@ from alerting.audit import words
 from lifeline.catalog import Source
 from lifeline.stack import Stack
 from lifeline.stack.processes import free_port
-from tests.faults.checker import Incident, Push, Row
+from tests.faults.checker import Call, Incident, Page, Push, Row
 from tests.faults.keeper import Keeper, python
 from tests.faults.ledger import Tail
 from tests.faults.town import as_toml
@@ -28,6 +28,32 @@ from tests.integration.conftest import new_stack
 
 SERVICES = ("ingest", "detect", "archive", "router", "watchdog", "console")
 READY_S = 40.0
+ROSTER = """
+timezone = "Asia/Shanghai"
+
+[[persons]]
+name = "li"
+title = { zh = "值班员", en = "Officer" }
+addresses = { phones = "1" }
+
+[[desks]]
+name = "desk"
+title = { zh = "值班席", en = "Desk" }
+standing = { on-duty = ["li"] }
+""" + "".join(
+    f"""
+[[chains]]
+grade = {grade}
+remind_s = 3
+progress_s = 3600
+steps = [
+  {{ after_s = 0, whom = "on-duty", targets = ["phones"] }},
+  {{ after_s = 5, whom = "everyone", targets = ["phones"] }},
+]
+"""
+    for grade in (1, 2)
+)
+"""One officer, called about both lifelines, and soon again: deadlines fall due all the time."""
 POLL_S = 0.05
 
 
@@ -92,10 +118,12 @@ class World:
         (self.folder / "arm").mkdir()
         self.run("migrate")
         self.keeper.begin()
-        self.ports["receiver"] = free_port()
+        (self.folder / "roster.toml").write_text(ROSTER)
+        environment = self.environment()
         words = [str(self.ports["receiver"]), str(self.folder / "secret"), str(self.record)]
+        words.append(str(self.ports["console-pages"]))
         receiver = python("tests.faults.receiver", *words)
-        self.keeper.want("receiver", receiver, self.log("receiver"), self.environment())
+        self.keeper.want("receiver", receiver, self.log("receiver"), environment)
         assert wait_for(lambda: self.answers("receiver"), READY_S), "the receiver does not answer"
         for name in self.services:
             self.start(name)
@@ -111,6 +139,9 @@ class World:
         common = {"secret_file": secret, "private_allowed": True, "timeout_s": 5.0}
         to_platform = {"name": "platform", "url": f"{pushes}/incidents"} | common
         to_watchdog = {"name": "watchdog", "url": canaries} | common
+        # Told of nobody's incidents by itself: it is the roster's.
+        phones = {"name": "phones", "url": f"{pushes}/pages", "desks": ["nobody"]} | common
+        partner = {"name": "platform", "keys": {"platform": secret}, "may": ["receipts"]}
         of_silence = {"name": "duty", "url": f"{pushes}/silence"} | common
         return {
             **{k: v for k, v in os.environ.items() if not k.startswith("LIFELINE_")},
@@ -118,7 +149,9 @@ class World:
             "LIFELINE_CATALOG_SOURCES": json.dumps([str(self.folder / "catalog")]),
             "LIFELINE_CATALOG_COMPILED": str(self.folder / "catalog.bin"),
             "LIFELINE_AUDIT_ANCHOR_FILE": str(self.folder / "anchors" / "audit.log"),
-            "LIFELINE_ROUTER_TARGETS": json.dumps([to_platform, to_watchdog]),
+            "LIFELINE_ROUTER_TARGETS": json.dumps([to_platform, to_watchdog, phones]),
+            "LIFELINE_EXCHANGE_PARTNERS": json.dumps([partner]),
+            "LIFELINE_PEOPLE_ROSTER": str(self.folder / "roster.toml"),
             "LIFELINE_WATCHDOG_TARGETS": json.dumps([of_silence]),
             "LIFELINE_WATCHDOG_PORT": str(self.ports["watchdog-receiver"]),
             "LIFELINE_WATCHDOG_SECRET_FILE": secret,
@@ -255,6 +288,46 @@ class World:
             for line in self.received()
             if line["accepted"] and line["path"] == "/incidents"
         ]
+
+    def calls(self) -> list[Call]:
+        """Every time that the telephone rang, answered or not."""
+        return [
+            Call(line["key"], line["sha256"], line["at_ms"], line["accepted"])
+            for line in self.received()
+            if line["path"] == "/pages"
+        ]
+
+    def signed(self) -> list[str]:
+        """The keys of which the desk said that it had the receipt."""
+        return [line["key"] for line in self.received() if line["path"] == "/receipt"]
+
+    def pages(self) -> list[Page]:
+        """Every page that was decided."""
+        query = (
+            "select key, incident, reason, (extract(epoch from created) * 1000)::int8,"
+            " overtaken_at is not null, held_until is not null or ended_at is not null"
+            " from outbox where class = 'page' and incident is not null"
+        )
+        with self.database() as link:
+            return [Page(*row) for row in link.execute(query)]
+
+    def receipts(self) -> list[str]:
+        """The keys of the notices that were signed for, as the tables have it."""
+        query = "select o.key from receipt r join outbox o on o.id = r.outbox"
+        with self.database() as link:
+            return [key for (key,) in link.execute(query)]
+
+    def clocks(self) -> list[tuple[str, str]]:
+        """Incidents, and which of their clocks for who has not answered runs."""
+        query = "select subject, kind from deadline where kind in ('remind', 'escalate')"
+        with self.database() as link:
+            return [(subject, kind) for subject, kind in link.execute(query)]
+
+    def taken(self) -> list[str]:
+        """Incidents by the lines of the audit that say that somebody acknowledged them."""
+        query = "select incident from audit where reason = 'acknowledged'"
+        with self.database() as link:
+            return [incident for (incident,) in link.execute(query)]
 
     def silences(self) -> int:
         """How often the watchdog told that the chain was silent."""

@@ -1,6 +1,7 @@
 """What the router's tests share: a platform that keeps pushes, routers as processes, findings."""
 
 import asyncio
+import hashlib
 import os
 import random
 import subprocess
@@ -16,17 +17,26 @@ from aiokafka import AIOKafkaProducer
 
 from lifeline import config, signing, wire
 from lifeline.model import Finding
+from tests.faults.checker import Call
 from tests.integration.rig import PARTITIONS, Rig
 
 SECRET = "between router and platform"
 ROUTER = """
-import os, sys
+import os, signal, sys, time
 from lifeline import crashpoints
 from lifeline.commands import serve
+real, real_ns, ahead_s = time.time, time.time_ns, 0
+def jump(by_s):
+    global ahead_s
+    ahead_s = by_s
+time.time, time.time_ns = lambda: real() + ahead_s, lambda: real_ns() + ahead_s * 10**9
+signal.signal(signal.SIGUSR1, lambda *_: jump(3600))
+signal.signal(signal.SIGUSR2, lambda *_: jump(-7200))
 if len(sys.argv) > 1:
     crashpoints.armed[sys.argv[1]] = lambda: os._exit(99)
 serve.router(None)
 """
+"""A router of which SIGUSR1 and SIGUSR2 set the clock; it may die at a crash point."""
 
 
 class Platform(ThreadingHTTPServer):
@@ -35,6 +45,12 @@ class Platform(ThreadingHTTPServer):
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), _Answer)
         self.pushes: list[tuple[str, bytes]] = []
+        self.calls: list[Call] = []
+        """Whatever came to ``/pages``."""
+        self.is_strict = False
+        """Whether a signature that does not hold is refused."""
+        self.is_engaged = False
+        """Whether telephones are."""
         self.problems: list[str] = []
         self.status = 200
         threading.Thread(target=self.serve_forever, args=(0.05,), daemon=True).start()
@@ -54,9 +70,17 @@ class _Answer(BaseHTTPRequestHandler):
         problem = signing.problem(SECRET, dict(self.headers), body, int(time.time()))
         if problem:
             self.server.problems.append(problem)
-        if self.server.status == 200:
-            self.server.pushes.append((self.headers["Idempotency-Key"], body))
-        self.send_response(self.server.status)
+        status, key = self.server.status, self.headers["Idempotency-Key"]
+        if problem and self.server.is_strict:
+            status = 401
+        elif self.path == "/pages":
+            status = 503 if self.server.is_engaged else status
+            sha256 = hashlib.sha256(body).hexdigest()
+            now_ms = time.time_ns() // 1_000_000
+            self.server.calls.append(Call(key, sha256, now_ms, is_answered=status == 200))
+        elif status == 200:
+            self.server.pushes.append((key, body))
+        self.send_response(status)
         self.end_headers()
         self.wfile.write(b'{"accepted": true}')
 
@@ -71,6 +95,8 @@ class House:
     rig: Rig
     platform: Platform
     settings: config.Router
+    more: dict[str, str] = field(default_factory=dict)
+    """More of the routers' environment."""
     count: int = 0
     sent: list[Finding] = field(default_factory=list)
 
@@ -86,6 +112,7 @@ class House:
             "LIFELINE_TELEMETRY_PORT": str(port),
             "LIFELINE_TELEMETRY_LOG": "json",
             "LIFELINE_ROUTER_TARGETS": msgspec.json.encode(self.settings.targets).decode(),
+            **self.more,
         }
         with (self.rig.folder / "router.log").open("ab") as out:
             process = subprocess.Popen(
