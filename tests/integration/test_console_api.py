@@ -15,6 +15,7 @@ from schemathesis.specs.openapi.checks import (
 from alerting.console import app
 from alerting.console.accounts import store as accounts
 from alerting.console.sessions import Session
+from alerting.exchange import store as exchange
 from tests.integration.console_rig import City
 
 pytestmark = pytest.mark.integration
@@ -40,6 +41,9 @@ class Visitor:
         self.token, _, session = city.database.run_now(begin)
         self.csrf = session.form
         self.incident = city.leak()
+        tables = city.site.wording.tables
+        assert tables is not None
+        city.database.run_now(lambda c: exchange.make_product(c, city.catalog, tables, 600.0))
 
 
 @pytest.fixture(scope="module")
@@ -59,8 +63,15 @@ def document(town: City) -> Any:
     return schemathesis.openapi.from_asgi("/api/v1/openapi.json", application, headers=HOST)
 
 
+def told(error: BaseException) -> str:
+    """What went wrong, with what is inside a group of failures."""
+    inner = getattr(error, "exceptions", ())
+    return " ".join([str(error), *map(told, inner)])[:1500]
+
+
 def test_whatever_is_sent_is_answered_as_the_document_says(document: Any, visitor: Visitor) -> None:
     asked: set[str] = set()
+    failed: list[str] = []
 
     for found in document.get_all_operations():
         operation = found.ok()
@@ -85,6 +96,10 @@ def test_whatever_is_sent_is_answered_as_the_document_says(document: Any, visito
             case.validate_response(answer, checks=CHECKS)
             asked.add(f"{case.method} {case.path}")
 
-        ask()
+        try:
+            ask()
+        except Exception as error:  # All of them are told at once, each with its request.
+            failed.append(f"{operation.label}: {told(error)}")
 
+    assert failed == []
     assert len(asked) == len(list(document.get_all_operations()))
