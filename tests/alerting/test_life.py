@@ -156,6 +156,29 @@ def test_a_recurrence_begins_the_calm_anew() -> None:
 
 
 @pytest.mark.feature("A-12")
+def test_nothing_closes_where_a_sensor_is_at_fault_but_a_fault_itself_does() -> None:
+    fault = {"hazard": "sensor-fault", "detector": "flatline", "rule": "stuck", "grade": 5}
+    mute = {**fault, "hazard": "gateway-silent", "detector": "silence", "channel": "gas/well-1/up"}
+    scene = Scene()
+    scene.play(
+        [
+            (0, raised(0)),
+            (1, raised(1, name="stuck", **fault)),
+            (2, raised(2, name="mute", **mute)),
+            (5, cleared(5)),
+            (6, cleared(6, 1, name="stuck", **fault)),
+        ]
+    )
+    leak, stuck, _ = scene.slice.incidents
+    for name in (leak, stuck):
+        scene.do(10, "acknowledge", incident=name)
+
+    said = [scene.do(20, "close", incident=name, note="n", **LEAK) for name in (leak, stuck)]
+
+    assert said == ["blind", "closed"]
+
+
+@pytest.mark.feature("A-12")
 def test_closing_against_the_evidence_takes_two_persons_and_is_marked_for_ever() -> None:
     scene = taken(quiet_s=600)
     asked = scene.do(10, "close", note="sensor under water", override=True, **LEAK)
