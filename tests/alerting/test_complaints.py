@@ -23,11 +23,12 @@ MONTHS_S = NIGHT.timestamp() - T0 / 1000
 def test_who_has_taken_it_gets_no_further_page_about_it() -> None:
     scene = Scene()
 
-    scene.play([(0, raised(0, grade=1)), (20, ack())], until_s=619)
+    scene.play([(0, raised(0, grade=1)), (20, ack())])
+    waiting = {kind for kind, _ in scene.slice.deadlines}
+    scene.play([], until_s=619)
 
     assert scene.called == [(0, "first 1"), (20, "hold"), (28, "end held")]
-    waiting = {kind for kind, _ in scene.slice.deadlines}
-    assert not {"remind", "escalate"} & waiting
+    assert waiting == {"undo", "progress"}, "reminder and escalation end with it, not later"
     held = [e for e in scene.effects if isinstance(e, Hold | End)]
     assert {e.incident for e in held} == {scene.newest().id}, "the same step of one transaction"
 
