@@ -56,6 +56,17 @@ class City:
                 sent += part.advance(self.done_ms, dt_s, day_s)
         return sent
 
+    def mend(self, what: str) -> None:
+        """Ends what has begun of this kind now: the crew is done before the story's own time."""
+        for i, scenario in enumerate(self.scenarios):
+            if scenario.what == what and i in self.begun and i not in self.ended:
+                self._end(i)
+
+    def _end(self, i: int) -> None:
+        self.ended.add(i)
+        for part in self.parts:
+            part.end(self.scenarios[i], self.begun[i])
+
     def _tell(self, at_ms: int) -> None:
         since_s = (at_ms - self.start_ms) / 1000.0
         for i, scenario in enumerate(self.scenarios):
@@ -64,9 +75,7 @@ class City:
                 self.truth += told
                 self.begun[i] = told[0].asset if told else ""
             if i in self.begun and i not in self.ended and since_s >= scenario.until_s:
-                self.ended.add(i)
-                for part in self.parts:
-                    part.end(scenario, self.begun[i])
+                self._end(i)
 
 
 def build_city(

@@ -73,12 +73,14 @@ async def serve(
     port: int = 0,
     heard: Callable[[dict[str, object]], None] | None = None,
     schema: str = "",
+    control: Control | None = None,
 ) -> tuple[asyncio.Server, Platform]:
     """Starts listening; returns the server (its port: ``server.sockets[0].getsockname()[1]``).
 
     Every request to /incidents and /silence is on the disk, with its verdict, before it is
     answered.  ``heard`` gets each recorded line; ``schema`` is the file of CAP's, if
-    documents are to be held against it.  Raises OSError when the port is taken.
+    documents are to be held against it; ``control`` is how it behaves until it is told otherwise.
+    Raises OSError when the port is taken.
     """
     seen, known = {}, set()
     journal = Journal(record)  # Opened first: the file exists from here on.
@@ -89,7 +91,8 @@ async def serve(
             if body.startswith(b"<"):
                 known.add(papers.cap_reference(body))
     rules = etree.XMLSchema(etree.parse(schema)) if schema else None
-    platform = Platform(secret, journal, seen, heard=heard, schema=rules, known=known)
+    platform = Platform(secret, journal, seen, control or Control(), heard=heard, schema=rules)
+    platform.known = known
 
     async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:

@@ -10,7 +10,8 @@ from lifeline import signing, wire
 from simulators import papers
 
 BODY_BYTES_MAX = 1024 * 1024
-PATHS = ("/incidents", "/cases", "/silence")
+PATHS = ("/incidents", "/cases", "/silence", "/messages")
+MESSAGE_KEYS = frozenset(("kind", "to", "text"))
 
 
 class Verdict(msgspec.Struct, frozen=True):
@@ -38,7 +39,8 @@ def judge(
     """The verdict on one POST; ``seen`` maps the keys accepted so far to their bodies' SHA-256.
 
     ``/incidents`` takes notices, as JSON or as CAP that refers to nothing but ``known``; ``/cases``
-    takes cases, ``/silence`` the watchdog's voice: any JSON object.
+    takes cases, ``/silence`` the watchdog's voice: any JSON object; ``/messages`` is a gateway for
+    SMS and calls, which answers with its provider's code.
     """
     if path not in PATHS:
         return _refused(404, f"nothing is received at {path}: post to {', '.join(PATHS)}")
@@ -51,10 +53,12 @@ def judge(
     if problem:
         return _refused(422, problem)
     before = seen.get(key_of(headers))
+    code: dict[str, bool | str] = {"code": "OK"} if path == "/messages" else {}
     if before is None:
-        return Verdict(200, {"accepted": True, "duplicate": False}, "accepted", is_new=True)
+        reply = {"accepted": True, "duplicate": False, **code}
+        return Verdict(200, reply, "accepted", is_new=True)
     if before == hashlib.sha256(body).hexdigest():
-        return Verdict(200, {"accepted": True, "duplicate": True}, "duplicate")
+        return Verdict(200, {"accepted": True, "duplicate": True, **code}, "duplicate")
     return _refused(409, "this idempotency key came before with another body")
 
 
@@ -64,7 +68,12 @@ def _problem(path: str, body: bytes, known: Container[str], schema: etree.XMLSch
     if path == "/incidents" and body.startswith(b"<"):
         return papers.cap_problem(body, known, schema)
     try:
-        wire.decode_notice(body) if path == "/incidents" else _object.decode(body)
+        if path == "/incidents":
+            wire.decode_notice(body)
+        else:
+            found = _object.decode(body)
+            if path == "/messages" and not found.keys() >= MESSAGE_KEYS:
+                return f"the message lacks {', '.join(sorted(MESSAGE_KEYS - found.keys()))}"
     except (ValueError, msgspec.MsgspecError, RecursionError) as error:
         return f"the body is not a notice: {error}"
     return ""

@@ -20,7 +20,8 @@ from lifeline.store import open_catalog, read_secret
 from lifeline.telemetry import now_ms
 
 if TYPE_CHECKING:
-    from simulators.base import Scenario, Truth
+    from simulators.base import Scenario, Truth, Uplink
+    from simulators.city import City
     from simulators.mischief import Mischief
 
 STORIES = {
@@ -83,6 +84,8 @@ Boot = Annotated[int, Flag(help="For --load: the devices' boot number.")]
 Platform = Annotated[bool, Flag(help="Be the emergency platform's stand-in.")]
 SecretFile = Annotated[str, Flag(help="For --platform: the signing secret.")]
 Record = Annotated[str, Flag(help="For --platform: JSONL file of every request.")]
+Callback = Annotated[str, Flag(help="For --platform: the console to which receipts are signed.")]
+Repairs = Annotated[str, Flag(help="What a line of this file names is mended from then on.")]
 AsJson = Annotated[bool, Flag("--json", help=JSON_HELP)]
 
 
@@ -97,7 +100,7 @@ def simulate(
     show_list: ShowList = False, dry_run: DryRun = False, trace: TraceFile = "", load: Load = 0.0,
     per_message: PerMessage = 100, channels: Channels = 10000, steps: Steps = 0, boot: Boot = 1,
     platform: Platform = False, secret_file: SecretFile = "", record: Record = "platform.jsonl",
-    as_json: AsJson = False,
+    callback: Callback = "", repairs: Repairs = "", as_json: AsJson = False,
 ) -> None:  # fmt: skip
     """Send what a city's sensors would send, lose nothing, and know what really happened.
 
@@ -118,7 +121,7 @@ def simulate(
         )
     if platform:
         with spoken():
-            _be_platform(port, secret_file, record, as_json=as_json)
+            _be_platform(port, secret_file, record, callback, as_json=as_json)
         return
     settings = settings_from(config)
     mqtt = _broker(settings, host, port, (username, password_file), (cafile, cert, key))
@@ -145,7 +148,7 @@ def simulate(
         spool=spool or ":memory:", truth=truth, ledger=ledger, resend_s=resend, seconds=seconds,
         limit=limit, drain_s=drain,
     )  # fmt: skip
-    _send(sending, source, devices, mischief, as_json=as_json)
+    _send(sending, _mended(source, repairs), devices, mischief, as_json=as_json)
 
 
 def _print_stories(*, as_json: bool) -> None:
@@ -200,6 +203,34 @@ def _source(
     return city.build_city(
         devices, np.random.default_rng(seed), now_ms(), speed=speed, pace=pace, scenarios=scenarios
     )
+
+
+class _Mended:
+    """A city that is mended while it runs, as the lines of a file say."""
+
+    def __init__(self, city: "City", file: Path) -> None:
+        self.city = city
+        self.devices, self.start_ms, self.truth = city.devices, city.start_ms, city.truth
+        self._file = file
+        self._done = 0
+
+    def step(self, at_ms: int) -> "list[Uplink]":
+        """Everything to send since the last call; what was mended meanwhile is mended first."""
+        try:
+            data = self._file.read_bytes()
+        except FileNotFoundError:
+            data = b""
+        whole = data[: data.rfind(b"\n") + 1].decode("utf-8", "replace").splitlines()
+        for what in whole[self._done :]:
+            self.city.mend(what.strip())
+        self._done = len(whole)
+        return self.city.step(at_ms)
+
+
+def _mended(source: Any, repairs: str) -> Any:
+    from simulators.city import City
+
+    return _Mended(source, Path(repairs)) if repairs and isinstance(source, City) else source
 
 
 def _lines(path: str) -> Iterator[dict[str, Any]]:
@@ -321,7 +352,7 @@ def _run_load(
         _closing(report.messages, report.elapsed_s)
 
 
-def _be_platform(port: int, secret_file: str, record: str, *, as_json: bool) -> None:
+def _be_platform(port: int, secret_file: str, record: str, callback: str, *, as_json: bool) -> None:
     if not secret_file:
         raise fail("--platform needs --secret-file: the secret that signs what it receives.")
     secret = read_secret(secret_file)
@@ -333,12 +364,13 @@ def _be_platform(port: int, secret_file: str, record: str, *, as_json: bool) -> 
         )
 
     async def run() -> None:
-        from simulators.platform import serve
+        from simulators.platform import Control, serve
 
         stop = asyncio.Event()
         for number in (signal.SIGINT, signal.SIGTERM):
             asyncio.get_running_loop().add_signal_handler(number, stop.set)
-        server, _ = await serve(secret, record, port=port, heard=heard)
+        control = Control(callback=callback, words=("ack",) if callback else ())
+        server, _ = await serve(secret, record, port=port, heard=heard, control=control)
         address = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
         typer.echo(json.dumps({"url": address}) if as_json else f"Listening on {address}")
         await stop.wait()

@@ -113,6 +113,27 @@ def test_readings_are_inside_their_physical_range_and_never_two_at_one_time(
     assert len({(device, local) for device, local, _ in seen}) > 150
 
 
+def test_what_is_mended_early_ends_early_and_what_has_not_begun_cannot_be(
+    catalog: Catalog,
+) -> None:
+    left, mended = make(catalog, 1), make(catalog, 1)
+    for city in (left, mended):
+        city.step(START_MS + 20_000)
+    mended.mend("gas-leak")
+    mended.mend("gas-leak")
+    mended.mend("burst")
+
+    def gas(city) -> float:
+        return max(u.values[0] for u in city.step(START_MS + 40_000) if u.channels[0] == "ch4")
+
+    assert gas(left) == 100.0
+    gas(mended)
+    at_last = [u.values[0] for u in mended.step(START_MS + 45_000) if u.channels[0] == "ch4"]
+    assert max(at_last, default=0.0) < 10.0
+    assert 1 in mended.begun
+    assert mended.ended == {0}
+
+
 @pytest.mark.parametrize("seed", [2])
 def test_an_hour_of_the_healthy_city_raises_nothing(catalog: Catalog, seed: int) -> None:
     found = watch(catalog, make(catalog, seed, scenarios=(), grid_ms=500), 3600)

@@ -66,6 +66,7 @@ def test_a_good_notice_is_accepted_and_the_same_one_again_is_a_duplicate() -> No
         ("/incidents", signed(b"{}"), b"{}", 422),
         ("/incidents", signed(b"not json"), b"not json", 422),
         ("/incidents", signed(b"[" * 5000), b"[" * 5000, 422),
+        ("/messages", signed(b'{"to": ["1"]}'), b'{"to": ["1"]}', 422),
         ("/silence", signed(b"[]"), b"[]", 422),
         ("/silence", signed(b'{"a":"\xff"}'), b'{"a":"\xff"}', 422),
         ("/elsewhere", signed(), BODY, 404),
@@ -76,6 +77,15 @@ def test_each_wrong_request_is_refused(path: str, headers: dict, body: bytes, st
     verdict = judge(SECRET, path, headers, body, NOW_S, {})
 
     assert (verdict.status, verdict.reply["accepted"], verdict.is_new) == (status, False, False)
+
+
+def test_a_message_is_answered_with_its_providers_code_also_when_it_comes_again() -> None:
+    body = b'{"kind": "sms", "to": ["00000000003"], "text": "gas leak", "drill": false}'
+    seen = {"k1": __import__("hashlib").sha256(body).hexdigest()}
+
+    for known in ({}, seen):
+        verdict = judge(SECRET, "/messages", signed(body), body, NOW_S, known)
+        assert (verdict.status, verdict.reply["code"]) == (200, "OK")
 
 
 def test_the_same_key_with_another_body_is_a_conflict() -> None:
