@@ -17,13 +17,17 @@ from alerting.actions import Act, Action
 from alerting.console.accounts import store as users
 from alerting.desk.store import list_incidents, perform
 from alerting.notices import Wording
+from alerting.people.service import read_roster
 from lifeline import db
-from lifeline.commands.demo_story import Story, Teller, read_lines
+from lifeline.commands.demo_officer import ROLES, Officer
+from lifeline.commands.demo_seat import OFFICER, Api
+from lifeline.commands.demo_story import Story, read_lines
 from lifeline.commands.migrate import build_catalog, create_topics
 from lifeline.commands.outcome import fail, print_json, spoken
 from lifeline.commands.supervisor import Supervisor, environment, lifeline_command
 from lifeline.config import Settings
 from lifeline.db import Database
+from lifeline.demonstration import SETTINGS, Teller
 from lifeline.stack import Stack, StackError
 from lifeline.stack.processes import free_port, is_free
 from lifeline.store import read_settings
@@ -31,53 +35,22 @@ from lifeline.telemetry import now_ms
 
 USER = "demo"
 SERVICES = ("ingest", "detect", "archive", "router", "watchdog", "console")
+OLD = (
+    "truth.jsonl", "spool.db", "spool.db-wal", "spool.db-shm", "log/sensors.log", "repairs",
+)  # fmt: skip
 LOOK_S = 0.1
 STORED_S = 30.0
-Until = Literal["push", "calm", "stopped"]
-Ended = Literal["happened", "late", "interrupted"]
-
-SETTINGS = """# Made by `lifeline demo`: its addresses, for any `lifeline` command with --config.
-[mqtt]
-host = "{mqtt_host}"
-port = {mqtt_port}
-[kafka]
-bootstrap = "{kafka}"
-[postgres]
-dsn = "{dsn}"
-[catalog]
-compiled = "{folder}/catalog.bin"
-[audit]
-anchor_file = "{folder}/anchors/audit.log"
-[console]
-port = {console}
-secure_cookie = false
-[router]
-public_url = "http://127.0.0.1:{console}"
-[[router.targets]]
-name = "platform"
-url = "http://127.0.0.1:{platform}/incidents"
-secret_file = "{folder}/secrets/platform"
-private_allowed = true
-[[router.targets]]
-name = "watchdog"
-url = "http://127.0.0.1:{watchdog}/canary"
-secret_file = "{folder}/secrets/watchdog"
-private_allowed = true
-[watchdog]
-port = {watchdog}
-secret_file = "{folder}/secrets/watchdog"
-[[watchdog.targets]]
-name = "duty-desk"
-url = "http://127.0.0.1:{platform}/silence"
-secret_file = "{folder}/secrets/platform"
-private_allowed = true
-"""
+Until = Literal["push", "calm", "closed", "stopped"]
+Ended = Literal["happened", "late", "stuck", "interrupted"]
 
 
 def demo(
     until: Annotated[
         Until,
-        typer.Option(help="push: end after the first; calm: after all scenarios; stopped: Ctrl-C."),
+        typer.Option(
+            help="push: end after the first; calm: after all scenarios; closed: when what can be"
+            " closed is; stopped: Ctrl-C."
+        ),
     ] = "stopped",
     report: Annotated[
         str, typer.Option(help="Write the figures as JSON there; - prints them.")
@@ -90,6 +63,8 @@ def demo(
     limit: Annotated[float, typer.Option(help="Seconds for --until, then exit status 1.")] = 300.0,
 ) -> None:
     """Run a demo city: four lifelines, real servers, a leak from its first reading to its push.
+
+    With `closed` and `stopped` it plays the duty officer too: from the push to the archive.
 
     Example:  lifeline demo --until push --report -
     """
@@ -106,6 +81,8 @@ def demo(
         target = Path(report)
         target.write_text(_json(figures), encoding="utf-8")
         teller.tell("report", where=str(target))
+    if figures["ended"] == "stuck":
+        raise fail(teller.said("failed", folder=str(folder.resolve())), 1)
     if figures["ended"] == "late":
         raise fail(teller.said("late", limit_s=f"{limit:.0f}"), 1)
     if figures["ended"] == "interrupted" and until != "stopped":
@@ -169,12 +146,15 @@ class _Demo:
             self.teller.tell("servers-up", seconds=f"{servers_up_s:.1f}")
             settings = self._settings(stack)
             self._prepare(settings)
-            story = Story(settings, self.teller, self.folder, began_ms=now_ms())
+            story = Story(
+                settings, self.teller, self.folder, began_ms=now_ms(), posts=self._posts(settings)
+            )
             story.up_s = self.began_s + servers_up_s
             self._start(settings)
-            ended = asyncio.run(self._follow(story, until, limit_s, lambda: bool(stopping)))
+            following = self._follow(story, until, limit_s, lambda: bool(stopping))
+            ended, closed = asyncio.run(following)
             figures = self._figures(story, servers_up_s, ended)
-            return {**figures, "versions": addresses.versions}
+            return {**figures, "closed": closed, "versions": addresses.versions}
         finally:
             self.teller.tell("stopping")
             self.supervisor.stop()
@@ -201,7 +181,7 @@ class _Demo:
         file = self.folder / "lifeline.toml"
         secret_folder = self.folder / "secrets"
         secret_folder.mkdir(mode=0o700, exist_ok=True)
-        for name in ("platform", "watchdog", USER):
+        for name in ("platform", "watchdog", USER, OFFICER):
             secret = secret_folder / name
             if not secret.exists():
                 secret.touch(mode=0o600)
@@ -222,14 +202,27 @@ class _Demo:
         wanted = {"console": 8080, "watchdog": 8090, "platform": 8091}
         return {name: port if is_free(port) else free_port() for name, port in wanted.items()}
 
+    def _posts(self, settings: Settings) -> dict[str, str]:
+        """Of each number in the roster, whose it is."""
+        language = self.teller.language
+        return {
+            address: person.title.zh if language == "zh" else person.title.en
+            for person in read_roster(settings).rota.persons
+            for address in person.addresses.values()
+            if address
+        }
+
+    def _password(self, user: str) -> str:
+        return (self.folder / "secrets" / user).read_text(encoding="utf-8")
+
     def _prepare(self, settings: Settings) -> None:
         catalog = build_catalog(settings)
         asyncio.run(create_topics(settings.kafka))
         db.migrate(settings.postgres, lambda name: self.teller.tell("migration", name=name))
-        password = (self.folder / "secrets" / USER).read_text(encoding="utf-8")
         database = Database(settings.postgres, connections=1)
         try:
-            users.create_user(database, USER, "officer", password, replace=True)
+            for user in (USER, OFFICER):
+                users.create_user(database, user, "officer", self._password(user), replace=True)
             closed = database.run_now(
                 lambda c: close_leftovers(c, Wording(catalog, settings.router))
             )
@@ -247,14 +240,16 @@ class _Demo:
             "simulate", "--platform", "--port", port,
             "--secret-file", settings.router.targets[0].secret_file,
             "--record", str(self.folder / "pushes.jsonl"),
+            "--callback", f"http://127.0.0.1:{settings.console.port}",
         )  # fmt: skip
         # What an earlier city still owed is not this one's story.
-        for old in ("truth.jsonl", "spool.db", "spool.db-wal", "spool.db-shm", "log/sensors.log"):
+        for old in OLD:
             (self.folder / old).unlink(missing_ok=True)
         sensors = lifeline_command(
             "simulate", "--config", file, "--seed", str(self.seed),
             "--spool", str(self.folder / "spool.db"),
             "--truth", str(self.folder / "truth.jsonl"), "--drain", "6", "--json",
+            "--repairs", str(self.folder / "repairs"),
         )  # fmt: skip
         self.supervisor.add("sensors", sensors, logs / "sensors.log", environment({}))
         self.supervisor.add("platform", platform, logs / "platform.log", environment({}))
@@ -266,29 +261,73 @@ class _Demo:
                 logs / f"{name}.log",
                 environment(more),
             )
-        password = (self.folder / "secrets" / USER).read_text(encoding="utf-8")
-        self.teller.tell("console", url=settings.router.public_url, user=USER, password=password)
+        self.teller.tell(
+            "console", url=settings.router.public_url, user=USER, password=self._password(USER)
+        )
+
+    def _officer(self, story: Story) -> Officer:
+        """Plays the duty officer from here on."""
+        settings = story.settings
+        officer = Officer(
+            self.teller,
+            Api(f"http://127.0.0.1:{settings.console.port}", self.teller.language),
+            self.folder,
+            story.since_s,
+            settings.life.quiet_s,
+            self._password(OFFICER),
+        )
+        story.on_push = officer.hear
+        self.teller.tell("officer", user=OFFICER)
+        officer.begin()
+        return officer
 
     async def _follow(
         self, story: Story, until: Until, limit_s: float, is_stopped: Callable[[], bool]
-    ) -> Ended:
-        """Tells what happens until the end asked for, or time runs out, or somebody stops it."""
-        deadline_s = time.monotonic() + limit_s
+    ) -> tuple[Ended, list[dict[str, object]]]:
+        """Tells what happens until the end asked for, or time runs out, or somebody stops it.
+
+        Returns also how far the officer came with each incident.
+        """
         following = asyncio.create_task(story.follow_findings())
+        officer = self._officer(story) if until in ("closed", "stopped") else None
         try:
-            while not is_stopped():
-                self.supervisor.tend()
-                story.look()
-                if (until == "push" and story.first_push_s) or (
-                    until == "calm" and story.is_complete()
-                ):
-                    return "happened"
-                if until != "stopped" and time.monotonic() > deadline_s:
-                    return "late"
-                await asyncio.sleep(LOOK_S)
+            ended = await self._watch(story, until, limit_s, is_stopped, officer)
         finally:
             following.cancel()
             await asyncio.wait({following}, timeout=5.0)
+            if officer is not None:
+                await officer.end()
+        cases = officer.cases.values() if officer is not None else ()
+        return ended, [case.figures() for case in cases]
+
+    async def _watch(
+        self,
+        story: Story,
+        until: Until,
+        limit_s: float,
+        is_stopped: Callable[[], bool],
+        officer: Officer | None,
+    ) -> Ended:
+        deadline_s = time.monotonic() + limit_s
+        is_told = False
+        while not is_stopped():
+            self.supervisor.tend()
+            story.look()
+            if (until == "push" and story.first_push_s) or (
+                until == "calm" and story.is_complete()
+            ):
+                return "happened"
+            if officer is not None and officer.is_done(len(ROLES)) and not is_told:
+                is_told = True
+                officer.tell_end()
+            if until == "closed" and officer is not None:
+                if is_told:
+                    return "happened"
+                if officer.is_stuck:
+                    return "stuck"
+            if until != "stopped" and time.monotonic() > deadline_s:
+                return "late"
+            await asyncio.sleep(LOOK_S)
         return "interrupted"
 
     def _figures(self, story: Story, servers_up_s: float, ended: Ended) -> dict[str, object]:

@@ -1,80 +1,19 @@
-"""What the demo tells, in both languages, and whence: truth, findings, accepted pushes."""
+"""What the demo follows, and tells as it comes: truth, findings, accepted pushes, pages."""
 
 import contextlib
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 from lifeline import db, wire, words
 from lifeline.config import Settings
+from lifeline.demonstration import Teller
 from lifeline.errors import Unavailable
 from lifeline.log.service import Reader
 from lifeline.model import CANARY, Quality
 from simulators.city import DEMO
-
-WORDS: dict[str, tuple[str, str]] = {
-    "servers": ("启动本机服务器……", "Starting this machine's own servers …"),
-    "server": ("  {name:12} {seconds:>5} 秒  {text}", "  {name:12} {seconds:>5} s  {text}"),
-    "servers-up": ("服务器已就绪：{seconds} 秒", "Servers are up after {seconds} s"),
-    "migration": ("  数据库：{name}", "  database: {name}"),
-    "leftovers": (
-        "已关闭上次演示遗留的事件：{number} 个",
-        "Closed {number} incidents that an earlier demo left open",
-    ),
-    "city": (
-        "示范城市：{channels} 个测点，四条生命线",
-        "Demo city: {channels} channels in four lifelines",
-    ),
-    "console": (
-        "值守台：{url}  用户 {user}  密码 {password}",
-        "Console: {url}  user {user}  password {password}",
-    ),
-    "service": ("  {name}：{text}", "  {name}: {text}"),
-    "sensors": ("{at} s  传感器开始上报", "{at} s  sensors are publishing"),
-    "truth": (
-        "{at} s  【事实】{asset} 发生{hazard}",
-        "{at} s  TRUTH    {hazard} begins at {asset}",
-    ),
-    "finding": ("{at} s  【发现】{text}", "{at} s  FINDING  {text}"),
-    "push": (
-        "{at} s  【推送】应急平台已接收：{headline}\n          确认页面：{link}",
-        "{at} s  PUSH     accepted by the platform: {headline}\n          acknowledge it on {link}",
-    ),
-    "silence": ("{at} s  【看门狗】{text}", "{at} s  WATCHDOG {text}"),
-    "taken": (
-        "{folder} 中已有一个演示在运行：请先停止它，或用 --folder 另选文件夹",
-        "A demo runs in {folder} already: stop it, or give another --folder",
-    ),
-    "still-there": (
-        "有些服务器此前已在运行，现仍在运行。停止命令：lifeline stack down --folder {folder}",
-        "Some servers ran before and still run: lifeline stack down --folder {folder}",
-    ),
-    "late": (
-        "{limit_s} 秒内没有等到要求的结果，日志在数据文件夹的 log 中",
-        "What was asked for did not come within {limit_s} s: see `log` in the demo's folder",
-    ),
-    "report": ("数据已写入 {where}", "Figures written to {where}"),
-    "stopping": ("正在停止……", "Stopping …"),
-    "stopped": ("本次启动的一切均已停止。", "Everything that was started here has stopped."),
-}  # fmt: skip
-
-
-class Teller:
-    """Says the story's lines in one language."""
-
-    def __init__(self, language: str, out: Callable[[str], None]) -> None:
-        self.language: words.Language = "zh" if language == "zh" else "en"
-        self._out = out
-
-    def said(self, what: str, **values: str) -> str:
-        """The line, not yet said."""
-        return WORDS[what][0 if self.language == "zh" else 1].format(**values)
-
-    def tell(self, what: str, **values: str) -> None:
-        """Says the line."""
-        self._out(self.said(what, **values))
 
 
 def read_lines(file: Path) -> list[dict[str, Any]]:
@@ -97,10 +36,22 @@ def read_lines(file: Path) -> list[dict[str, Any]]:
 class Story:
     """Follows truth, findings and pushes since ``began_ms``, and tells each as it comes."""
 
-    def __init__(self, settings: Settings, teller: Teller, folder: Path, *, began_ms: int) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        teller: Teller,
+        folder: Path,
+        *,
+        began_ms: int,
+        posts: Mapping[str, str] | None = None,
+    ) -> None:
         self.settings = settings
         self.teller = teller
         self.began_ms = began_ms
+        self.posts = posts or {}
+        """Whose number it is, by number."""
+        self.on_push: Callable[[dict[str, Any]], None] | None = None
+        """Hears of each incident that the platform was told of."""
         self.up_s = time.monotonic()
         self.first_finding_s: float | None = None
         self.first_push_s: float | None = None
@@ -113,8 +64,12 @@ class Story:
         self._found: dict[tuple[str, str], float] = {}
         self._pushed: dict[tuple[str, str], float] = {}
 
+    def since_s(self) -> float:
+        """Seconds since the servers were up: the story's own time."""
+        return round(time.monotonic() - self.up_s, 2)
+
     def _now(self) -> str:
-        return f"{time.monotonic() - self.up_s:6.1f}"
+        return f"{self.since_s():6.1f}"
 
     def look(self) -> None:
         """Reads what truth and the platform have written since the last look, and tells it."""
@@ -130,10 +85,19 @@ class Story:
             if push["verdict"] != "accepted" or not push["body"].startswith("{"):
                 continue  # Refused, an answer of the platform's, or a document in CAP.
             body = json.loads(push["body"])
-            if "schema" in body and body["schema"].startswith("silence"):
+            if push["path"] == "/messages":
+                self._page(body)
+            elif "schema" in body and body["schema"].startswith("silence"):
                 self.teller.tell("silence", at=self._now(), text=body[self.teller.language])
             elif body.get("lifeline") != CANARY and body["kind"] != "end":
                 self._push(body)
+
+    def _page(self, body: dict[str, Any]) -> None:
+        """Somebody was called: who it is, by which way, and what he was told."""
+        who = "、".join(self.posts.get(number, number) for number in body["to"])
+        text = " ".join(body["text"].split())
+        way = self.teller.said(f"way-{body['kind']}")
+        self.teller.tell("page", at=self._now(), way=way, who=who, text=text)
 
     def _is_old(self, onset_ms: int) -> bool:
         """Whether it began before this demo did: an earlier one's story."""
@@ -149,6 +113,8 @@ class Story:
         self._pushed.setdefault((body["asset"]["name"], body["hazard"]), now_s)
         headline = body["headline"][self.teller.language]
         self.teller.tell("push", at=self._now(), headline=headline, link=body["link"])
+        if self.on_push is not None:
+            self.on_push(body)
 
     async def follow_findings(self) -> None:
         """Tells every finding as it appears on Kafka; gives up quietly when Kafka goes away."""
