@@ -134,7 +134,7 @@ async def test_stopped_data_look_stopped(city: City) -> None:
     assert "No fresh data from Water." in fresh
     assert stale.count("feed stale") == 2
     assert "No fresh data from Gas, Water." in stale
-    assert "stopped 1 min 40 s ago" in stale
+    assert re.search(r"stopped 1 min 4\d s ago", stale)
 
 
 async def test_the_language_follows_browser_and_choice(city: City) -> None:
