@@ -16,6 +16,8 @@ from tests.faults.ledger import Leak, Ledger, Sent
 GRADE_FAULT = 5
 """Sensor faults and silent gateways: kept and shown, told to nobody."""
 LIST_MAX = 5
+ON_ITS_WAY_MS = 30_000
+"""Who has not answered is called again and again: the last page of a run need not have arrived."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +95,8 @@ class Calls:
     """Keys of notices, as the desk told the platform that it has the receipt."""
     receipts: Sequence[str] = ()
     """The same as the tables have them."""
+    seen_ms: int = 1 << 62
+    """When this was read: what was decided a moment ago may still be on its way."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -249,7 +253,9 @@ def called(incidents: Sequence[Incident], people: Calls) -> list[Violation]:
     unheard = [
         f"{page.kind} of {page.incident}"
         for page in people.pages
-        if page.key not in rung and page.key not in stopped
+        if page.key not in rung
+        and page.key not in stopped
+        and page.created_ms < people.seen_ms - ON_ITS_WAY_MS
     ]
     torn = _torn((call.key, call.sha256) for call in people.calls)
     return [

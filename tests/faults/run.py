@@ -314,7 +314,7 @@ class Run:
 
     def _people(self, incidents: set[str], keys: set[str]) -> Calls:
         # Who rang is read before what was decided: nothing may seem to ring that never was.
-        world, calls = self.world, self.world.calls()
+        world, calls, seen_ms = self.world, self.world.calls(), now_ms()
         pages = [page for page in world.pages() if page.incident in incidents]
         mine = {page.key for page in pages}
         return Calls(
@@ -325,6 +325,7 @@ class Run:
             clocks=[*world.clocks(), *([] if self.officer is None else self.officer.clocks)],
             signed=[key for key in world.signed() if key in keys],
             receipts=world.receipts(),
+            seen_ms=seen_ms,
         )
 
     def close_books(self) -> dict[str, Any]:

@@ -215,6 +215,13 @@ def test_who_took_it_at_once_need_not_be_called() -> None:
     assert check(replace(kept(), people=rest)) == []
 
 
+def test_a_page_of_a_moment_ago_may_be_on_its_way() -> None:
+    rest = people(calls=people().calls[:-1], seen_ms=T + 36_000)
+
+    assert check(replace(kept(), people=rest)) == []
+    assert verdict(replace(kept(), people=replace(rest, seen_ms=T + 36_101))) == ["C9"]
+
+
 def test_where_nobody_is_called_nobody_is_missed() -> None:
     assert check(replace(kept(), people=None)) == []
 
