@@ -43,6 +43,9 @@ GROUP = "lifeline.router"
 """Under which offsets are noted on Kafka: where to begin when PostgreSQL is away at the start."""
 COMMIT_S = 15.0
 FETCH_MS = 100
+COMPANY_S = 0.05
+"""After a batch the next one waits so long from its beginning: findings that come thick share a
+transaction, whose cost is mostly its own.  One that comes alone waits for nothing."""
 RECORDS_MAX = 500
 FOLD_S = 8.0
 """A batch folds in far less; a server that is stopped must not hold an alarm for longer."""
@@ -53,6 +56,7 @@ GAUGES_S = 5
 SWEEP_S = 600
 CANARY_KEPT_S = 3600.0
 AWAY = "PostgreSQL is away: only the gravest findings are pushed"
+Batches = Mapping[TopicPartition, Sequence[ConsumerRecord]]
 
 
 def is_poison(error: Exception) -> bool:
@@ -127,6 +131,7 @@ class Router:
 
     async def read(self) -> None:
         """Reads and folds for ever."""
+        clock = asyncio.get_running_loop().time
         while True:
             await self._learn()
             # Its own limit is enough: what another one cut off would be lost to the next call.
@@ -134,20 +139,15 @@ class Router:
             if self.is_away:
                 self._pass_by(batches)
                 continue
-            outcomes = await asyncio.gather(
-                *(self._fold_all(partition, batch) for partition, batch in batches.items()),
-                return_exceptions=True,
-            )
-            failures = [o for o in outcomes if isinstance(o, BaseException)]
-            for failure in failures:
-                if not isinstance(failure, Unavailable):
-                    raise failure
-            if failures:
-                floors = {p: self.places[p].floor for p in batches}
-                self._leave(str(failures[0]))
-                self._pass_by(
-                    {p: [r for r in b if r.offset >= floors[p]] for p, b in batches.items()}
-                )
+            began_s = clock()
+            try:
+                await self._fold_all(batches)
+            except Unavailable as error:
+                left = self._left(batches)
+                self._leave(str(error))
+                self._pass_by(left)
+            if batches:
+                await asyncio.sleep(began_s + COMPANY_S - clock())
 
     async def _learn(self) -> None:
         """Asks PostgreSQL for the positions that are not known, and goes there."""
@@ -182,65 +182,65 @@ class Router:
         await within(self.consumer.seek_to_beginning(partition), FOLD_S)
         self.places[partition] = Place(True, expected, 0)
 
-    async def _fold_all(self, partition: TopicPartition, batch: list[ConsumerRecord]) -> None:
-        """Folds a batch of a partition; one record at a time when one of them is poison."""
-        place = self.places[partition]
-        rest = [record for record in batch if record.offset >= place.floor]
-        if not (rest and place.is_known):
+    def _left(self, batches: Batches) -> Batches:
+        """What of it has not been folded."""
+        floors = {p: self.places[p].floor for p in batches}
+        return {p: [r for r in b if r.offset >= floors[p]] for p, b in batches.items()}
+
+    async def _fold_all(self, batches: Batches) -> None:
+        """Folds what came, all in one transaction; what cannot be is folded in smaller parts."""
+        rest = {p: b for p, b in self._left(batches).items() if b and self.places[p].is_known}
+        if not rest:
             return
         try:
-            await self._fold(partition, place, rest)
+            await self._fold(rest)
         except Unavailable:
             raise
-        except Fenced:
-            telemetry.fenced.labels("router").inc()
-            self.places[partition] = Place()
         except Exception as error:
-            if not is_poison(error):
+            is_fenced = isinstance(error, Fenced)
+            if not (is_fenced or is_poison(error)):
                 raise Unavailable(f"PostgreSQL refuses: {error}") from error
-            if len(rest) == 1:
-                await self._fold(partition, place, rest, f"{type(error).__name__}: {error}")
-                return
-            for record in rest:
-                await self._fold_all(partition, [record])
+            if len(rest) == 1 and is_fenced:
+                telemetry.fenced.labels("router").inc()
+                self.places[next(iter(rest))] = Place()
+            elif sum(map(len, rest.values())) == 1:
+                await self._fold(rest, f"{type(error).__name__}: {error}")
+            else:
+                alone = [{p: [r]} for p, b in rest.items() for r in b]
+                for part in [{p: b} for p, b in rest.items()] if len(rest) > 1 else alone:
+                    await self._fold_all(part)
 
-    async def _fold(
-        self,
-        partition: TopicPartition,
-        place: Place,
-        records: Sequence[ConsumerRecord],
-        verdict: str = "",
-    ) -> None:
+    async def _fold(self, batches: Batches, verdict: str = "") -> None:
         """Folds records and moves on, in one transaction; with a ``verdict``: to quarantine."""
         findings: list[Finding] = []
+        records = list(itertools.chain.from_iterable(batches.values()))
         poison: list[tuple[ConsumerRecord, str]] = [(r, verdict) for r in records if verdict]
         for record in () if verdict else records:
             try:
                 findings.append(wire.decode_finding(record.value or b""))
             except wire.Malformed as error:
                 poison.append((record, str(error)))
-        following = records[-1].offset + 1
+        following = {p: batch[-1].offset + 1 for p, batch in batches.items()}
+        moves = [(p.partition, self.places[p].expected, n) for p, n in sorted(following.items())]
 
         def work(connection: Connection) -> Folded:
-            topic, number = partition.topic, partition.partition
-            move = (number, place.expected, following)
-            if not move_progress(connection, store.CONSUMER, topic, [move]):
+            if not move_progress(connection, store.CONSUMER, wire.FINDINGS, moves):
                 raise Fenced
-            for record, reason in poison:
-                quarantine(connection, topic, number, record.offset, reason, record.value or b"")
+            for r, why in poison:
+                quarantine(connection, r.topic, r.partition, r.offset, why, r.value or b"")
             folded = store.fold(connection, self.house.wording, findings)
             crashpoints.reach("router.before-commit")
             return folded
 
         folded = await self._run(work)
         crashpoints.reach("router.after-commit")
-        place.expected = place.floor = self.noted[partition] = following
+        for partition, after in following.items():
+            self.noted[partition] = after
+            self.places[partition] = Place(True, after, after)
         self.fast.heard(findings)
         if poison:
             telemetry.records_poison.labels(wire.FINDINGS).inc(len(poison))
-            self.log.error(
-                "findings quarantined", partition=partition.partition, reason=poison[0][1]
-            )
+            self.log.error("findings quarantined", n=len(poison), reason=poison[0][1])
         self._wake(folded)
 
     async def _run(self, work: Callable[[Connection], Folded]) -> Folded:
@@ -250,7 +250,7 @@ class Router:
             except Contended as error:
                 self.log.warning("lost a race", why=str(error))
                 await asyncio.sleep(0.02 * 2**attempt)
-        raise RuntimeError(f"lost {CONTENDED_MAX} races for one batch: is a key not unique?")
+        raise Unavailable(f"lost {CONTENDED_MAX} races for one batch: is a key not unique?")
 
     def _wake(self, folded: Folded) -> None:
         for incident in folded.opened:
@@ -338,7 +338,7 @@ class Router:
         self.courier.wake()
         self.log.warning("PostgreSQL is back: findings are read again from where it stands")
 
-    def _pass_by(self, batches: Mapping[TopicPartition, list[ConsumerRecord]]) -> None:
+    def _pass_by(self, batches: Batches) -> None:
         """Pushes what cannot wait for PostgreSQL.  Offsets stay: everything will be read again."""
         findings = []
         for record in itertools.chain.from_iterable(batches.values()):

@@ -201,11 +201,15 @@ def move_progress(
     """
     numbers, expected, following = zip(*moves, strict=True) if moves else ((), (), ())
     done = connection.execute(
-        "update progress set next_offset = moved.following, changed = clock_timestamp()"
-        " from unnest(%s::int4[], %s::int8[], %s::int8[]) as moved (partition, expected, following)"
+        # Rows are locked in one order, so that two who move several never wait in a ring.
+        "with held as (select p.partition, moved.following from progress p"
+        " join unnest(%s::int4[], %s::int8[], %s::int8[]) as moved (partition, expected, following)"
+        " on p.partition = moved.partition and p.next_offset = moved.expected"
+        " where p.consumer = %s and p.topic = %s order by p.partition for update of p)"
+        " update progress set next_offset = held.following, changed = clock_timestamp() from held"
         " where progress.consumer = %s and progress.topic = %s"
-        " and progress.partition = moved.partition and progress.next_offset = moved.expected",
-        (list(numbers), list(expected), list(following), consumer, topic),
+        " and progress.partition = held.partition",
+        (list(numbers), list(expected), list(following), consumer, topic, consumer, topic),
     )
     return done.rowcount == len(moves)
 
