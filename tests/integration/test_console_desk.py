@@ -13,6 +13,7 @@ from typer.testing import CliRunner
 
 from alerting.board import store as board
 from alerting.board.rows import Sift
+from alerting.board.service import Overview
 from alerting.people import links
 from lifeline.__main__ import build
 from lifeline.commands.seat import SHORT_MIN
@@ -174,6 +175,20 @@ def test_the_desk_can_be_worked_from_a_terminal_as_a_console_user(
         incident,
     )
     assert channels == [("command",)]
+
+
+def test_risk_search_words_and_floods_follow_what_the_router_writes(city: City) -> None:
+    overview = Overview(city.catalog, city.site.weights, lambda: None, city.log)
+    names = [city.leak() for _ in range(12)]
+
+    city.database.run_now(overview.turn)
+    city.database.run_now(overview.turn)
+
+    ranked = dict(city.rows("select incident, score from incident_rank where revision > 0"))
+    assert all(ranked[name] > 0 for name in names)
+    assert set(names) <= set(queued(city, text="阀井一"))
+    assert overview.floods["gas"].is_flood
+    assert overview.floods["gas"].highest is not None
 
 
 def test_the_queue_is_found_by_words_and_desks_and_ordered_by_risk(city: City) -> None:
