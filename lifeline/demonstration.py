@@ -149,8 +149,8 @@ WORDS: dict[str, tuple[str, str]] = {
         "{at} s  TRUTH    {asset} is mended (by the simulator)",
     ),
     "gone": (
-        "{at} s  【事实】超载车辆已驶离 {asset}",
-        "{at} s  TRUTH    the lorry has left {asset}",
+        "{at} s  【值班员】现场报告：超载车辆已驶离 {asset}",
+        "{at} s  OFFICER  hears from the patrol: the lorry has left {asset}",
     ),
     "normal": (
         "{at} s  【证据】{asset} 全部相关测点已恢复正常，再观察 {quiet_s} 秒",

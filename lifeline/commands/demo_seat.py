@@ -65,6 +65,8 @@ class Api:
                     found: dict[str, Any] = answer.json()
                     return found
                 why = _sentence(answer)
+                if 400 <= answer.status_code < 500:
+                    break  # It would say the same again.
             await asyncio.sleep(AGAIN_S)
         raise Stuck(why or "no answer")
 
