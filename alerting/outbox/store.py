@@ -232,10 +232,13 @@ def mark(connection: Connection, outcomes: Sequence[Sent]) -> None:
 
 
 def settled(connection: Connection, keys: list[str]) -> list[str]:
-    """Those of the notices that need no further try, whoever made the last one."""
+    """Those of the notices that need no further try, whoever made the last one.
+
+    What is held is among them: past PostgreSQL nobody is called about what he has taken.
+    """
     rows = connection.execute(
-        "select key from outbox where key = any(%s)"
-        " and (delivered_at is not null or dead_at is not null or ended_at is not null)",
+        "select key from outbox where key = any(%s) and (delivered_at is not null"
+        " or dead_at is not null or ended_at is not null or held_until is not null)",
         (keys,),
     ).fetchall()
     return [key for (key,) in rows]

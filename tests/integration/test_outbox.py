@@ -127,6 +127,19 @@ async def test_a_router_killed_after_it_sent_repeats_and_never_loses(
     assert len({request.body for request in there.asked}) == 1
 
 
+def test_what_somebody_has_taken_is_not_owed_past_postgresql(outbox: Outbox) -> None:
+    taken, open_ = outbox.push("phones", "i-1", is_page=True), outbox.push("phones", is_page=True)
+    outbox.put(taken, open_)
+
+    with psycopg.connect(outbox.dsn) as connection:
+        store.hold(connection, "i-1", 1)
+        owed = store.settled(connection, [taken.key, open_.key])
+        store.release(connection, "i-1")
+
+        assert owed == [taken.key]
+        assert store.settled(connection, [taken.key, open_.key]) == []
+
+
 class Known(msgspec.Struct):
     """What the model knows of a row."""
 
