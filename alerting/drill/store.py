@@ -34,11 +34,12 @@ _SELECT = (
     " ended_why, broken_by from drill"
 )
 _RUNNING = _SELECT + " where ended_ms is null"
+_CLAIMED = _RUNNING + " for update skip locked"
 _ONE = _SELECT + " where id = %s"
 _LISTED = _SELECT + " order by started_ms desc limit %s"
 _REAL = (
     "select id from incident where not drill and grade <= %s and lifeline <> %s"
-    " and phase not in ('closed', 'archived')"
+    " and phase not in ('closed', 'archived') limit 1"
 )
 _scenario = msgspec.json.Decoder(Scenario)
 _report = msgspec.json.Decoder(DrillReport)
@@ -99,7 +100,7 @@ def start(
     other = connection.execute(_RUNNING).fetchone()
     if other is not None:
         return Refusal("running", other[0])
-    real = connection.execute(_REAL + " limit 1", (TOP_GRADE, CANARY)).fetchone()
+    real = connection.execute(_REAL, (TOP_GRADE, CANARY)).fetchone()
     if real is not None:
         return Refusal("real", real[0])
     now_ms = store.now(connection)
@@ -175,12 +176,12 @@ def due(connection: Connection) -> tuple[Drill, Why, str] | None:
 
     Of several routers one gets it.
     """
-    row = connection.execute(_RUNNING + " for update skip locked").fetchone()
+    row = connection.execute(_CLAIMED).fetchone()
     if row is None:
         return None
     drill = _drill(row)
     # None was open when it began: whichever is open now has come, or grown, since.
-    real = connection.execute(_REAL + " limit 1", (TOP_GRADE, CANARY)).fetchone()
+    real = connection.execute(_REAL, (TOP_GRADE, CANARY)).fetchone()
     if real is not None:
         return drill, "real", real[0]
     if drill.stop_by:
