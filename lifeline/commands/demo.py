@@ -19,7 +19,7 @@ from alerting.desk.store import list_incidents, perform
 from alerting.notices import Wording
 from alerting.people.service import read_roster
 from lifeline import db
-from lifeline.commands.demo_officer import ROLES, Officer
+from lifeline.commands.demo_officer import Officer
 from lifeline.commands.demo_seat import OFFICER, Api
 from lifeline.commands.demo_story import Story, read_lines
 from lifeline.commands.migrate import build_catalog, create_topics
@@ -317,7 +317,7 @@ class _Demo:
                 until == "calm" and story.is_complete()
             ):
                 return "happened"
-            if officer is not None and officer.is_done(len(ROLES)) and not is_told:
+            if officer is not None and officer.is_done() and not is_told:
                 is_told = True
                 officer.tell_end()
             if until == "closed" and officer is not None:

@@ -139,9 +139,10 @@ class Officer:
         self.cases[name] = case
         self._task(self._guarded(case))
 
-    def is_done(self, n: int) -> bool:
-        """Whether so many incidents have come to where they can come."""
-        return sum(case.outcome in ("closed", "open") for case in self.cases.values()) >= n
+    def is_done(self) -> bool:
+        """Whether an incident of every hazard of the story has come to where it can come."""
+        cases = self.cases.values()
+        return ROLES.keys() <= {c.hazard for c in cases if c.outcome in ("closed", "open")}
 
     async def end(self) -> None:
         """Puts everything down."""

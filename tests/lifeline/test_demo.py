@@ -11,7 +11,7 @@ import msgspec
 import pytest
 
 from alerting.incidents import VERDICT_CODES
-from lifeline.commands.demo_officer import ROLES, Officer, count_pages
+from lifeline.commands.demo_officer import ROLES, Case, Officer, count_pages
 from lifeline.commands.demo_seat import Api, Stuck
 from lifeline.commands.demo_story import Story
 from lifeline.commands.simulate import _Mended
@@ -105,6 +105,20 @@ def test_pages_after_the_acknowledgement_are_counted_apart() -> None:
     ]  # fmt: skip
 
     assert count_pages(rows, 20) == (2, 1)
+
+
+def test_the_end_is_reached_when_each_hazard_came_through_and_not_when_one_did_twice(
+    tmp_path: Path,
+) -> None:
+    officer = Officer(Teller("zh", print), Api("http://127.0.0.1", "zh"), tmp_path, float, 1.0, "")
+    for name in ("a", "b"):
+        for hazard in ROLES if name == "a" else ["gas-leak"]:
+            outcome = "under way" if hazard == "burst" else "closed"
+            officer.cases[name + hazard] = Case(name, "", hazard, "", outcome=outcome)
+
+    assert not officer.is_done()
+    officer.cases["aburst"].outcome = "open"
+    assert officer.is_done()
 
 
 class Bench:
@@ -204,7 +218,7 @@ async def test_a_step_that_is_refused_ends_the_way_with_its_name_and_reason(
         officer = await with_console(answer, work)
 
     assert officer.is_stuck
-    assert not officer.is_done(1)
+    assert not officer.is_done()
     assert "stopped at `acknowledge`: No." in told[0]
     (case,) = officer.cases.values()
     assert case.figures()["outcome"] == "stuck"
