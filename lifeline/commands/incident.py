@@ -38,7 +38,7 @@ def listing(
     lifeline: Annotated[str, typer.Option(help="One lifeline alone.")] = "",
     grade: Annotated[int | None, typer.Option(help="One grade alone.")] = None,
     text: Annotated[str, typer.Option(help="In names, titles, hazards, people.")] = "",
-    limit: Annotated[int, typer.Option(min=1, max=500)] = 50,
+    limit: Annotated[int, typer.Option(min=1, max=500, help="Not more than so many.")] = 50,
     config: Config = None,
     *,
     review: Annotated[bool, typer.Option("--review", help="What waits for offices.")] = False,

@@ -23,7 +23,7 @@ WIDTHS = (60, 24, 16)
 @app.command("list")
 def listing(
     what: Annotated[str, typer.Option("--what", help=f"Of {', '.join(LISTS)}.")] = "hidden",
-    limit: Annotated[int, typer.Option(min=1, max=500)] = 100,
+    limit: Annotated[int, typer.Option(min=1, max=500, help="Not more than so many.")] = 100,
     config: Config = None,
     *,
     as_json: Json = False,
