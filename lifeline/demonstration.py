@@ -138,7 +138,7 @@ WORDS: dict[str, tuple[str, str]] = {
     "arrive": ("{at} s  【值班员】{person}已到场", "{at} s  OFFICER  {person} on site"),
     "steps": (
         "{at} s  【值班员】勾选预案第 {which} 步（共 {steps} 步）：{asset}",
-        "{at} s  OFFICER  ticks {which} of the plan's {steps} steps: {asset}",
+        "{at} s  OFFICER  ticks step {which} of {steps} of the plan: {asset}",
     ),
     "early": (
         "{at} s  【值班员】试图过早关闭，被拒绝：{why}",
