@@ -8,6 +8,7 @@ from alerting.fast import FRESH_MS, FastPath
 from alerting.incidents import Reason
 from alerting.notices import Push, Wording, state_of
 from alerting.slices import Slice, Tell
+from alerting.windows import Window
 from lifeline import wire, words
 from lifeline.catalog import Asset, Catalog, Lifeline, Limit, Source, Zone
 from lifeline.compiler import compile_catalog
@@ -183,6 +184,21 @@ def test_without_postgresql_an_on_delay_still_counts() -> None:
     assert before == []
     assert [p.kind for p in after] == ["alert"]
     assert after == told([delayed, held(5, on_delay_s=5.0, grade=1)], T0 + 9000)
+
+
+def test_a_window_that_was_open_before_an_outage_hides_in_it_too() -> None:
+    fast = FastPath(Wording(catalog(), SETTINGS), grade=1)
+    leak = raised(5, grade=1)
+    fast.windows = [
+        Window(
+            id="w1", kind="maintenance", author="li", reason="valve works", zone=leak.zone,
+            from_ms=T0 - 1000, until_ms=T0 + 60_000,
+        )
+    ]  # fmt: skip
+
+    fast.begin(T0)
+
+    assert fast.take([leak], T0 + 6000) == []
 
 
 def test_what_an_outage_met_in_its_on_delay_is_pushed_as_the_outbox_will_hold_it() -> None:

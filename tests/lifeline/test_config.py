@@ -9,6 +9,8 @@ import pytest
 from lifeline.config import ConfigError, Settings, listing, load
 from lifeline.targets import Kind, Target
 
+GRADE = '[[grades]]\nlevel = 1\nzh = "红色"\nen = "Red"\ncolour = "#C8102E"\nshape = "▲"\n'
+
 
 def test_nothing_set_runs_on_the_defaults() -> None:
     settings, origin = load("", "lifeline.toml", {})
@@ -53,6 +55,7 @@ def test_lists_of_tables_come_from_the_environment_as_json() -> None:
         ("[mqtt]\nport = 70000\n", {}, "mqtt.port"),
         ('[ingest]\nbatch_ms = "soon"\n', {}, "ingest.batch_ms"),
         ("[other]\n", {}, "unknown field `other`"),
+        (2 * GRADE, {}, "grades: each level once"),
         ("", {"LIFELINE_MQTT_PRT": "1"}, "LIFELINE_MQTT_PRT names no setting"),
         ("", {"LIFELINE_MQTT_PORT": "many"}, "LIFELINE_MQTT_PORT"),
         ("", {"LIFELINE_MQTT_PORT": "many"}, "lifeline config explain"),
