@@ -140,7 +140,8 @@ class Bench:
 
 def test_a_repair_is_done_once_and_half_a_line_waits_for_its_other_half(tmp_path: Path) -> None:
     city, file = Bench(), tmp_path / "repairs"
-    mended = _Mended(city, file)  # type: ignore[arg-type]
+    bench: Any = city
+    mended: Any = _Mended(bench, file)
 
     assert mended.step(1) == [1]
     file.write_text("gas-leak\nbur", encoding="utf-8")
