@@ -99,7 +99,7 @@ def test_what_the_platform_was_told_is_handed_on_once_it_is_told(tmp_path: Path)
 
 
 def test_pages_after_the_acknowledgement_are_counted_apart() -> None:
-    rows = [
+    rows: list[dict[str, Any]] = [
         {"state": "delivered", "at_ms": 10}, {"state": "delivered", "at_ms": 30},
         {"state": "ended", "at_ms": 21}, {"state": "held", "at_ms": None},
     ]  # fmt: skip
