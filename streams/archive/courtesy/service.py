@@ -42,7 +42,8 @@ class Courtesy:
         while True:
             with contextlib.suppress(Unavailable, psycopg.Error):
                 pids = await database.run(store.background)
-                self.asked &= {pid for pid in self.asked if _is_postgres(pid)}
+                # A copy: ``ask`` runs in the threads that write, at the same time.
+                self.asked -= {pid for pid in self.asked.copy() if not _is_postgres(pid)}
                 for pid in pids:
                     self._ask(pid)
             await asyncio.sleep(EVERY_S)
