@@ -48,13 +48,17 @@ class Exchange:
         self.known = known
         self.catalog = catalog
         """Asked each time: another one may have been taken over."""
+        self.within_s = {
+            t.name: t.sign_within_s for t in settings.router.targets if t.sign_within_s > 0
+        }
         self._publisher = Publisher(settings.kafka, "lifeline-router-exchange")
 
     async def switch(self) -> None:
-        """Publishes the context records that wait, for ever."""
+        """Publishes the context records that wait and takes up early receipts, for ever."""
         while True:
             try:
                 count = await self._publish()
+                await self.database.run(lambda c: store.take_up(c, self.within_s))
             except (Unavailable, psycopg.Error) as error:
                 self.log.warning("regimes wait", why=str(error))
                 await asyncio.sleep(1.0)

@@ -6,6 +6,7 @@ Every function works in the transaction of the connection that it is given.
 import tomllib
 from collections.abc import Iterable, Mapping, Sequence
 
+import msgspec
 from psycopg import Connection, sql
 
 from alerting import receipts
@@ -14,7 +15,7 @@ from alerting.exchange.mail import Shared
 from alerting.exchange.product import Facts, ZoneHead
 from alerting.exchange.tables import Tables
 from alerting.notices import Chains, Push
-from alerting.receipts import Sent
+from alerting.receipts import Receipt, Sent
 from lifeline.catalog import Catalog
 from lifeline.config import ConfigError, Exchange
 from lifeline.model import CANARY
@@ -24,6 +25,8 @@ RECEIPT = "receipt"
 """The kind of the deadlines of incidents whose notices are to be signed for."""
 PRODUCT_LOCK = 0x11FE20
 KEPT_MS = 86_400_000
+
+_receipt = msgspec.json.Decoder(Receipt)
 
 
 def read_tables(settings: Exchange) -> Tables:
@@ -69,6 +72,55 @@ def keep(connection: Connection, pushes: Sequence[Push], within_s: Mapping[str, 
                 named,
             )
     set_clocks(connection, {p.incident for p in pushes if p.target in within_s}, within_s)
+
+
+_SIGN = (
+    "insert into receipt (outbox, partner, message, word, by, note, at_ms)"
+    " select o.id, %(partner)s, %(id)s, %(word)s, %(by)s, %(note)s, %(at_ms)s from outbox o"
+    " where o.target = %(partner)s and ((%(identifier)s <> '' and o.identifier = %(identifier)s)"
+    " or (%(key)s <> '' and o.key = %(key)s)) on conflict do nothing returning outbox"
+)
+
+
+def sign(connection: Connection, partner: str, receipt: Receipt) -> list[int]:
+    """Keeps a word about a notice; returns its number in the outbox, nothing where none fits.
+
+    A partner signs for the target that bears its name, and for no other.
+    """
+    asked = msgspec.structs.asdict(receipt) | {"partner": partner}
+    return [number for (number,) in connection.execute(_SIGN, asked).fetchall()]
+
+
+def signed(connection: Connection, numbers: list[int], within_s: Mapping[str, float]) -> None:
+    """Sets the clocks of these notices' incidents anew, and wakes whoever watches them."""
+    rows = connection.execute(
+        "select distinct incident from outbox where id = any(%s) and incident is not null",
+        (numbers,),
+    ).fetchall()
+    incidents = [name for (name,) in rows]
+    set_clocks(connection, incidents, within_s)
+    connection.execute("select pg_notify('incident', n) from unnest(%s::text[]) n", (incidents,))
+
+
+def take_up(connection: Connection, within_s: Mapping[str, float]) -> int:
+    """Words that came before their notice was here, as of a push past PostgreSQL, now that it is.
+
+    Returns how many; of several routers each takes others.
+    """
+    rows = connection.execute(
+        "select s.id, s.partner, s.receipt::text from exchange_stray s where s.receipt is not null"
+        " and exists (select 1 from outbox o where o.target = s.partner and ("
+        " (s.receipt ->> 'key' <> '' and o.key = s.receipt ->> 'key') or"
+        " (s.receipt ->> 'identifier' <> '' and o.identifier = s.receipt ->> 'identifier')))"
+        " order by s.id limit 100 for update of s skip locked"
+    ).fetchall()
+    numbers: list[int] = []
+    for _, partner, body in rows:
+        numbers += sign(connection, partner, _receipt.decode(body))
+    connection.execute("delete from exchange_stray where id = any(%s)", ([row[0] for row in rows],))
+    if numbers:
+        signed(connection, numbers, within_s)
+    return len(rows)
 
 
 def set_clocks(

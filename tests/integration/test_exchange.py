@@ -166,6 +166,16 @@ async def test_a_receipt_is_kept_once_and_stops_the_clock(made: City) -> None:
     assert made.database.run_now(lambda c: store.unsigned(c, incident, hurry)) == []
     assert made.rows("select count(*) from exchange_stray where kind = 'receipt'") == [(1,)]
 
+    # As if the notice had gone past PostgreSQL, and its row came after the receiver's word.
+    made.rows("update outbox set key = 'none' where id = %s", outbox)
+    took = [made.database.run_now(lambda c: store.take_up(c, hurry)) for _ in range(2)]
+
+    assert took == [1, 0]
+    assert made.rows("select word from receipt where outbox = %s order by id", outbox)[-1] == (
+        "seen",
+    )
+    assert made.rows("select count(*) from exchange_stray where kind = 'receipt'") == [(0,)]
+
 
 @pytest.mark.feature("E-2")
 async def test_when_nobody_signs_in_time_the_incident_says_so_once(made: City) -> None:

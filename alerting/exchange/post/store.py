@@ -4,6 +4,7 @@ import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import msgspec
 from psycopg import Connection
 
 from alerting import cases
@@ -68,30 +69,13 @@ class Post:
         """
         known = 0
         for one in receipts:
-            rows = self.connection.execute(
-                "insert into receipt (outbox, partner, message, word, by, note, at_ms)"
-                " select o.id, %s, %s, %s, %s, %s, %s from outbox o where o.target = %s"
-                " and ((%s <> '' and o.identifier = %s) or (%s <> '' and o.key = %s))"
-                " on conflict do nothing returning outbox",
-                (
-                    partner,
-                    one.id,
-                    one.word,
-                    one.by,
-                    one.note,
-                    one.at_ms,
-                    partner,
-                    one.identifier,
-                    one.identifier,
-                    one.key,
-                    one.key,
-                ),
-            ).fetchall()
-            known += len(rows)
-            if rows:
-                self._heard([number for (number,) in rows])
+            numbers = store.sign(self.connection, partner, one)
+            known += len(numbers)
+            if numbers:
+                self._heard(numbers)
             else:
-                self._stray(partner, "receipt", f"about {one.identifier or one.key}", body)
+                about = f"about {one.identifier or one.key}"
+                self._stray(partner, "receipt", about, body, msgspec.json.encode(one).decode())
         crashpoints.reach("console.before-receipt")
         return known
 
@@ -169,21 +153,15 @@ class Post:
         return int(row[0])
 
     def _heard(self, numbers: list[int]) -> None:
-        """Sets the clocks of these notices' incidents anew, and wakes whoever watches them."""
-        rows = self.connection.execute(
-            "select distinct incident from outbox where id = any(%s) and incident is not null",
-            (numbers,),
-        ).fetchall()
-        incidents = [name for (name,) in rows]
-        store.set_clocks(self.connection, incidents, self.wording.sign_within_s)
-        self.connection.execute(
-            "select pg_notify('incident', n) from unnest(%s::text[]) n", (incidents,)
-        )
+        store.signed(self.connection, numbers, self.wording.sign_within_s)
 
-    def _stray(self, partner: str, kind: str, reason: str, body: bytes) -> None:
+    def _stray(
+        self, partner: str, kind: str, reason: str, body: bytes, receipt: str | None = None
+    ) -> None:
         self.connection.execute(
-            "insert into exchange_stray (partner, kind, reason, body) values (%s, %s, %s, %s)",
-            (partner, kind, reason, body),
+            "insert into exchange_stray (partner, kind, reason, body, receipt)"
+            " values (%s, %s, %s, %s, %s::jsonb)",
+            (partner, kind, reason, body, receipt),
         )
 
     def _incident(self, name: str) -> str | None:
