@@ -308,6 +308,7 @@ async def test_an_alert_travels_to_the_platform_and_what_it_answers_comes_back(
         stop.set()
         await serving
         server.close()
+        await server.wait_closed()
         platform.record.close()
 
     said = {line["verdict"] for line in read_journal(str(tmp_path / "record.jsonl"))}
