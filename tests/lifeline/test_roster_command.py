@@ -1,7 +1,9 @@
 """``lifeline roster`` without a server: what it refuses, and whom it would call."""
 
 import json
+from datetime import datetime
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import pytest
 from typer.testing import CliRunner, Result
@@ -40,7 +42,9 @@ def test_a_roster_that_reaches_somebody_at_every_hour_is_accepted(tmp_path: Path
 
 
 def test_a_roster_that_reaches_nobody_for_an_hour_is_refused_and_says_which(tmp_path: Path) -> None:
-    quiet = 'quiet = [{ begins = "03:00", ends = "04:00" }]\naddresses = {'
+    # Far from now: the command looks at the next days from the hour in which it is asked.
+    hour = min((datetime.now(ZoneInfo("Asia/Shanghai")).hour + 12) % 24, 22)
+    quiet = f'quiet = [{{ begins = "{hour:02}:00", ends = "{hour + 1:02}:00" }}]\naddresses = {{'
     asleep = WRITTEN.replace('quiet = [{ begins = "22:30", ends = "06:30" }]\n', "")
 
     done = run(tmp_path, "check", "--json", text=asleep.replace("addresses = {", quiet))
