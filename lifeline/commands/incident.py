@@ -15,7 +15,7 @@ from alerting.incidents import TRANSITIONS as PHASES
 from alerting.store import now
 from lifeline import words
 from lifeline.commands.outcome import fail, print_json
-from lifeline.commands.seat import Config, Json, Name, Note, Seat, Who, columns, seat, tell
+from lifeline.commands.seat import Config, Json, Name, Note, Seat, Who, columns, seat
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -133,9 +133,9 @@ def ack(
         for one in incident:
             act = Act(
                 incident=at.incident(one), action="acknowledge", actor=actor, note=note,
-                expected_revision=revision, channel="command",
+                expected_revision=revision,
             )  # fmt: skip
-            tell(at, at.act(act), as_json=as_json)
+            at.carry_out(act, as_json=as_json)
 
 
 @app.command()
@@ -146,8 +146,8 @@ def undo(incident: Name, who: Who = "", config: Config = None, *, as_json: Json 
     """
     with seat(config) as at:
         actor = at.who(who)
-        act = Act(incident=at.incident(incident), action="undo", actor=actor, channel="command")
-        tell(at, at.act(act), as_json=as_json)
+        act = Act(incident=at.incident(incident), action="undo", actor=actor)
+        at.carry_out(act, as_json=as_json)
 
 
 @app.command()
@@ -174,9 +174,9 @@ def verify(
         actor = at.who(who)
         act = Act(
             incident=at.incident(incident), action="verify", actor=actor, note=note,
-            verdict=chosen, code=code, expected_revision=revision, channel="command",
+            verdict=chosen, code=code, expected_revision=revision,
         )  # fmt: skip
-        tell(at, at.act(act), as_json=as_json)
+        at.carry_out(act, as_json=as_json)
 
 
 @app.command()
@@ -199,9 +199,9 @@ def dispatch(
         actor = at.who(who)
         act = Act(
             incident=at.incident(incident), action="dispatch", actor=actor, note=note, task=task,
-            person=person, expected_revision=revision, channel="command",
+            person=person, expected_revision=revision,
         )  # fmt: skip
-        tell(at, at.act(act), as_json=as_json)
+        at.carry_out(act, as_json=as_json)
 
 
 @app.command()
@@ -215,9 +215,8 @@ def arrive(
     with seat(config) as at:
         act = Act(
             incident=at.incident(incident), action="arrive", actor=at.who(who), note=note,
-            channel="command",
         )  # fmt: skip
-        tell(at, at.act(act), as_json=as_json)
+        at.carry_out(act, as_json=as_json)
 
 
 @app.command()
@@ -247,9 +246,8 @@ def close(
         act = Act(
             incident=at.incident(incident), action="close", actor=actor, note=note,
             verdict=chosen, code=code, override=override, expected_revision=revision,
-            channel="command",
         )  # fmt: skip
-        tell(at, at.act(act), as_json=as_json)
+        at.carry_out(act, as_json=as_json)
 
 
 @app.command()
@@ -269,9 +267,8 @@ def note(
         actor = at.who(who, may_only_note=True)
         act = Act(
             incident=at.incident(incident), action="note", actor=actor, note=text,
-            channel="command",
         )  # fmt: skip
-        tell(at, at.act(act), as_json=as_json)
+        at.carry_out(act, as_json=as_json)
 
 
 @app.command()
@@ -292,9 +289,9 @@ def merge(
         actor = at.who(who)
         act = Act(
             incident=at.incident(incident), action="merge", actor=actor, note=note,
-            other=at.incident(other), channel="command",
+            other=at.incident(other),
         )  # fmt: skip
-        tell(at, at.act(act), as_json=as_json)
+        at.carry_out(act, as_json=as_json)
 
 
 @app.command()
@@ -315,9 +312,9 @@ def split(
         actor = at.who(who)
         act = Act(
             incident=at.incident(incident), action="split", actor=actor, note=note,
-            alarms=tuple(alarm), channel="command",
+            alarms=tuple(alarm),
         )  # fmt: skip
-        tell(at, at.act(act), as_json=as_json)
+        at.carry_out(act, as_json=as_json)
 
 
 @app.command()
@@ -334,8 +331,8 @@ def approve(
     """
     with seat(config) as at:
         if proposal:
-            act = Act(action="approve", actor=at.who(who), proposal=proposal, channel="command")
-            tell(at, at.act(act), as_json=as_json)
+            act = Act(action="approve", actor=at.who(who), proposal=proposal)
+            at.carry_out(act, as_json=as_json)
             return
         rows = at.database.run_now(lambda c: board.proposals(c, now(c)))
         if as_json:

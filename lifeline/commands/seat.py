@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Annotated, Any
 
+import msgspec
 import structlog
 import typer
 
@@ -32,6 +33,8 @@ Who = Annotated[
     str, typer.Option("--as", help="The console user who acts; else the one signed in here.")
 ]
 Note = Annotated[str, typer.Option("--note", help="Why, or what was seen.")]
+CHANNEL = "command"
+"""By which way an action came, for the audit."""
 TRIES = 5
 SHORT_MIN = 6
 
@@ -62,8 +65,26 @@ class Seat:
         """PostgreSQL's clock."""
         return int(self.database.run_now(now))
 
-    def act(self, act: Act) -> Outcome:
-        """Carries an action out; ends the command with 1 and a sentence where it is refused."""
+    def carry_out(self, act: Act, *, as_json: bool) -> None:
+        """Does it and says what it came to; ends the command with 1 where it is refused."""
+        outcome = self._done(msgspec.structs.replace(act, channel=CHANNEL))
+        if as_json:
+            print_json(
+                {
+                    "code": outcome.code,
+                    "proposal": outcome.proposal or None,
+                    "incident": outcome.summary and outcome.summary.id,
+                    "phase": outcome.summary and outcome.summary.phase,
+                    "revision": outcome.summary and outcome.summary.revision,
+                }
+            )
+            return
+        told = words.reason(outcome.code, self.language)
+        if outcome.proposal:
+            told += f": lifeline incident approve {outcome.proposal}"
+        typer.echo(told)
+
+    def _done(self, act: Act) -> Outcome:
         with spoken():
             catalog = open_catalog(self.settings.catalog.compiled)
             house = House(self.settings, catalog, silent())
@@ -112,25 +133,6 @@ def seat(config: str | None) -> Iterator[Seat]:
 def silent() -> Any:
     """A log that says nothing: what a command prints is its answer."""
     return structlog.wrap_logger(structlog.ReturnLogger())
-
-
-def tell(at: Seat, outcome: Outcome, *, as_json: bool) -> None:
-    """What an action came to: one line, or JSON."""
-    if as_json:
-        print_json(
-            {
-                "code": outcome.code,
-                "proposal": outcome.proposal or None,
-                "incident": outcome.summary and outcome.summary.id,
-                "phase": outcome.summary and outcome.summary.phase,
-                "revision": outcome.summary and outcome.summary.revision,
-            }
-        )
-        return
-    told = words.reason(outcome.code, at.language)
-    if outcome.proposal:
-        told += f": lifeline incident approve {outcome.proposal}"
-    typer.echo(told)
 
 
 def columns(rows: Sequence[Sequence[str]], widths: Sequence[int]) -> list[str]:

@@ -10,7 +10,7 @@ from alerting.board.rows import LISTS, Listed, Member
 from alerting.store import now
 from lifeline import words
 from lifeline.commands.outcome import fail, print_json
-from lifeline.commands.seat import Config, Json, Note, Seat, Who, columns, seat, tell
+from lifeline.commands.seat import Config, Json, Note, Seat, Who, columns, seat
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -64,9 +64,8 @@ def _act(
             incident=known.incident,
             note=note,
             until_ms=at.now_ms() + minutes * 60_000 if minutes else None,
-            channel="command",
         )
-        tell(at, at.act(act), as_json=as_json)
+        at.carry_out(act, as_json=as_json)
 
 
 @app.command()

@@ -14,7 +14,7 @@ from alerting.store import now
 from alerting.windows import Check, Kind, Window, unticked
 from lifeline import words
 from lifeline.commands.outcome import fail, print_json
-from lifeline.commands.seat import Config, Json, Note, Seat, Who, seat, tell
+from lifeline.commands.seat import Config, Json, Note, Seat, Who, seat
 from lifeline.store import open_catalog
 
 app = typer.Typer(
@@ -93,8 +93,8 @@ def open_window(
             factor=WATCH_FACTOR if kind == "work-watch" else 1.0,
             checks=tuple(Check(name) for name in check or ()),
         )
-        act = Act(action="open-window", actor=actor, note=note, opening=opening, channel="command")
-        tell(at, at.act(act), as_json=as_json)
+        act = Act(action="open-window", actor=actor, note=note, opening=opening)
+        at.carry_out(act, as_json=as_json)
 
 
 @app.command()
@@ -114,9 +114,8 @@ def tick(
     with seat(config) as at:
         act = Act(
             action="check", actor=at.who(who), window=window, check=check, note=note,
-            channel="command",
         )  # fmt: skip
-        tell(at, at.act(act), as_json=as_json)
+        at.carry_out(act, as_json=as_json)
 
 
 @app.command()
@@ -128,7 +127,5 @@ def end(
     Example:  lifeline window end 5f2a91c07d3e --as li
     """
     with seat(config) as at:
-        act = Act(
-            action="end-window", actor=at.who(who), window=window, note=note, channel="command"
-        )
-        tell(at, at.act(act), as_json=as_json)
+        act = Act(action="end-window", actor=at.who(who), window=window, note=note)
+        at.carry_out(act, as_json=as_json)
