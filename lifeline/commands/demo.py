@@ -64,7 +64,7 @@ def demo(
 ) -> None:
     """Run a demo city: four lifelines, real servers, a leak from its first reading to its push.
 
-    With `closed` and `stopped` it plays the duty officer too: from the push to the archive.
+    With `closed` it plays the duty officer too: from the push to the archive.
 
     Example:  lifeline demo --until push --report -
     """
@@ -289,7 +289,7 @@ class _Demo:
         Returns also how far the officer came with each incident.
         """
         following = asyncio.create_task(story.follow_findings())
-        officer = self._officer(story) if until in ("closed", "stopped") else None
+        officer = self._officer(story) if until == "closed" else None
         try:
             ended = await self._watch(story, until, limit_s, is_stopped, officer)
         finally:
@@ -309,7 +309,6 @@ class _Demo:
         officer: Officer | None,
     ) -> Ended:
         deadline_s = time.monotonic() + limit_s
-        is_told = False
         while not is_stopped():
             self.supervisor.tend()
             story.look()
@@ -317,14 +316,11 @@ class _Demo:
                 until == "calm" and story.is_complete()
             ):
                 return "happened"
-            if officer is not None and officer.is_done() and not is_told:
-                is_told = True
+            if officer is not None and officer.is_done():
                 officer.tell_end()
-            if until == "closed" and officer is not None:
-                if is_told:
-                    return "happened"
-                if officer.is_stuck:
-                    return "stuck"
+                return "happened"
+            if officer is not None and officer.is_stuck:
+                return "stuck"
             if until != "stopped" and time.monotonic() > deadline_s:
                 return "late"
             await asyncio.sleep(LOOK_S)
