@@ -93,7 +93,7 @@ check: $(READY) ## style, types, import contracts, purity, the lock, shell files
 	@shellcheck $(SHELL_FILES)
 
 .PHONY: faults
-faults: servers ## the long fault programme: every kill and crash point, three seeds each
+faults: servers ## the long fault programme: kills and crash points with three more seeds, ten sabotages
 	@exec $(BIN)/python -m pytest -q -m faults --timeout=3600 $(ARGS)
 
 .PHONY: features

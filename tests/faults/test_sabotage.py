@@ -23,7 +23,7 @@ CRASHES = 10
 
 
 QUICK = {"acknowledge-before-kafka"}
-"""What `make test` builds too, to see that the checker checks; `make faults` builds all."""
+"""What `make test` builds too, to see that the checker checks; `make faults` builds the others."""
 
 
 @pytest.fixture(scope="module", autouse=True)
