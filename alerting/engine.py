@@ -16,7 +16,7 @@ from alerting.slices import Decided, Effect, Slice
 from alerting.turn import Turn
 from lifeline.model import Finding
 
-__all__ = ["Act", "Action", "act", "next_due", "step", "tick"]
+__all__ = ["Act", "Action", "act", "step", "tick"]
 
 
 def step(slice_: Slice, finding: Finding, now_ms: int, policy: Policy = DEFAULT) -> list[Effect]:
@@ -50,12 +50,6 @@ def tick(slice_: Slice, now_ms: int, policy: Policy = DEFAULT) -> list[Effect]:
         del slice_.deadlines[kind, subject]
         deadlines.meet(turn, kind, subject)
     return turn.effects
-
-
-def next_due(slice_: Slice) -> int | None:
-    """When ``tick`` has something to do next, for whoever drives virtual time."""
-    due = slice_.next_deadline()
-    return None if due is None else due[0]
 
 
 def act(

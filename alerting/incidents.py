@@ -180,7 +180,6 @@ class Reason(enum.StrEnum):
     NEEDS_END = "needs-end"
     UNLIKE = "unlike"
     SAME_PLACE = "same-place"
-    NEEDS_SECOND = "needs-second"
     SAME_PERSON = "same-person"
     PROPOSAL_GONE = "proposal-gone"
     UNKNOWN_WINDOW = "unknown-window"

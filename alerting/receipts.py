@@ -148,16 +148,5 @@ def clock_of(
     return min((due_ms for due_ms in due if due_ms > now_ms), default=None)
 
 
-def overdue(
-    notices: Iterable[Sent], within_s: Mapping[str, float], phase: str, now_ms: int
-) -> list[Sent]:
-    """The notices for which a signature is overdue."""
-    return [
-        one
-        for one in notices
-        if one.target in within_s and is_owed(one, phase) and _due_ms(one, within_s) <= now_ms
-    ]
-
-
 def _due_ms(sent: Sent, within_s: Mapping[str, float]) -> int:
     return sent.told_ms + round(within_s[sent.target] * 1000)

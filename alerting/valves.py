@@ -92,21 +92,6 @@ def nearest(topology: Topology, asset: str) -> Isolation:
     return _isolated(topology, _pipes(topology, asset), (asset, -1), is_nearest=True)
 
 
-def isolate_between(topology: Topology, a: str, b: str, at_m: float) -> Isolation | None:
-    """The same for a point of the link between two assets; None where there is no such link.
-
-    ``at_m`` runs from ``a``; between two links of the same ends the first is meant.
-    """
-    for edge in topology.edges(a):
-        link = edge.link
-        if edge.to == b and may_walk(link, CARRIERS):
-            metres = at_m if link.a == a else link.length_m - at_m
-            pipes = _pipes(topology, a)
-            number = sum(valve.is_closable and valve.at_m <= metres for valve in link.valves)
-            return _isolated(topology, pipes, (pipes.marks[id(link)], number))
-    return None
-
-
 def _pipes(topology: Topology, asset: str) -> _Pipes:
     """What something can flow through from the asset, nearest first, links in their pieces."""
     pipes = _Pipes()

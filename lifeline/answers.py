@@ -149,16 +149,6 @@ GATEWAY = Vendor(
 )
 NTFY = Vendor("code", "error", "", MappingProxyType({"50701": "later"}))  # its disk is full
 """Without a code it delivered; what it refuses is told by the HTTP status."""
-VENDORS: Mapping[str, Vendor] = MappingProxyType(
-    {
-        "wecom": WECOM,
-        "dingtalk": DINGTALK,
-        "feishu": FEISHU,
-        "sms": GATEWAY,
-        "voice": GATEWAY,
-        "ntfy": NTFY,
-    }
-)
 SMTP: Mapping[int, Verdict] = MappingProxyType(
     {
         250: "delivered",

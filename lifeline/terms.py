@@ -207,7 +207,6 @@ REFUSALS: Table = {
         "与事件同一地点的报警不能拆分。",
         "An alarm at the incident's own place cannot be split off.",
     ),
-    "needs-second": ("此操作需要第二人复核。", "A second person must confirm this."),
     "same-person": ("复核人不能是申请人本人。", "The second person must be somebody else."),
     "proposal-gone": ("该申请已处理或已过期。", "The proposal is decided already, or has expired."),
     "unknown-window": ("没有这个窗口，或窗口已结束。", "There is no such window, or it has ended."),

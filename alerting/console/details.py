@@ -62,16 +62,6 @@ def detail(visit: Visit, row: Detail) -> Mapping[str, Any]:
         "headline": views.headline(visit.site.catalog, one, language),
         "facts": _facts(visit, one),
         "reasons": [_reason(visit, finding) for finding in told(row)],
-        "alarms": [
-            {
-                "grade": views.grade_of(alarm.grade),
-                "channel": alarm.channel,
-                "detector": words.detector(alarm.detector, language),
-                "state": words.alarm_state(alarm.state, language),
-                "since": clock(alarm.since_ms, visit.site.zone),
-            }
-            for alarm in row.alarms
-        ],
         "notices": _notices(visit, row),
         "timeline": _timeline(visit, row),
     }

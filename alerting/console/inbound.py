@@ -108,12 +108,6 @@ def sheet(records: Records, visit: Visit) -> Answer:
     return _shared(records, visit, is_sheet=True)
 
 
-def schema_of_notice() -> bytes:
-    """The JSON schema of a push's body."""
-    made = msgspec.json.schema(wire.Notice)
-    return msgspec.json.encode({"$schema": "https://json-schema.org/draft/2020-12/schema", **made})
-
-
 def _shared(records: Records, visit: Visit, *, is_sheet: bool) -> Answer:
     mail = records.mail
     if visit.session is None:

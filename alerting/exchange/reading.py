@@ -33,8 +33,6 @@ class Info(msgspec.Struct, frozen=True):
     event: str
     language: str = ""
     severity: str = "Unknown"
-    urgency: str = "Unknown"
-    certainty: str = "Unknown"
     codes: tuple[tuple[str, str], ...] = ()
     headline: str = ""
     onset_ms: int = 0
@@ -128,8 +126,6 @@ def _info(node: etree._Element, namespace: str) -> Info:
         event=_text(node, "event", namespace),
         language=_text(node, "language", namespace),
         severity=_text(node, "severity", namespace) or "Unknown",
-        urgency=_text(node, "urgency", namespace) or "Unknown",
-        certainty=_text(node, "certainty", namespace) or "Unknown",
         codes=tuple(_pairs(node, "eventCode", namespace)),
         headline=_text(node, "headline", namespace),
         onset_ms=ms_of(_text(node, "onset", namespace) or _text(node, "effective", namespace)),

@@ -175,18 +175,6 @@ def sent(connection: Connection, incident: str) -> list[Sent]:
     ]
 
 
-def unsigned(connection: Connection, incident: str, within_s: Mapping[str, float]) -> list[Sent]:
-    """The notices of an incident for which a signature is overdue."""
-    row = connection.execute(
-        "select phase, (extract(epoch from clock_timestamp()) * 1000)::int8 from incident"
-        " where id = %s",
-        (incident,),
-    ).fetchone()
-    if row is None:
-        return []
-    return receipts.overdue(sent(connection, incident), within_s, *row)
-
-
 def lease_switches(
     connection: Connection, limit: int, lease_s: float
 ) -> list[tuple[str, str, bytes]]:

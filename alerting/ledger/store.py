@@ -25,7 +25,6 @@ from lifeline.model import CANARY
 
 CHANNEL = "incident"
 """NOTIFY carries the incident's id here."""
-DELAY = "delay"
 
 T = TypeVar("T")
 _json = msgspec.json.Encoder().encode

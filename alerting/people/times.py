@@ -89,22 +89,6 @@ def is_working(working: Working, at_ms: int, zone: ZoneInfo) -> bool:
     return any(working.has(day) for day, _, _ in spans(hours, at_ms, at_ms + 1, zone))
 
 
-def next_working(working: Working, at_ms: int, zone: ZoneInfo) -> int:
-    """The instant itself if offices are staffed then, else when they open next.
-
-    A calendar in which nobody ever works again gives the instant itself: late is worse than early.
-    """
-    if is_working(working, at_ms, zone):
-        return at_ms
-    day = civil(at_ms, zone).date()
-    for offset in range(60):
-        opening = day + offset * ONE_DAY
-        opens_ms = instant(opening, working.begins, zone)
-        if opens_ms >= at_ms and working.has(opening):
-            return opens_ms
-    return at_ms
-
-
 def clock(at_ms: int, zone: ZoneInfo) -> str:
     """Date and time as a person reads them.
 

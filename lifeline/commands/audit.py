@@ -21,7 +21,6 @@ Anchors = Annotated[
     list[str] | None,
     typer.Option("--anchor", help="A file of anchors, or of syslog; else audit.anchor_file."),
 ]
-VERIFY_S = 3600.0
 SHOWN_MAX = 100
 
 

@@ -159,11 +159,11 @@ class Scene:
         return seen
 
     def _run_to(self, second: float, seen: list[Any]) -> None:
-        while (due := engine.next_due(self.slice)) is not None and due <= T0 + second * 1000:
-            effects = engine.tick(self.slice, due, self.policy)
-            self._take(effects, (due - T0) / 1000)
+        while (due := self.slice.next_deadline()) is not None and due[0] <= T0 + second * 1000:
+            effects = engine.tick(self.slice, due[0], self.policy)
+            self._take(effects, (due[0] - T0) / 1000)
             if words(effects):
-                seen.append(((due - T0) / 1000, *words(effects)))
+                seen.append(((due[0] - T0) / 1000, *words(effects)))
 
     def _take(self, effects: Sequence[Effect], second: float) -> None:
         self.effects += effects

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from alerting import valves
 from alerting.topology import Topology
-from alerting.valves import Isolation, isolate, isolate_between, nearest
+from alerting.valves import Isolation, isolate, nearest
 from lifeline.catalog import Catalog, Lifeline, Source
 from lifeline.compiler import compile_catalog
 from lifeline.model import Text
@@ -97,17 +97,6 @@ def test_fewer_valves_farther_away_are_chosen_over_more_near_by() -> None:
     assert closed(isolate(city([*twin[:2], Link("a", "b", valves=(Valve("V-x"),))]), "b")) == [
         "V-sa-50"
     ]
-
-
-def test_a_point_of_a_main_is_shut_between_its_own_two_valves() -> None:
-    network = city(RING, "st")
-
-    found = isolate_between(network, "b", "a", 40.0)
-
-    assert found is not None
-    assert (closed(found), found.assets, found.customers) == (["V-ab-10", "V-ab-90"], (), 80)
-    assert isolate_between(network, "a", "b", 60.0) == found
-    assert isolate_between(network, "s", "t", 1.0) is None
 
 
 def test_a_valve_that_cannot_be_closed_is_told_and_not_counted_on() -> None:

@@ -62,7 +62,11 @@ def test_a_gateway_says_delivered_in_the_word_that_was_agreed() -> None:
     assert answers.of_http(200, body, GATEWAY).verdict == "mendable"
 
 
-@given(st.binary(max_size=300), st.integers(100, 599), st.sampled_from([*answers.VENDORS.values()]))
+@given(
+    st.binary(max_size=300),
+    st.integers(100, 599),
+    st.sampled_from([WECOM, DINGTALK, FEISHU, GATEWAY, NTFY]),
+)
 def test_no_answer_makes_trouble_and_only_2xx_with_the_code_is_delivered(
     body: bytes, status: int, vendor: Vendor
 ) -> None:

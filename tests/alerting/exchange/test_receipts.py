@@ -120,6 +120,3 @@ def test_the_clock_is_that_of_the_next_signature_and_stops_when_all_have_signed(
     assert clock(signed, second) == 91_000
     assert clock(first, second, now_ms=61_000) == 91_000
     assert clock(signed, free) is None
-    assert receipts.overdue((first, second, free), within, "open", 61_000) == [first]
-    assert receipts.overdue((signed, second), within, "open", 91_000) == [second]
-    assert receipts.overdue((first,), within, "closed", 91_000) == []

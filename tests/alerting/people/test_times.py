@@ -84,22 +84,6 @@ def test_offices_are_staffed_on_working_days_and_on_those_that_make_up_for_holid
     assert times.is_working(working, at(text), SHANGHAI) is expected
 
 
-def test_what_waits_for_offices_waits_until_they_open_next() -> None:
-    working = Working(holidays=(dt.date(2026, 11, 27),))
-
-    assert times.next_working(working, at("11-23 10:00"), SHANGHAI) == at("11-23 10:00")
-    assert times.next_working(working, at("11-23 03:00"), SHANGHAI) == at("11-23 08:30")
-    assert times.next_working(working, at("11-26 18:00"), SHANGHAI) == at("11-30 08:30")
-
-
-def test_where_nobody_ever_works_again_nothing_waits_for_it() -> None:
-    always_off = tuple(dt.date(2026, 11, 23) + dt.timedelta(days=n) for n in range(90))
-
-    found = times.next_working(Working(holidays=always_off), at("11-23 10:00"), SHANGHAI)
-
-    assert found == at("11-23 10:00")
-
-
 @pytest.mark.parametrize("days", [(), (0,), (8,)])
 def test_days_of_the_week_are_one_to_seven(days: tuple[int, ...]) -> None:
     with pytest.raises(msgspec.ValidationError):
