@@ -8,15 +8,13 @@ effects.
 import msgspec
 
 from alerting import alarms, course, deadlines, excursions, handling, shelving, spans
-from alerting.actions import ON_ALARMS, ON_WINDOWS, Act, Action
+from alerting.actions import ON_ALARMS, ON_WINDOWS, Act
 from alerting.excursions import Excursion
 from alerting.incidents import Reason
 from alerting.policy import DEFAULT, Policy
 from alerting.slices import Decided, Effect, Slice
 from alerting.turn import Turn
 from lifeline.model import Finding
-
-__all__ = ["Act", "Action", "act", "step", "tick"]
 
 
 def step(slice_: Slice, finding: Finding, now_ms: int, policy: Policy = DEFAULT) -> list[Effect]:

@@ -1,4 +1,4 @@
-"""Reading the queue, and acting on it, for console and commands.  A shell.
+"""Reading incidents, and acting on them, for console and commands.  A shell.
 
 Every function works in the transaction of the connection that it is given.
 """
@@ -10,6 +10,7 @@ import msgspec
 from psycopg import Connection
 
 from alerting import incidents, store
+from alerting.actions import Act
 from alerting.cases import Case
 from alerting.desk.rows import (
     AlarmRow,
@@ -20,25 +21,10 @@ from alerting.desk.rows import (
     Outcome,
     Summary,
 )
-from alerting.engine import Act, Action
 from alerting.ledger.store import contended
 from alerting.notices import Wording
-from lifeline.model import CANARY, Finding
+from lifeline.model import Finding
 
-__all__ = [
-    "Action",
-    "Outcome",
-    "act",
-    "dead_letters",
-    "find",
-    "incident_detail",
-    "lines",
-    "list_incidents",
-    "perform",
-    "resend",
-]
-
-LIVE = incidents.LIVE
 ROWS_MAX = 500
 """Findings, notices and audit lines of one incident that leave the database, the newest of each."""
 
@@ -52,25 +38,6 @@ _SUMMARY = (
     " i.verdict, i.verdict_code, i.verdict_by, i.verdict_ms, i.task, i.person, i.dispatched_ms,"
     " i.arrived_ms, i.prolonged, i.review, i.unseen_ms, i.undo_ms, i.first_out, i.first_ms,"
     " i.merged_into, i.second, i.changed_revision, i.progress_ms, i.step from incident i"
-)
-_RANK = (
-    "case {0}.phase when 'open' then 1 when 'watching' then 3 when 'closed' then 4"
-    " when 'archived' then 5 else 2 end,"
-    # Of one grade, what nobody was told (back-filled readings alone speak of it) comes last.
-    " -coalesce({0}.closed_ms, 9e15::int8), {0}.grade, {0}.told is null, {0}.onset_ms, {0}.id"
-)
-"""The order of the queue, smallest first."""
-_LISTED = (
-    _SUMMARY  # noqa: S608 (constants alone)
-    + " where i.phase = any(%(phases)s) and case when %(lifeline)s = ''"
-    + " then i.lifeline <> %(canary)s else i.lifeline = %(lifeline)s end"
-    + " and coalesce(i.closed_ms, %(since)s) >= %(since)s and (%(after)s = '' or ("
-    + _RANK.format("i")
-    + ") > (select "
-    + _RANK.format("a")
-    + " from incident a where a.id = %(after)s)) order by "
-    + _RANK.format("i")
-    + " limit %(limit)s"
 )
 _NOTICE = (
     "select o.id, coalesce(o.incident, ''), o.target, o.reason, o.kind, case"
@@ -93,34 +60,6 @@ _ONE = _SUMMARY + " where i.id = %s"
 _SOME = _SUMMARY + " where i.id = any(%s)"
 _NOTICES = _NOTICE + " where o.incident = %s order by o.id desc limit %s"
 _DEAD = _NOTICE + " where o.dead_at is not null order by o.id desc limit %s"
-
-
-def list_incidents(
-    connection: Connection,
-    *,
-    phases: Sequence[str] = LIVE,
-    lifeline: str = "",
-    closed_since_ms: int = 0,
-    limit: int = 200,
-    after: str = "",
-) -> list[Summary]:
-    """The queue: open before acknowledged before watching, the gravest and then the oldest first.
-
-    Closed ones, where asked for, the newest first.  The canary's are left out unless they are asked
-    for by name.  ``after`` goes on behind that incident, where it stands in the queue by now.
-    """
-    rows = connection.execute(
-        _LISTED,
-        {
-            "phases": list(phases),
-            "lifeline": lifeline,
-            "canary": CANARY,
-            "since": closed_since_ms,
-            "limit": limit,
-            "after": after,
-        },
-    ).fetchall()
-    return [_summary(row) for row in rows]
 
 
 def incident_detail(connection: Connection, incident_id: str) -> Detail | None:
@@ -189,38 +128,12 @@ def _summary(row: Sequence[Any]) -> Summary:
     return Summary(**fields)
 
 
-def act(
-    connection: Connection,
-    wording: Wording,
-    incident_id: str,
-    action: Action,
-    *,
-    actor: str,
-    now_ms: int,
-    note: str = "",
-    expected_revision: int | None = None,
-    override: bool = False,
-    channel: str = "console",
-) -> Outcome:
-    """Does it, with its audit row and notices in the same transaction, or says why not.
-
-    ``expected_revision`` is the revision that the actor saw; ``now_ms`` is PostgreSQL's clock.
-    Raises Contended when the router was changing the same rows: roll back and ask again.
-    """
-    wanted = Act(
-        incident=incident_id,
-        action=action,
-        actor=actor,
-        note=note,
-        expected_revision=expected_revision,
-        override=override,
-        channel=channel,
-    )
-    return perform(connection, wording, wanted, now_ms)
-
-
 def perform(connection: Connection, wording: Wording, wanted: Act, now_ms: int) -> Outcome:
-    """The same for every action, also on alarms, windows and proposals."""
+    """Does it, with its audit rows and notices in the same transaction, or says why not.
+
+    Also for alarms, windows and proposals.  ``now_ms`` is PostgreSQL's clock.  Raises Contended
+    when the router was changing the same rows: roll back and ask again.
+    """
     reason, slice_ = contended(lambda c: store.act(c, wording, wanted, now_ms))(connection)
     incident = slice_.incidents.get(wanted.incident)
     asked = [one.id for one in slice_.proposals.values() if one.act == wanted]

@@ -14,8 +14,10 @@ import typer
 from psycopg import Connection
 
 from alerting.actions import Act, Action
+from alerting.board.rows import Sift
+from alerting.board.store import queue
 from alerting.console.accounts import store as users
-from alerting.desk.store import list_incidents, perform
+from alerting.desk.store import perform
 from alerting.notices import Wording
 from alerting.people.service import read_roster
 from lifeline import db
@@ -93,12 +95,12 @@ def close_leftovers(connection: Connection, wording: Wording) -> int:
     """Closes what an earlier demo left open, as itself, so that its story begins anew."""
     steps: tuple[Action, ...] = ("acknowledge", "close")
     closed = 0
-    while left := list_incidents(connection):
+    while left := queue(connection, Sift()):
         before = closed
-        for summary in left:
+        for one in left:
             for action in steps:
                 wanted = Act(
-                    incident=summary.id, action=action, actor=USER, channel="demo",
+                    incident=one.summary.id, action=action, actor=USER, channel="demo",
                     note="earlier demonstration ended", override=True, second=f"{USER}, again",
                     verdict="test", code="maintenance",
                 )  # fmt: skip

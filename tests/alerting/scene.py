@@ -6,8 +6,8 @@ from typing import Any
 import msgspec
 
 from alerting import alarms, engine
+from alerting.actions import Act
 from alerting.alarms import Alarm
-from alerting.engine import Act
 from alerting.incidents import DONE, Incident, taken
 from alerting.policy import Policy
 from alerting.slices import Effect, End, Hold, Page, Record, Release, SaveIncident, Slice, Tell

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from alerting import engine
+from alerting.actions import Act
 from alerting.alarms import UNACKNOWLEDGED
-from alerting.engine import Act
 from alerting.incidents import DONE, TRANSITIONS, Incident, Phase
 from alerting.policy import Candidate, Policy, Treatment
 from alerting.slices import Effect, End, Hold, Page, Release, SaveIncident, Slice, Tell

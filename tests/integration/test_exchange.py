@@ -196,12 +196,11 @@ async def test_when_nobody_signs_in_time_the_incident_says_so_once(made: City) -
 async def test_a_case_moves_the_incident_and_never_closes_it(made: City) -> None:
     incident = leak(made)
     wording, now_ms = made.site.wording, made.clock_ms()
+    taken = Act(incident=incident, action="acknowledge", actor="li")
     said = []
     for n, state in enumerate(("10", "20", "20", "30", "99", "50")):
         if n == 2:  # Too early the first time: nobody here had seen it yet.
-            made.database.run_now(
-                lambda c: desk.act(c, wording, incident, "acknowledge", actor="li", now_ms=now_ms)
-            )
+            made.database.run_now(lambda c: desk.perform(c, wording, taken, now_ms))
             made.rows("update city_case set step = 'filed' where incident = %s", incident)
         body = {"id": f"{incident}{n}", "incident": incident, "state": state, "at_ms": n + 1,
                 "number": "C-7", "person": "Zhao"}  # fmt: skip

@@ -9,8 +9,9 @@ import psycopg
 import pytest
 
 from alerting import store
+from alerting.actions import Act
 from alerting.desk import store as desk
-from alerting.engine import Act
+from alerting.desk.rows import Outcome
 from alerting.ledger.store import contended
 from alerting.notices import Wording
 from alerting.policy import Policy, Treatment
@@ -46,7 +47,7 @@ def fold(one: Rig, *findings: Any) -> None:
         store.fold(connection, wording(), findings)
 
 
-def act(one: Rig, action: Any, **fields: Any) -> desk.Outcome:
+def act(one: Rig, action: Any, **fields: Any) -> Outcome:
     with psycopg.connect(one.dsn) as connection:
         wanted = Act(action=action, actor=fields.pop("actor", "li"), **fields)
         return desk.perform(connection, wording(), wanted, store.now(connection))

@@ -14,6 +14,7 @@ import structlog
 from psycopg import Connection
 from psycopg.conninfo import make_conninfo
 
+from alerting.actions import Act
 from alerting.audit import service, store
 from alerting.audit.anchors import parse
 from alerting.desk import store as desk
@@ -214,11 +215,12 @@ def test_lines_from_before_the_chain_are_chained_by_the_migration(addresses: Add
 def test_without_its_audit_line_nothing_is_done_and_the_alarm_goes_on(city: City) -> None:
     incident = city.leak("gas/well-9001")
     wording = Wording(city.catalog, city.settings.router)
+    act = Act(incident=incident, action="acknowledge", actor="li")
     services = as_service(city)
     city.rows(f"revoke insert on audit from {db.SERVICE_ROLE}")
     try:
-        acknowledge: Callable[[Connection], Any] = lambda c: desk.act(  # noqa: E731
-            c, wording, incident, "acknowledge", actor="li", now_ms=city.clock_ms()
+        acknowledge: Callable[[Connection], Any] = lambda c: desk.perform(  # noqa: E731
+            c, wording, act, city.clock_ms()
         )
         with pytest.raises(psycopg.errors.InsufficientPrivilege):
             services.run_now(acknowledge)

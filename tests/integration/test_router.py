@@ -15,10 +15,12 @@ from psycopg import sql
 
 from alerting import engine, incidents
 from alerting import store as router_store
+from alerting.actions import Act, Action
 from alerting.audit import store as audit
 from alerting.audit.chain import Line
+from alerting.board import store as board
+from alerting.board.rows import Sift
 from alerting.desk import store as desk_store
-from alerting.engine import Act
 from alerting.notices import Wording
 from alerting.policy import Policy
 from alerting.slices import Slice
@@ -286,7 +288,7 @@ def test_an_officer_and_the_router_never_overwrite_each_other(house: House) -> N
     calm = Policy(life=Life(quiet_s=0.0))
     wording = Wording(catalog(), house.settings, policy=calm)
 
-    def act(action: desk_store.Action, **more: Any) -> str:
+    def act(action: Action, **more: Any) -> str:
         with psycopg.connect(house.rig.dsn) as connection:
             row = connection.execute(
                 "select (extract(epoch from clock_timestamp()) * 1000)::int8"
@@ -320,9 +322,9 @@ def test_an_officer_and_the_router_never_overwrite_each_other(house: House) -> N
             ("li", "noted-late"),
         ]
         assert [n.state for n in detail.notices] == ["delivered"] * 4
-        assert desk_store.list_incidents(connection) == []
-        closed = desk_store.list_incidents(connection, phases=("closed",))
-        assert [c.id for c in closed] == [name]
+        assert board.queue(connection, Sift()) == []
+        closed = board.queue(connection, Sift(phases=("closed",)))
+        assert [c.summary.id for c in closed] == [name]
 
 
 @pytest.mark.feature("O-2")

@@ -8,10 +8,10 @@ import psycopg
 import pytest
 
 from alerting import excursions, incidents, store
+from alerting.actions import Act
 from alerting.board import store as board
 from alerting.board.rows import Sift
 from alerting.correlate import Correlator
-from alerting.engine import Act
 from alerting.notices import Wording
 from alerting.policy import Policy
 from alerting.rulegraph import parse_rules

@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from alerting import cards, engine, layouts
+from alerting.actions import Act
 from alerting.cards import Card
-from alerting.engine import Act
 from alerting.notices import Push, Wording
 from alerting.people.paging import Paging
 from alerting.policy import DEFAULT
