@@ -3,12 +3,13 @@
 import asyncio
 
 import pytest
-from aiokafka.errors import KafkaConnectionError
+from aiokafka import TopicPartition
+from aiokafka.errors import KafkaConnectionError, KafkaError
 
 from lifeline.config import Kafka
 from lifeline.errors import Refused, Unavailable
 from lifeline.log import service
-from lifeline.log.service import Publisher, Record, Send, translated, within
+from lifeline.log.service import Publisher, Record, Send, make_producer, translated, within
 
 
 async def test_what_comes_in_time_is_handed_on() -> None:
@@ -95,6 +96,36 @@ def test_a_header_is_found_in_either_form(headers: object) -> None:
     record = Record("t", 0, 0, b"", headers)
 
     assert record.header("schema") == (b"s/1" if headers else None)
+
+
+async def test_a_producer_is_given_up_whatever_it_was_about_to_try_again() -> None:
+    producer = make_producer(Kafka(bootstrap="127.0.0.1:1"), "lifeline-test")
+    producer._closed = True  # as stop() leaves it, which did not come to its end
+    batches = producer._message_accumulator
+    producer._txn_manager.set_pid_and_epoch(1, 0)
+    tried, waits = TopicPartition("t", 0), TopicPartition("t", 1)
+    told = [await batches.add_message(where, None, b"x", 1.0) for where in (tried, waits)]
+    in_hand = batches._pop_batch(tried)
+    batches.reenqueue(batches._pop_batch(waits))
+
+    async def sender() -> None:
+        try:
+            await asyncio.Event().wait()
+        except asyncio.CancelledError:
+            batches.reenqueue(in_hand)
+
+    producer._sender._sender_task = asyncio.create_task(sender())
+    strange: list[object] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, said: strange.append(said))
+    await asyncio.sleep(0)
+
+    await service._give_up(producer)
+    await asyncio.sleep(0)
+
+    assert strange == []
+    for one in told:
+        with pytest.raises(KafkaError, match="given up"):
+            one.result()
 
 
 class Producer:
