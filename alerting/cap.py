@@ -147,10 +147,9 @@ def _add_info(
 ) -> None:
     info = etree.SubElement(alert, f"{{{NAMESPACE}}}info")
     kind, grade, has_ended = tables.kind_of(notice.hazard), _grade(notice), is_over(notice)
-    is_chinese = language == "zh"
     _add(info, "language", TAGS[language])
     _add(info, "category", kind.category)
-    _add(info, "event", notice.hazard_title.zh if is_chinese else notice.hazard_title.en)
+    _add(info, "event", notice.hazard_title.said(language))
     for response in ("AllClear",) if has_ended else kind.response:
         _add(info, "responseType", response)
     has_passed = has_ended or notice.reason == "returned"
@@ -162,10 +161,10 @@ def _add_info(
     _add(info, "effective", time_of(notice.at_ms, tables))
     _add(info, "onset", time_of(notice.onset_ms, tables))
     issuer, text = tables.issuer.name, notice.explanation.text
-    _add(info, "senderName", issuer.zh if is_chinese else issuer.en)
-    _add(info, "headline", notice.headline.zh if is_chinese else notice.headline.en)
-    _add(info, "description", text.zh if is_chinese else text.en)
-    advice = kind.instruction.zh if is_chinese else kind.instruction.en
+    _add(info, "senderName", issuer.said(language))
+    _add(info, "headline", notice.headline.said(language))
+    _add(info, "description", text.said(language))
+    advice = kind.instruction.said(language)
     if advice and not has_ended:
         _add(info, "instruction", advice)
     _add(info, "web", token(notice.link))
@@ -214,7 +213,7 @@ def _add_area(
     info: etree._Element, notice: Notice, kind: EventKind, place: Place, language: Language
 ) -> None:
     area = etree.SubElement(info, f"{{{NAMESPACE}}}area")
-    _add(area, "areaDesc", notice.asset.title.zh if language == "zh" else notice.asset.title.en)
+    _add(area, "areaDesc", notice.asset.title.said(language))
     # CAP has latitude before longitude; a circle where the asset stands, else the zone's outline.
     if notice.asset.position is None and place.outline:
         _add(area, "polygon", " ".join(f"{lat:.6f},{lon:.6f}" for lon, lat in place.outline))

@@ -77,12 +77,12 @@ def of_notice(notice: Notice, language: Language, zone: str) -> Card:
     """A notice as a card, times as in the time zone ``zone``."""
     grade = _grade(notice.grade.level)
     word = _in(notice.grade, language)
-    headline = _in(notice.headline, language)
-    why = _in(notice.explanation.text, language)
+    headline = notice.headline.said(language)
+    why = notice.explanation.text.said(language)
     began = datetime.fromtimestamp(notice.onset_ms / 1000, ZoneInfo(zone))
     values = (
         f"{grade.shape}{word}",
-        _in(notice.asset.title, language),
+        notice.asset.title.said(language),
         began.strftime("%m-%d %H:%M:%S"),
         why,
     )

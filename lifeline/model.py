@@ -106,6 +106,14 @@ class Text(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     zh: str
     en: str
 
+    def said(self, language: str) -> str:
+        """In that language.
+
+        >>> Text("阀门", "valve").said("zh"), Text("阀门", "valve").said("en")
+        ('阀门', 'valve')
+        """
+        return self.zh if language == "zh" else self.en
+
 
 UNTITLED = Text("", "")
 """Of what has no title but its name."""

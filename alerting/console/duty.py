@@ -74,9 +74,7 @@ def shift_since_ms(roster: Roster, desk: str, now_ms: int) -> int:
 def title_of(roster: Roster | None, person: str, language: Language) -> str:
     """What a person of the roster is called; his name where it does not know him."""
     known = None if roster is None else roster.persons.get(person)
-    if known is None:
-        return person
-    return known.title.zh if language == "zh" else known.title.en
+    return person if known is None else known.title.said(language)
 
 
 def refusal(code: str, language: Language) -> str:

@@ -74,7 +74,7 @@ def as_html(report: DrillReport, language: Language, zone: ZoneInfo) -> str:
     """For people, on paper too; nothing in it comes from elsewhere."""
     said = report.score
     points = _say("nothing", language) if said.points is None else f"{said.points:g} / 100"
-    title = getattr(report.scenario.title, language)
+    title = report.scenario.title.said(language)
     facts = (
         ("began", clock(report.started_ms, zone)),
         ("ended", f"{clock(report.ended_ms, zone)} ({_say(report.ended_why, language)})"),
@@ -98,8 +98,7 @@ def as_html(report: DrillReport, language: Language, zone: ZoneInfo) -> str:
 
 
 def _say(code: str, language: Language, **facts: int) -> str:
-    text: str = getattr(WORDS[code], language)
-    return text.format(**facts)
+    return WORDS[code].said(language).format(**facts)
 
 
 def _incident(one: Scored, language: Language, zone: ZoneInfo) -> Markup:
@@ -107,12 +106,12 @@ def _incident(one: Scored, language: Language, zone: ZoneInfo) -> Markup:
     mark = "" if one.event else f" ({_say('unscripted', language)})"
     head = f"{words.hazard(course.hazard, language)} {course.asset}, {one.points:g} / 100{mark}"
     marks = [
-        (_say(m.aspect, language), f"{m.points:g} / {m.of:g}", getattr(m.why, language))
+        (_say(m.aspect, language), f"{m.points:g} / {m.of:g}", m.why.said(language))
         for m in one.marks
     ]
     steps = [
         (
-            getattr(step.do, language),
+            step.do.said(language),
             "–" if step.at_ms is None else f"{clock(step.at_ms, zone)} {step.by}",
         )
         for step in course.steps

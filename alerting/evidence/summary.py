@@ -176,7 +176,7 @@ def page(dossier: Dossier, language: Language, zone: tzinfo) -> str:
 
 def _facts(dossier: Dossier, language: Language, zone: tzinfo) -> Iterator[tuple[str, str]]:
     incident = dossier.incident
-    title = dossier.title.zh if language == "zh" else dossier.title.en
+    title = dossier.title.said(language)
     yield say("made", language), moment(dossier.made_ms, zone)
     yield say("incident", language), words.hazard(incident["hazard"], language)
     where = f"{title} ({incident['asset']})" if title else incident["asset"]

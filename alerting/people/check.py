@@ -38,7 +38,7 @@ class Problem(msgspec.Struct, frozen=True):
 
     def sentence(self, language: words.Language) -> str:
         """File, entry, and what is wrong."""
-        return f"{self.entry}: {getattr(self.text, language)}"
+        return f"{self.entry}: {self.text.said(language)}"
 
 
 def check(roster: Roster, from_ms: int, days: int = 14) -> list[Problem]:
@@ -145,7 +145,7 @@ def why(roster: Roster, chain: Chain, lacks: tuple[Lack, ...]) -> Text:
 
 
 def _titles(roster: Roster, names: tuple[str, ...], language: words.Language) -> list[str]:
-    return [getattr(roster.persons[name].title, language) for name in names]
+    return [roster.persons[name].title.said(language) for name in names]
 
 
 def _strangers(roster: Roster, from_ms: int, until_ms: int) -> Iterator[Problem]:

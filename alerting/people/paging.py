@@ -175,7 +175,7 @@ class Paging:
             return
         desk = self.roster.desk_of(incident.lifeline, incident.zone)
         people = [self.roster.persons[n] for n in self.roster.whom(desk, step.whom, at_ms)]
-        names = [getattr(person.title, language) for person in people]
+        names = [person.title.said(language) for person in people]
         whom = say(WHOM, step.whom, language)
         if step.whom == "everyone" or not names:
             yield f"{time} {whom}"
@@ -184,7 +184,7 @@ class Paging:
 
     def _place(self, asset: str, language: Language) -> str:
         known = self.wording.catalog.asset(asset) if self.wording.catalog else None
-        title = "" if known is None else str(getattr(known.title, language))
+        title = "" if known is None else known.title.said(language)
         return title or asset
 
     def _grade(self, level: int) -> Grade:

@@ -115,7 +115,7 @@ class Tongue:
     def person(self, login: str) -> str:
         """What people call him who signs in by that name."""
         known = self.roster.person_of(login)
-        return str(getattr(known.title, self.language)) if known else login
+        return known.title.said(self.language) if known else login
 
     def signed(self, at_ms: int | None) -> str:
         """Whether and when somebody has signed."""
@@ -145,7 +145,7 @@ def view(
         title=tongue.label("title"),
         language=language,
         facts=(
-            (tongue.label("desk"), getattr(desk.title, language) if desk else handover.desk),
+            (tongue.label("desk"), desk.title.said(language) if desk else handover.desk),
             (tongue.label("at"), tongue.when(facts.at_ms)),
             (tongue.label("shift"), f"{tongue.when(facts.since_ms)} – {tongue.when(facts.at_ms)}"),
             (tongue.label("outgoing"), out),
@@ -165,7 +165,7 @@ def view(
                 "gaps",
                 tongue.label("gaps"),
                 tongue.labels("gaps"),
-                tuple((getattr(problem.text, language),) for problem in problems),
+                tuple((problem.text.said(language),) for problem in problems),
             ),
         ),
         notes_title=tongue.label("notes"),

@@ -108,7 +108,7 @@ def both(table: Table, code: str, **fields: Text | str) -> Text:
 
     def one(language: Language) -> str:
         own = {
-            name: value if isinstance(value, str) else getattr(value, language)
+            name: value if isinstance(value, str) else value.said(language)
             for name, value in fields.items()
         }
         return say(table, code, language, **own)

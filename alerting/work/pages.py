@@ -51,15 +51,15 @@ def _push(
 ) -> Push:  # fmt: skip
     language: Language = to.language
     grade = next(grade for grade in GRADES if grade.level == GRADE)
-    head = getattr(TITLES, language).format(zone=getattr(title, language) or window.zone)
+    head = TITLES.said(language).format(zone=title.said(language) or window.zone)
     values = (
         window.reason,
-        getattr(title, language) or window.zone,
+        title.said(language) or window.zone,
         times.clock(window.until_ms, roster.zone),
-        ("、" if language == "zh" else ", ").join(getattr(one, language) for one in checks),
+        ("、" if language == "zh" else ", ").join(one.said(language) for one in checks),
     )
     lines = tuple(
-        (getattr(label, language), value) for label, value in zip(LABELS, values, strict=True)
+        (label.said(language), value) for label, value in zip(LABELS, values, strict=True)
     )
     stop = "。" if language == "zh" else ". "
     card = Card(
@@ -69,7 +69,7 @@ def _push(
         colour=grade.colour,
         shape=grade.shape,
         lines=lines,
-        button=getattr(BUTTON, language),
+        button=BUTTON.said(language),
         url=url,
         is_drill=False,
         language=language,

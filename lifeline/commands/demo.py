@@ -208,7 +208,7 @@ class _Demo:
         """Of each number in the roster, whose it is."""
         language = self.teller.language
         return {
-            address: person.title.zh if language == "zh" else person.title.en
+            address: person.title.said(language)
             for person in read_roster(settings).rota.persons
             for address in person.addresses.values()
             if address

@@ -246,8 +246,8 @@ class Officer:
     async def _send(self, case: Case, role: Role, plan: list[dict[str, Any]]) -> None:
         """Sends the crew, and ticks what is done at the desk and, when they are there, on site."""
         language = self.teller.language
-        task = role.task.zh if language == "zh" else role.task.en
-        person = role.person.zh if language == "zh" else role.person.en
+        task = role.task.said(language)
+        person = role.person.said(language)
         body = {"task": task, "person": person, "note": self._note("sent")}
         await self._do(case, "dispatch", "dispatched", body)
         self._tell("dispatch", person=person, task=task)

@@ -267,11 +267,11 @@ def report(
 
 
 def _lines(made: DrillReport, language: Literal["zh", "en"]) -> Iterator[str]:
-    title = getattr(made.scenario.title, language)
+    title = made.scenario.title.said(language)
     points = "–" if made.score.points is None else f"{made.score.points:g}"
     yield f"{title}: {points} / 100"
     for one in made.score.scored:
         yield f"  {one.course.hazard} {one.course.asset}: {one.points:g}"
         for mark in one.marks:
-            why = getattr(mark.why, language)
+            why = mark.why.said(language)
             yield f"    {mark.aspect:14}{mark.points:6g} / {mark.of:g}  {why}"

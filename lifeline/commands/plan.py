@@ -21,7 +21,6 @@ from lifeline.commands.outcome import (
 )
 from lifeline.compiler import compile_catalog
 from lifeline.config import Settings
-from lifeline.model import Text
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -135,23 +134,19 @@ def all_plans(config: ConfigOption = None, as_json: JsonOption = False) -> None:
         typer.echo(f"{plan.lifeline or '-':10} {plan.hazard:16} {plan.title.zh}  {plan.title.en}")
 
 
-def _said(text: Text, language: str) -> str:
-    return text.en if language == "en" else text.zh
-
-
 def _lines(plan: Plan, language: str) -> list[str]:
-    lines = [_said(plan.title, language)]
+    lines = [plan.title.said(language)]
     for number, step in enumerate(sorted(plan.step, key=lambda one: one.within_s), 1):
         minutes = f"{step.within_s / 60:g} min"
-        who = _said(step.role, language)
-        lines.append(f"{number:2}. {minutes:>8}  {who}: {_said(step.do, language)}")
-    lines += [f"    ☎ {_said(one.name, language)} {one.number or '–'}" for one in plan.phone]
+        who = step.role.said(language)
+        lines.append(f"{number:2}. {minutes:>8}  {who}: {step.do.said(language)}")
+    lines += [f"    ☎ {one.name.said(language)} {one.number or '–'}" for one in plan.phone]
     for one in plan.radius:
         mark = "" if one.verified else " (unverified)"
         grade = words.grade(one.grade, "en" if language == "en" else "zh")
         lines.append(f"    {grade}: {one.metres:g} m, {one.source}{mark}")
-    lines += [f"    ✗ {_said(text, language)}" for text in plan.avoid]
-    lines += [f"    ☐ {_said(one.said, language)}" for one in plan.check]
+    lines += [f"    ✗ {text.said(language)}" for text in plan.avoid]
+    lines += [f"    ☐ {one.said.said(language)}" for one in plan.check]
     return lines
 
 
@@ -162,7 +157,7 @@ def _cut(cut: Isolation, language: str) -> list[str]:
             return [f"    Cannot be isolated: no closable valve towards {where}"]
         return [f"    无法隔离：通往 {where} 的方向没有可关闭的阀门"]
     names = ", ".join(one.name for one in cut.valves) or "–"
-    hospitals = ", ".join(_said(one, language) for one in cut.hospitals) or "–"
+    hospitals = ", ".join(one.said(language) for one in cut.hospitals) or "–"
     if language == "en":
         return [f"    Close {names}: {cut.customers} customers without, hospitals: {hospitals}"]
     return [f"    关闭 {names}：影响用户 {cut.customers} 户，医院：{hospitals}"]
