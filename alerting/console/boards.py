@@ -46,17 +46,12 @@ def alarms(records: Records, visit: Visit) -> Answer:
 def window_list(records: Records, visit: Visit) -> Answer:
     """GET /windows."""
     assert visit.session is not None
-    now_ms, catalog = visit.pulse.now_ms, visit.site.catalog
-    found = records.board.windows(now_ms - windows.ENDED_MS)
-    zones = [
-        (zone, views.title(catalog.head.zone_titles.get(zone, UNTITLED), zone, visit.language))
-        for zone, lifeline in catalog.head.zones
-        if lifeline != CANARY
-    ]
+    found = records.board.windows(visit.pulse.now_ms - windows.ENDED_MS)
+    zones = zones_of(visit)
     return page(
         visit,
         "windows.html",
-        windows=[_window(visit, one, dict(zones)) for one in found],
+        windows=[window(visit, one, dict(zones)) for one in found],
         kinds=[(kind, words.window(kind, visit.language)) for kind in windows.OPENED],
         zones=zones,
         asked=desk.asked(visit),
@@ -64,12 +59,25 @@ def window_list(records: Records, visit: Visit) -> Answer:
     )
 
 
-def _window(visit: Visit, one: Window, zones: Mapping[str, str]) -> Mapping[str, Any]:
+def zones_of(visit: Visit) -> list[tuple[str, str]]:
+    """The city's zones with what people call them."""
+    catalog = visit.site.catalog
+    return [
+        (zone, views.title(catalog.head.zone_titles.get(zone, UNTITLED), zone, visit.language))
+        for zone, lifeline in catalog.head.zones
+        if lifeline != CANARY
+    ]
+
+
+def window(visit: Visit, one: Window, zones: Mapping[str, str]) -> Mapping[str, Any]:
+    """A window as its page shows it, with its checks."""
     say, zone = visit.say, visit.site.zone
     ended = ""
     if one.ended_ms is not None:
         ended = say("windows.ended", at=moment(one.ended_ms, zone)[5:19], by=one.ended_by)
-    is_overdue = not ended and one.until_ms <= visit.pulse.now_ms
+    now_ms = visit.pulse.now_ms
+    is_overdue = not ended and one.until_ms <= now_ms
+    state = say("windows.running") if now_ms >= one.from_ms else say("windows.to-come")
     return {
         "id": one.id,
         "kind": words.window(one.kind, visit.language),
@@ -85,7 +93,7 @@ def _window(visit: Visit, one: Window, zones: Mapping[str, str]) -> Mapping[str,
         ),
         "hid": say("windows.hid", n=one.hidden) if one.hidden else "",
         "ended": ended,
-        "state": say("windows.overdue") if is_overdue and unticked(one) else say("windows.running"),
+        "state": say("windows.overdue") if is_overdue and unticked(one) else state,
         "is_overdue": is_overdue,
         "checks": [
             {
@@ -97,7 +105,8 @@ def _window(visit: Visit, one: Window, zones: Mapping[str, str]) -> Mapping[str,
             }
             for check in one.checks
         ],
-        "can_end": not ended and not unticked(one),
+        # A common cause ends with its alarm.
+        "can_end": not ended and not unticked(one) and one.kind != "common-cause",
     }
 
 

@@ -75,7 +75,7 @@ def start(records: Records, visit: Visit) -> Answer:
     if text and not is_number:
         raise Problem(400)
     name = visit.call.form.get("scenario", "")[:64]
-    made = records.city.start(name, int(text) if text else None, visit.session.name)
+    made = records.city.start(name, int(text) if text else None, visit.session.name, "console")
     if made is None:
         raise Problem(400)
     if isinstance(made, Refusal):
@@ -87,7 +87,7 @@ def start(records: Records, visit: Visit) -> Answer:
 def stop(records: Records, visit: Visit) -> Answer:
     """POST /drills/stop: one that is over already is over."""
     assert visit.session is not None
-    records.city.stop(visit.session.name)
+    records.city.stop(visit.session.name, "console")
     return redirect("/drills")
 
 

@@ -173,7 +173,7 @@ def window(action: Action) -> Handler:
         note = pages.checked_note(action, form.get("note", ""))
         wanted = _act(visit, action, window=name, note=note, check=form.get("check", "")[:128])
         _perform(records, visit, wanted)
-        return redirect("/windows")
+        return redirect("/work" if form.get("from", "") == "work" else "/windows")
 
     return handler
 

@@ -8,6 +8,8 @@ LABELS: Table = {
     "nav.alarms": ("报警管理", "Alarms"),
     "nav.windows": ("检修与值守", "Windows"),
     "nav.proposals": ("待复核", "To confirm"),
+    "nav.work": ("作业单", "Work orders"),
+    "nav.rules": ("规则与限值", "Rules"),
     "nav.roster": ("值班", "On duty"),
     "nav.letters": ("未送达", "Not delivered"),
     "nav.drills": ("演练", "Exercises"),
@@ -186,6 +188,7 @@ LABELS: Table = {
     "windows.title": ("检修与值守", "Windows"),
     "windows.none": ("目前没有窗口。", "No windows."),
     "windows.running": ("进行中", "Running"),
+    "windows.to-come": ("未开始", "to come"),
     "windows.overdue": ("超时，检查项未完成", "over time, checks missing"),
     "windows.ended": ("{at} 结束（{by}）", "ended {at} ({by})"),
     "windows.span": ("{start} 至 {end}", "{start} to {end}"),
@@ -205,6 +208,79 @@ LABELS: Table = {
     "windows.tick": ("完成", "Done"),
     "windows.done": ("{name} {at} 完成", "done by {name} at {at}"),
     "windows.end": ("结束", "End"),
+    # Work orders
+    "work.title": ("作业单与作业后值守", "Work orders and the watch after them"),
+    "work.hint": (
+        "燃气作业、恢复送气登记后，相连片区自动进入值守：报警升一级，提醒加快，必做检查完成前不能结束。",
+        (
+            "After gas work or re-pressurisation the connected zones are watched: findings one"
+            " grade graver, reminders sooner, until every mandatory check is ticked."
+        ),
+    ),
+    "work.none": ("没有登记的作业。", "No work is announced."),
+    "work.enter": ("登记作业", "Enter a work order"),
+    "work.again": (
+        "已登记的编号再次提交，按新内容变更。",
+        "A number that is known already is changed to what you write.",
+    ),
+    "work.no-plans": (
+        "未配置预案，无法确定必做检查，不能登记作业。",
+        "There are no plans, and so no mandatory checks: no work can be entered.",
+    ),
+    "work.id": ("作业单编号", "Number"),
+    "work.kind": ("作业类型", "Kind"),
+    "work.kind.gas-work": ("燃气作业", "Gas work"),
+    "work.kind.re-pressurisation": ("恢复送气", "Re-pressurisation"),
+    "work.begins": ("开始时间", "Begins"),
+    "work.ends": ("结束时间", "Ends"),
+    "work.zone": ("片区", "Zone"),
+    "work.by-assets": ("按设施确定", "That of the assets"),
+    "work.assets": (
+        "设施编号（多个用逗号分隔，与片区至少填一项）",
+        "Assets (with commas between; these, a zone, or both)",
+    ),
+    "work.contractor": ("施工单位", "Contractor"),
+    "work.contact": ("联系人与电话", "Contact and telephone"),
+    "work.hours": ("作业后值守（小时）", "Watched afterwards, in hours"),
+    "work.span": ("作业时间", "When"),
+    "work.places": ("范围", "Where"),
+    "work.watch": ("作业后值守", "Watch"),
+    "work.watch.until": ("至 {at}，且必做检查全部完成", "until {at} and every check is ticked"),
+    "work.taken": ("登记人", "Entered by"),
+    "work.cancel": ("取消作业", "Cancel the work"),
+    "work.state.planned": ("待开工", "to come"),
+    "work.state.running": ("作业中", "at work"),
+    "work.state.watched": ("值守中", "watched"),
+    "work.state.cancelled": ("已取消", "cancelled"),
+    "work.state.over": ("已结束", "over"),
+    # Rules
+    "rules.title": ("规则与限值", "Rules and limits"),
+    "rules.hint": (
+        "每次修改都是一个版本。涉及人身安全的须由另一人批准；到生效时间自动启用，可随时恢复旧版。",
+        (
+            "Every change is a version. Where lives depend on it another person must approve it;"
+            " it comes into force at its time, and any earlier version can be brought back."
+        ),
+    ),
+    "rules.none": ("还没有修改过规则。", "The rules have never been changed."),
+    "rules.number": ("第 {n} 版", "Version {n}"),
+    "rules.vital": ("涉及人身安全", "life safety"),
+    "rules.by": ("提交人", "Proposed by"),
+    "rules.agreed": ("批准人", "Approved by"),
+    "rules.since": ("生效时间", "Holds from"),
+    "rules.applied": ("启用时间", "In force since"),
+    "rules.propose": ("提交修改", "Propose a change"),
+    "rules.limits": ("限值", "Limits"),
+    "rules.rules": ("规则", "Rules"),
+    "rules.what": ("修改项（现值）", "What is moved (and stands at)"),
+    "rules.value": ("新值", "New value"),
+    "rules.changes": ("与现行规则的差异", "What differs from the rules that run"),
+    "rules.approve": ("批准", "Approve"),
+    "rules.own": ("本人提交，须由另一人批准。", "Your own: somebody else must approve it."),
+    "rules.effective": ("生效时间（留空为立即生效）", "Holds from (empty: from now on)"),
+    "rules.schedule": ("确定生效时间", "Put in force"),
+    "rules.withdraw": ("撤回", "Withdraw"),
+    "rules.return": ("重新提交此版（回退）", "Propose this version again (roll back)"),
     # People on duty
     "roster.title": ("值班", "On duty"),
     "roster.none": ("没有值班表，报警不会呼叫任何人。", "There is no roster: nobody is called."),
@@ -260,6 +336,14 @@ LABELS: Table = {
     "problem.link": (
         "此链接已使用、已过期或不完整。没有任何更改。",
         "This link was used, has expired or is cut short. Nothing was changed.",
+    ),
+    "problem.time": (
+        "时间填写有误。没有任何更改。",
+        "A time is missing or cannot be read. Nothing was changed.",
+    ),
+    "problem.asset": (
+        "没有这些设施：{names}。没有任何更改。",
+        "There is no such asset: {names}. Nothing was changed.",
     ),
     "problem.number": (
         "请填写有效的数字。没有任何更改。",

@@ -18,6 +18,8 @@ from alerting.console import (
     linked,
     pages,
     queue,
+    rules,
+    work,
 )
 from alerting.console.doors import DOORS
 from alerting.console.doors.incidents import ACTIONS
@@ -60,6 +62,16 @@ PAGES: tuple[Route, ...] = (
     _get("/drills", exercises.drill_list),
     _post("/drills", exercises.start),
     _post("/drills/stop", exercises.stop),
+    _get("/work", work.order_list),
+    _post("/work", work.take),
+    _post("/work/cancel", work.cancel),
+    _get("/rules", rules.version_list),
+    _post("/rules", rules.propose),
+    _get("/rules/{id}", rules.version),
+    _post("/rules/{id}/approve", rules.take("approve")),
+    _post("/rules/{id}/schedule", rules.take("schedule")),
+    _post("/rules/{id}/withdraw", rules.take("withdraw")),
+    _post("/rules/{id}/rollback", rules.roll_back),
     _get("/roster", boards.roster),
     _post("/handovers", forms.begin_handover),
     _get("/handovers/{id}", boards.handover),

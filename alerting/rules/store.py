@@ -32,6 +32,10 @@ _INSERT = (
 _ONE = _SELECT + " where number = %s"
 _LOCKED = _ONE + " for update"
 _LISTED = _SELECT + " order by number desc limit %s"
+_PENDING = (
+    "select number from rules_version where digest = %s and base = %s"
+    " and state in ('proposed', 'approved', 'scheduled') limit 1"
+)
 _APPLIED = _SELECT + " where state = 'applied' for update"
 _DUE = (
     _SELECT
@@ -79,6 +83,9 @@ def propose(
         return Refusal("needs-note")
     if wanted.digest == running.digest:
         return Refusal("nothing")
+    known = connection.execute(_PENDING, (wanted.digest, running.digest)).fetchone()
+    if known is not None:
+        return Refusal("same", {"number": known[0]})
     changes = versions.differences(running, wanted)
     is_grave = versions.is_grave(changes)
     row = connection.execute(

@@ -34,7 +34,16 @@ REFUSALS: dict[str, tuple[str, str]] = {
         "第 {number} 版的生效时间已过，请给出将来的时间",
         "Version {number} cannot take effect in the past: give a time to come",
     ),
-    "unfit": ("第 {number} 版不能编译：{why}", "Version {number} does not compile: {why}"),
+    "no-such": ("现行规则中没有 {id}", "There is no {id} in the rules that run"),
+    "no-such-number": ("{id} 不能取 {value}", "{id} cannot be {value} in that place"),
+    "same": (
+        "同样的内容已作为第 {number} 版提交",
+        "The same has been proposed already, as version {number}",
+    ),
+    "beyond": (
+        "超出程序内置的安全底线，任何人都不能批准：{why}",
+        "Beyond the bounds of the program, which nobody can approve: {why}",
+    ),
 }
 STATES: dict[str, tuple[str, str]] = {
     "proposed": ("待批准", "waits for approval"),

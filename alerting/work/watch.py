@@ -4,6 +4,7 @@ A watch that has not begun follows its order, wherever that goes.  One that runs
 away: gas may have come back, so its checks are ticked whatever became of the order.
 """
 
+import hashlib
 from collections.abc import Mapping
 
 import msgspec
@@ -39,11 +40,16 @@ def connected(topology: Topology, order: Order) -> dict[str, tuple[str, ...]]:
     return {zone: tuple(sorted(found[zone])) for zone in sorted(found)}
 
 
+def window_id(order: str, zone: str, revision: int = 1) -> str:
+    """The name of a watch: one word that an address can carry, whatever the order is called."""
+    told = f"{order}|{zone}|{revision}".encode()
+    return f"work-{hashlib.blake2b(told, digest_size=12).hexdigest()}"
+
+
 def window_of(order: Order, zone: str, assets: tuple[str, ...], revision: int) -> Window:
     """The watch of a zone; of an order that comes back after its watch has ended, another one."""
-    again = f"|{revision}" if revision > 1 else ""
     return Window(
-        id=f"work|{order.id}|{zone}{again}",
+        id=window_id(order.id, zone, revision),
         kind="work-watch",
         author="",
         reason=f"{order.kind} {order.id} {order.contractor}",

@@ -200,7 +200,7 @@ CHECKS = ("pressure-test", "spaces-measured", "hour-later", "residents", "next-m
 @pytest.mark.feature("A-13")
 def test_the_watch_cannot_end_before_each_of_its_checks_is_ticked() -> None:
     scene = watched()
-    window = f"work|W-21|{STREET}"
+    window = watch.window_id("W-21", STREET)
     assert tuple(check.name for check in scene.slice.windows[window].checks) == CHECKS
 
     ends = []
@@ -224,7 +224,7 @@ def test_the_watch_cannot_end_before_each_of_its_checks_is_ticked() -> None:
 @pytest.mark.feature("A-13")
 def test_a_watch_whose_time_is_over_goes_on_and_says_so_until_it_is_ticked() -> None:
     scene = watched()
-    window = f"work|W-21|{STREET}"
+    window = watch.window_id("W-21", STREET)
 
     scene.play([], until_s=WATCHED_S + 7300)
 

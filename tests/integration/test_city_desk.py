@@ -31,6 +31,7 @@ from alerting.topology import Topology
 from alerting.work import store as work
 from alerting.work.kept import Taken
 from alerting.work.orders import Order
+from alerting.work.watch import window_id
 from lifeline import db, wire
 from lifeline.catalog import Catalog
 from lifeline.compiler import with_rules
@@ -223,7 +224,7 @@ def test_a_work_order_is_taken_and_moved_with_its_watch_and_context(
     moved_on = take(msgspec.structs.replace(given, until_ms=given.until_ms + HOUR))
 
     assert (first.became, first.revision) == ("taken", 1)
-    assert first.windows == {"gas/heping": "work|W-1|gas/heping"}
+    assert first.windows == {"gas/heping": window_id("W-1", "gas/heping")}
     assert (again.became, moved_on.became) == ("same", "moved")
     assert town.rows("select from_ms, until_ms, kind from alarm_window where work = 'W-1'") == [
         (given.until_ms + HOUR, given.until_ms + 25 * HOUR, "work-watch")
@@ -242,7 +243,7 @@ def test_a_work_order_is_taken_and_moved_with_its_watch_and_context(
 @pytest.mark.feature("A-13")
 def test_a_watch_that_runs_goes_on_until_every_check_is_ticked(town: City) -> None:
     wording, topology = Wording(town.catalog, TARGETS), Topology(town.catalog)
-    given, name = order(town, id="W-2"), "work|W-2|gas/heping"
+    given, name = order(town, id="W-2"), window_id("W-2", "gas/heping")
     run(town, lambda c: work.take(c, wording, topology, given, actor="li"))
     town.rows("update alarm_window set from_ms = 1, until_ms = 2 where id = %s", name)
 

@@ -7,6 +7,7 @@ from alerting.drill.report import DrillReport
 from alerting.drill.running import Drill
 from alerting.drill.running import Refusal as Hindered
 from alerting.drill.scenarios import Scenario
+from alerting.rules.moves import Move
 from alerting.rules.versions import Refusal, Ruleset, Step, Version
 from alerting.work.kept import Listed, Taken
 from alerting.work.orders import Order
@@ -24,10 +25,12 @@ class City(Protocol):
     def scenarios(self) -> Sequence[Scenario]:
         """What can be played."""
 
-    def start(self, scenario: str, minutes: int | None, actor: str) -> Drill | Hindered | None:
+    def start(
+        self, scenario: str, minutes: int | None, actor: str, channel: str
+    ) -> Drill | Hindered | None:
         """Begins one; None: there is no such scenario."""
 
-    def stop(self, actor: str) -> Drill | None:
+    def stop(self, actor: str, channel: str) -> Drill | None:
         """Asks that the running one end; None: none runs."""
 
     def report(self, drill: str) -> DrillReport | None:
@@ -45,13 +48,27 @@ class City(Protocol):
     def version(self, number: int) -> tuple[Version, Ruleset, Ruleset] | None:
         """One version, its rules, and those that run."""
 
+    def rules(self) -> Ruleset:
+        """The rules that run."""
+
+    def propose(
+        self, moves: Sequence[Move], note: str, actor: str, channel: str
+    ) -> Version | Refusal:
+        """Keeps the rules that run, with these numbers moved, as a version."""
+
+    def roll_back(self, number: int, actor: str, channel: str) -> Version | Refusal:
+        """Proposes an earlier version again."""
+
     def take(
-        self, number: int, step: Step, actor: str, effective_ms: int | None
+        self, number: int, step: Step, actor: str, effective_ms: int | None, channel: str
     ) -> Version | Refusal:
         """Approves, schedules or withdraws a version."""
 
     def work(self) -> Sequence[Listed]:
         """Work orders and their watches."""
 
-    def order(self, order: Order, actor: str) -> Taken:
+    def work_order(self, name: str) -> Order | None:
+        """One work order."""
+
+    def order(self, order: Order, actor: str, channel: str) -> Taken:
         """Takes a work order in."""

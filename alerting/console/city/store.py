@@ -12,16 +12,16 @@ from alerting.drill.running import Drill
 from alerting.drill.running import Refusal as Hindered
 from alerting.drill.scenarios import Scenario
 from alerting.notices import Wording
+from alerting.rules import moves, versions
 from alerting.rules import store as rules
-from alerting.rules import versions
+from alerting.rules.moves import Move
 from alerting.rules.versions import Refusal, Ruleset, Step, Version
 from alerting.topology import Topology
 from alerting.work import store as work
 from alerting.work.kept import Listed, Taken
 from alerting.work.orders import Order
+from lifeline.catalog import Catalog
 from lifeline.config import Settings
-
-CHANNEL = "api"
 
 
 @dataclass(slots=True, frozen=True)
@@ -45,19 +45,21 @@ class CityNow:
         """See ``alerting.drill.service``."""
         return list(exercises.read_scenarios(self.settings).values())
 
-    def start(self, scenario: str, minutes: int | None, actor: str) -> Drill | Hindered | None:
+    def start(
+        self, scenario: str, minutes: int | None, actor: str, channel: str
+    ) -> Drill | Hindered | None:
         """See ``alerting.drill.store``."""
         chosen = exercises.read_scenarios(self.settings).get(scenario)
         if chosen is None:
             return None
         return drills.start(
             self.connection, chosen, exercises.new_id(), actor=actor, minutes=minutes,
-            channel=CHANNEL,
+            channel=channel,
         )  # fmt: skip
 
-    def stop(self, actor: str) -> Drill | None:
+    def stop(self, actor: str, channel: str) -> Drill | None:
         """See ``alerting.drill.store``."""
-        return drills.stop(self.connection, actor=actor, channel=CHANNEL)
+        return drills.stop(self.connection, actor=actor, channel=channel)
 
     def report(self, drill: str) -> DrillReport | None:
         """See ``alerting.drill.store``."""
@@ -75,36 +77,65 @@ class CityNow:
         """See ``alerting.rules.store``."""
         return rules.listed(self.connection)
 
-    def _running(self) -> Ruleset:
+    def rules(self) -> Ruleset:
+        """See ``alerting.rules.versions``."""
+        return versions.of_head(self._catalog.head)
+
+    @property
+    def _catalog(self) -> Catalog:
         catalog = self.wording.catalog
         assert catalog is not None, "a console has read its catalog"
-        return versions.of_head(catalog.head)
+        return catalog
 
     def version(self, number: int) -> tuple[Version, Ruleset, Ruleset] | None:
         """See ``alerting.rules.store``."""
         found = rules.find(self.connection, number)
         body = rules.body_of(self.connection, number)
-        return None if found is None or body is None else (found, body, self._running())
+        return None if found is None or body is None else (found, body, self.rules())
+
+    def propose(
+        self, wanted: Sequence[Move], note: str, actor: str, channel: str
+    ) -> Version | Refusal:
+        """See ``alerting.rules.store``; beyond the bounds of the program nothing is proposed."""
+        running = self.rules()
+        made = moves.moved(running, wanted)
+        if isinstance(made, Refusal):
+            return made
+        beyond = moves.beyond(self._catalog, made)
+        if beyond:
+            return Refusal("beyond", {"why": beyond})
+        return rules.propose(
+            self.connection, made, running, author=actor, note=note, channel=channel
+        )
+
+    def roll_back(self, number: int, actor: str, channel: str) -> Version | Refusal:
+        """See ``alerting.rules.store``."""
+        running = self.rules()
+        return rules.roll_back(self.connection, number, running, author=actor, channel=channel)
 
     def take(
-        self, number: int, step: Step, actor: str, effective_ms: int | None
+        self, number: int, step: Step, actor: str, effective_ms: int | None, channel: str
     ) -> Version | Refusal:
         """See ``alerting.rules.store``."""
-        now = self._running().digest
+        now = self.rules().digest
         if step == "schedule":
             return rules.schedule(
                 self.connection, number, now, actor=actor, effective_ms=effective_ms,
-                channel=CHANNEL,
+                channel=channel,
             )  # fmt: skip
         done = rules.approve if step == "approve" else rules.withdraw
-        return done(self.connection, number, now, actor=actor, channel=CHANNEL)
+        return done(self.connection, number, now, actor=actor, channel=channel)
 
     def work(self) -> Sequence[Listed]:
         """See ``alerting.work.store``."""
         return work.listed(self.connection)
 
-    def order(self, order: Order, actor: str) -> Taken:
+    def work_order(self, name: str) -> Order | None:
+        """See ``alerting.work.store``."""
+        return work.find(self.connection, name)
+
+    def order(self, order: Order, actor: str, channel: str) -> Taken:
         """See ``alerting.work.store``."""
         return work.take(
-            self.connection, self.wording, self.topology, order, actor=actor, channel=CHANNEL
+            self.connection, self.wording, self.topology, order, actor=actor, channel=channel
         )

@@ -19,12 +19,14 @@ from alerting.drill.running import Drill
 from alerting.drill.running import Refusal as Hindered
 from alerting.drill.scenarios import MINUTES_MAX
 from alerting.rules import versions, words
-from alerting.rules.versions import Change, Refusal, Step, Version
+from alerting.rules.moves import MOVES_MAX, Move
+from alerting.rules.versions import Change, Refusal, Ruleset, Step, Version
 from alerting.work import orders
 from alerting.work.kept import Listed, Taken
 from alerting.work.orders import Order, Written
 
 NUMBER_MAX = 2**31
+API = "api"
 
 
 class DrillList(msgspec.Struct, frozen=True):
@@ -62,6 +64,13 @@ class RuleView(msgspec.Struct, frozen=True):
     said: tuple[str, ...]
 
 
+class MovesBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Which numbers of the rules that run are to be moved, and why."""
+
+    note: Annotated[str, Meta(min_length=1, max_length=acting.NOTE_MAX)]
+    moves: Annotated[tuple[Move, ...], Meta(min_length=1, max_length=MOVES_MAX)]
+
+
 class EffectiveBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """From when it holds, unix ms; without, from now on."""
 
@@ -92,7 +101,7 @@ def drills(records: Records, visit: Visit) -> Answer:
 def start(records: Records, visit: Visit) -> Answer:
     """POST /api/v1/drills."""
     body = acting.read(visit, DrillBody)
-    made = records.city.start(body.scenario, body.minutes, _who(visit))
+    made = records.city.start(body.scenario, body.minutes, _who(visit), API)
     if made is None:
         raise Problem(422, detail=f"scenario: {body.scenario} is unknown")
     if isinstance(made, Hindered):
@@ -104,7 +113,7 @@ def start(records: Records, visit: Visit) -> Answer:
 def stop(records: Records, visit: Visit) -> Answer:
     """POST /api/v1/drills/stop."""
     acting.read(visit, NoteBody)
-    made = records.city.stop(_who(visit))
+    made = records.city.stop(_who(visit), API)
     if made is None:
         raise Problem(404)
     return as_json(made)
@@ -134,7 +143,13 @@ def rules(records: Records, _: Visit) -> Answer:
     return as_json(RuleList(tuple(records.city.versions())))
 
 
-def _number(visit: Visit) -> int:
+def limits(records: Records, _: Visit) -> Answer:
+    """GET /api/v1/limits."""
+    return as_json(records.city.rules())
+
+
+def number(visit: Visit) -> int:
+    """The version that the address names; raises Problem 404."""
     text = visit.call.params["id"][:10]
     if not (text.isascii() and text.isdigit()) or int(text) >= NUMBER_MAX:
         raise Problem(404)
@@ -143,7 +158,7 @@ def _number(visit: Visit) -> int:
 
 def rule(records: Records, visit: Visit) -> Answer:
     """GET /api/v1/rules/{id}."""
-    found = records.city.version(_number(visit))
+    found = records.city.version(number(visit))
     if found is None:
         raise Problem(404)
     version, body, running = found
@@ -151,17 +166,34 @@ def rule(records: Records, visit: Visit) -> Answer:
     return as_json(RuleView(version, changes, tuple(words.sentences(changes, visit.language))))
 
 
+def taken(visit: Visit, made: Version | Refusal, note: str = "") -> Version:
+    """The version after a step; raises Problem with the sentence why not."""
+    if not isinstance(made, Refusal):
+        return made
+    if made.code == "unknown":
+        raise Problem(404)
+    raise Problem(409, "problem.409.refused", note, why=words.refusal(made, visit.language))
+
+
+def propose(records: Records, visit: Visit) -> Answer:
+    """POST /api/v1/rules."""
+    body = acting.read(visit, MovesBody)
+    made = records.city.propose(body.moves, body.note, _who(visit), API)
+    return as_json(taken(visit, made))
+
+
+def roll_back(records: Records, visit: Visit) -> Answer:
+    """POST /api/v1/rules/{id}/rollback."""
+    acting.read(visit, NoteBody)
+    return as_json(taken(visit, records.city.roll_back(number(visit), _who(visit), API)))
+
+
 def _step(step: Step, body: type[NoteBody | EffectiveBody]) -> Handler:
     def handler(records: Records, visit: Visit) -> Answer:
         asked = acting.read(visit, body)
         effective_ms = asked.effective_ms if isinstance(asked, EffectiveBody) else None
-        made = records.city.take(_number(visit), step, _who(visit), effective_ms)
-        if isinstance(made, Refusal):
-            if made.code == "unknown":
-                raise Problem(404)
-            why = words.refusal(made, visit.language)
-            raise Problem(409, "problem.409.refused", why=why)
-        return as_json(made)
+        made = records.city.take(number(visit), step, _who(visit), effective_ms, API)
+        return as_json(taken(visit, made))
 
     return acting.once(handler)
 
@@ -184,7 +216,7 @@ def take(records: Records, visit: Visit) -> Answer:
     order = orders.understood(written, site.topology, site.book, zone)
     if not isinstance(order, Order):
         raise Problem(422, detail="; ".join(order))
-    return as_json(records.city.order(order, _who(visit)))
+    return as_json(records.city.order(order, _who(visit), API))
 
 
 DRILL = parameter("path", "id", "The exercise's id.", required=True, minLength=1, maxLength=64)
@@ -204,6 +236,11 @@ DOORS: tuple[Door, ...] = (
          summary="Tick a step of the incident's plan."),
     Door(method="GET", path="/rules", name="rules", handler=rules, shown=RuleList,
          summary="Versions of rules and limits."),
+    Door(method="GET", path="/limits", name="limits", handler=limits, shown=Ruleset,
+         summary="The rules and limits that run."),
+    Door(method="POST", path="/rules", name="propose-rules", handler=acting.once(propose),
+         roles=ACTORS, shown=Version, body=MovesBody,
+         summary="Propose to move numbers of the rules that run; beyond their bounds none moves."),
     Door(method="GET", path="/rules/{id}", name="rule", handler=rule, shown=RuleView,
          parameters=(VERSION,), summary="One version, and what differs from the rules that run."),
     Door(method="POST", path="/rules/{id}/approve", name="approve-rules",
@@ -215,6 +252,9 @@ DOORS: tuple[Door, ...] = (
     Door(method="POST", path="/rules/{id}/withdraw", name="withdraw-rules",
          handler=_step("withdraw", NoteBody), roles=ACTORS, shown=Version, body=NoteBody,
          parameters=(VERSION,), summary="Take a version back that does not hold yet."),
+    Door(method="POST", path="/rules/{id}/rollback", name="roll-back-rules",
+         handler=acting.once(roll_back), roles=ACTORS, shown=Version, body=NoteBody,
+         parameters=(VERSION,), summary="Propose an earlier version again."),
     Door(method="GET", path="/work", name="work", handler=work, shown=WorkList,
          summary="Work orders, the watches after them, and the checks that are missing."),
     Door(method="POST", path="/work", name="take-work", handler=acting.once(take), roles=ACTORS,

@@ -82,7 +82,7 @@ def test_a_version_says_what_it_changes_and_another_person_approves_it() -> None
     approved = ask(hall, "POST /rules/1/approve", who="boss")
     applied = ask(hall, "POST /rules/1/apply", {"effective_ms": 7})
 
-    assert one["said"] == ["limit ch4 moved: 20 → 25 %LEL."]
+    assert one["said"] == ["[life safety] limit ch4 moved: 20 → 25 %LEL."]
     assert own.status == early.status == 409
     assert "another person must approve it" in own.body.decode()
     assert json_of(approved)["state"] == "approved"

@@ -9,15 +9,18 @@ from alerting.drill.report import DrillReport
 from alerting.drill.running import Drill
 from alerting.drill.running import Refusal as Hindered
 from alerting.drill.scenarios import FREE, Scenario
-from alerting.rules import versions
+from alerting.rules import moves, versions
+from alerting.rules.moves import Move
 from alerting.rules.versions import Refusal, Ruleset, Step, Version
+from alerting.windows import Window
 from alerting.work.kept import Listed, Taken
 from alerting.work.orders import Order
-from lifeline.catalog import Limit
+from lifeline.catalog import Limit, Rule
 from tests.alerting.scene import T0
 
-RUNNING = Ruleset((Limit("ch4", 20.0, "%LEL"),))
-WANTED = Ruleset((Limit("ch4", 25.0, "%LEL"),))
+LEAK = Rule("leak", "gas-leak", 2, {"kind": "threshold"}, "ch4", limit="ch4")
+RUNNING = Ruleset((Limit("ch4", 20.0, "%LEL"),), (LEAK,))
+WANTED = Ruleset((Limit("ch4", 25.0, "%LEL"),), (LEAK,))
 
 
 COURSE = scoring.Course(
@@ -33,11 +36,14 @@ class Town:
         self.past: list[Drill] = []
         self.real = ""
         self.ticked: list[tuple[str, int, str]] = []
-        self.rules = Version(
+        self.kept = Version(
             number=1, digest=WANTED.digest, base=RUNNING.digest, author="li", note="n", at_ms=1,
             is_life_safety=True, state="proposed",
         )  # fmt: skip
         self.orders: list[Order] = []
+        self.windows: tuple[Window, ...] = ()
+        self.channels: list[str] = []
+        """By which way each of the actions came."""
 
     def drill(self) -> Drill | None:
         return self.running
@@ -48,7 +54,10 @@ class Town:
     def scenarios(self) -> Sequence[Scenario]:
         return [FREE]
 
-    def start(self, scenario: str, minutes: int | None, actor: str) -> Drill | Hindered | None:
+    def start(
+        self, scenario: str, minutes: int | None, actor: str, channel: str
+    ) -> Drill | Hindered | None:
+        self.channels.append(channel)
         if scenario != FREE.name:
             return None
         if self.real or self.running:
@@ -58,7 +67,8 @@ class Town:
         )
         return self.running
 
-    def stop(self, actor: str) -> Drill | None:
+    def stop(self, actor: str, channel: str) -> Drill | None:
+        self.channels.append(channel)
         ended, self.running = self.running, None
         return None if ended is None else msgspec.structs.replace(ended, stop_by=actor)
 
@@ -78,28 +88,61 @@ class Town:
         return {step: (by, T0) for name, step, by in self.ticked if name == incident}
 
     def versions(self) -> Sequence[Version]:
-        return [self.rules]
+        return [self.kept]
 
     def version(self, number: int) -> tuple[Version, Ruleset, Ruleset] | None:
-        return (self.rules, WANTED, RUNNING) if number == 1 else None
+        return (self.kept, WANTED, RUNNING) if number == 1 else None
 
-    def take(
-        self, number: int, step: Step, actor: str, effective_ms: int | None
+    def rules(self) -> Ruleset:
+        return RUNNING
+
+    def propose(
+        self, wanted: Sequence[Move], note: str, actor: str, channel: str
     ) -> Version | Refusal:
+        self.channels.append(channel)
+        made = moves.moved(RUNNING, wanted)
+        if isinstance(made, Refusal):
+            return made
+        changes = versions.differences(RUNNING, made)
+        self.kept = msgspec.structs.replace(
+            self.kept, digest=made.digest, author=actor, note=note,
+            is_life_safety=versions.is_grave(changes), state="proposed",
+        )  # fmt: skip
+        return self.kept
+
+    def roll_back(self, number: int, actor: str, channel: str) -> Version | Refusal:
+        self.channels.append(channel)
         if number != 1:
             return Refusal("unknown", {"number": number})
-        why = versions.refused(self.rules, step, actor, RUNNING.digest)
+        self.kept = msgspec.structs.replace(self.kept, author=actor, state="proposed")
+        return self.kept
+
+    def take(
+        self, number: int, step: Step, actor: str, effective_ms: int | None, channel: str
+    ) -> Version | Refusal:
+        self.channels.append(channel)
+        if number != 1:
+            return Refusal("unknown", {"number": number})
+        why = versions.refused(self.kept, step, actor, RUNNING.digest)
         if why is not None:
             return why
-        state = versions.after(self.rules, step)
+        state = versions.after(self.kept, step)
         assert state is not None
-        self.rules = msgspec.structs.replace(self.rules, state=state, effective_ms=effective_ms)
-        return self.rules
+        made = {
+            "approve": {"approved_by": actor, "approved_ms": T0},
+            "schedule": {"effective_ms": effective_ms, "scheduled_by": actor},
+        }.get(step, {})
+        self.kept = msgspec.structs.replace(self.kept, state=state, **made)
+        return self.kept
 
     def work(self) -> Sequence[Listed]:
-        return [Listed(order, 1, "li", 0, ()) for order in self.orders]
+        return [Listed(order, 1, "li", 0, self.windows) for order in self.orders]
 
-    def order(self, order: Order, actor: str) -> Taken:
+    def work_order(self, name: str) -> Order | None:
+        return next((order for order in self.orders if order.id == name), None)
+
+    def order(self, order: Order, actor: str, channel: str) -> Taken:
         assert actor
-        self.orders.append(order)
+        self.channels.append(channel)
+        self.orders = [*(one for one in self.orders if one.id != order.id), order]
         return Taken(order.id, "taken", 1)

@@ -18,6 +18,7 @@ from alerting.topology import Topology
 from alerting.turn import Turn
 from alerting.work import orders, pages, watch
 from alerting.work.orders import COLUMNS, Order, Written
+from alerting.work.watch import window_id
 from lifeline.model import Text
 from tests.alerting.city import CITY
 from tests.alerting.people.city import at, roster
@@ -212,7 +213,7 @@ def test_an_order_opens_a_watch_in_each_connected_zone_with_its_checks() -> None
 
     known = desk.take(given, given.from_ms)
 
-    assert known == {"gas/h": "work|W-1|gas/h", "water/z": "work|W-1|water/z"}
+    assert known == {"gas/h": window_id("W-1", "gas/h"), "water/z": window_id("W-1", "water/z")}
     assert desk.said == ["open-window window-opened"] * 2
     opened = desk.window()
     assert (opened.author, opened.factor, opened.work) == ("li", 0.5, "W-1")
@@ -241,7 +242,7 @@ def test_a_watch_that_has_not_begun_moves_with_its_order() -> None:
 
     assert desk.said == ["move-window window-opened"] * 2
     assert desk.window().from_ms == given.until_ms + HOUR
-    assert desk.slice.deadlines["window", "work|W-1|gas/h"] == given.watch_until_ms + HOUR
+    assert desk.slice.deadlines["window", window_id("W-1", "gas/h")] == given.watch_until_ms + HOUR
 
 
 @pytest.mark.feature("A-13")
@@ -289,7 +290,7 @@ def test_an_order_that_comes_back_after_its_watch_is_watched_anew() -> None:
 
     desk.take(given, given.from_ms)
 
-    assert desk.known["gas/h"] == "work|W-1|gas/h|3"
+    assert desk.known["gas/h"] == window_id("W-1", "gas/h", 3)
     assert desk.window().ended_ms is None
 
 
@@ -299,7 +300,7 @@ def test_zones_that_are_connected_no_more_are_left_and_what_is_past_opens_nothin
 
     desk.take(order(assets=("gas/alone",), zones=("gas/far",)), given.from_ms)
 
-    assert desk.slice.windows["work|W-1|gas/h"].ended_ms is not None
+    assert desk.slice.windows[window_id("W-1", "gas/h")].ended_ms is not None
     assert desk.window("gas/far").ended_ms is None
     late = Desk()
     assert late.take(given, given.watch_until_ms) == {}

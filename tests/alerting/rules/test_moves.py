@@ -1,0 +1,74 @@
+"""Numbers of the rules moved by a desk: which can be, and what the program's bounds forbid."""
+
+import msgspec
+import pytest
+
+from alerting.rules import moves, versions, words
+from alerting.rules.moves import Move
+from alerting.rules.versions import Refusal, Ruleset
+from tests.alerting.rules.test_versions import ALARM, LEAK, RUNNING
+from tests.integration.console_rig import city
+
+
+def moved(*wanted: Move) -> Ruleset:
+    made = moves.moved(RUNNING, wanted)
+    assert isinstance(made, Ruleset), made
+    return made
+
+
+@pytest.mark.feature("O-4")
+def test_numbers_move_together_and_nothing_else_does() -> None:
+    made = moved(Move("limit", "ch4", "value", 25.0), Move("rule", "leak", "grade", 1))
+
+    changes = versions.differences(RUNNING, made)
+    assert [(c.id, c.field, c.before, c.after) for c in changes] == [
+        ("ch4", "value", 20.0, 25.0),
+        ("leak", "grade", 2, 1),
+    ]
+    assert moved(Move("limit", "ch4", "value", 20.0)).digest == RUNNING.digest
+
+
+@pytest.mark.parametrize(
+    ("move", "code"),
+    [
+        (Move("limit", "leak", "value", 1.0), "no-such"),
+        (Move("rule", "ch4", "grade", 1.0), "no-such"),
+        (Move("limit", "ch4", "grade", 1.0), "no-such-number"),
+        (Move("rule", "leak", "value", 1.0), "no-such-number"),
+        (Move("rule", "leak", "grade", 1.5), "no-such-number"),
+        (Move("rule", "leak", "grade", 8), "no-such-number"),
+        (Move("rule", "leak", "on_delay_s", -1.0), "no-such-number"),
+    ],
+)
+def test_what_no_file_of_a_catalog_could_say_is_refused_in_a_sentence(
+    move: Move, code: str
+) -> None:
+    made = moves.moved(RUNNING, (move,))
+
+    assert isinstance(made, Refusal)
+    assert made.code == code
+    assert move.id in words.refusal(made, "zh")
+    assert move.id in words.refusal(made, "en")
+
+
+@pytest.mark.feature("O-4")
+def test_nobody_can_move_a_limit_beyond_the_bounds_of_the_program() -> None:
+    catalog = city()
+    running = versions.of_head(catalog.head)
+
+    def beyond(*wanted: Move) -> str:
+        made = moves.moved(running, wanted)
+        assert isinstance(made, Ruleset)
+        return moves.beyond(catalog, made)
+
+    assert beyond(Move("limit", "gas.20lel", "value", 25.0)) == ""
+    assert beyond(Move("limit", "gas.20lel", "value", 60.0)).startswith(
+        "rule gas.ch4 alarms above 60 %LEL; the bound is 50 %LEL"
+    )
+    assert "waits 90 s" in beyond(Move("rule", "gas.ch4", "on_delay_s", 90.0))
+    assert "methane is measured" in beyond(Move("rule", "gas.ch4", "grade", 3))
+
+
+def test_what_is_checked_is_what_the_catalog_says() -> None:
+    assert msgspec.convert(msgspec.to_builtins(LEAK), type(LEAK)) == LEAK
+    assert msgspec.convert(msgspec.to_builtins(ALARM), type(ALARM)) == ALARM
