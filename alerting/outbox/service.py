@@ -10,11 +10,13 @@ import random
 import secrets
 import ssl
 import time
+import traceback
 from collections import deque
 from collections.abc import Callable, Coroutine, Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
+import psycopg
 import structlog
 
 from alerting.notices import Push
@@ -39,6 +41,8 @@ POLL_S = 0.5
 MARK_S = 4.0
 MENDED_S = 10.0
 """Between two tries of a notice that was refused for a reason that somebody may be mending."""
+STRANGE_TRIES = 20
+"""Of a notice at which a way out fails as it never should: then it is a dead letter, and seen."""
 MINUTE_S = 60.0
 
 
@@ -51,7 +55,10 @@ class Mailbox:
     pace: Pace | None
     wake: asyncio.Event = field(default_factory=asyncio.Event)
     breaker: Breaker = field(default_factory=Breaker)
-    flying: set[asyncio.Task[None]] = field(default_factory=set)
+    flying: dict[asyncio.Task[None], list[int]] = field(default_factory=dict)
+    """With the numbers of the notices that each carries."""
+    is_in_doubt: bool = False
+    """A lease was asked for and nobody knows whether it was given."""
     past: deque[float] = field(default_factory=deque)
     """When messages went past PostgreSQL, in the last minute."""
 
@@ -68,7 +75,7 @@ class Tried:
     @property
     def code(self) -> str:
         """What the row of the attempt keeps."""
-        return self.text.partition(":")[0][:60]
+        return self.text.partition(":")[0][:60].replace("\0", "")
 
 
 class Courier:
@@ -117,15 +124,17 @@ class Courier:
             box.wake.clear()
             try:
                 taken = await self._lease(box)
-            except Unavailable:
+            except (Unavailable, psycopg.Error) as error:
                 # What waits is safe in the outbox; PostgreSQL's return is somebody else's worry.
-                taken = []
+                taken, box.is_in_doubt = [], True
+                if isinstance(error, psycopg.Error):
+                    self.log.exception("notices wait", target=box.target.name)
                 await asyncio.sleep(_jitter(1.0))
             for message in taken:
                 box.breaker = breaker.begun(box.breaker, _steady_ms())
                 task = asyncio.create_task(self._carry(box, message))
-                box.flying.add(task)
-                task.add_done_callback(box.flying.discard)
+                box.flying[task] = [row.id for row in message.rows]
+                task.add_done_callback(box.flying.pop)
             if not taken:
                 await _wait(box.wake, POLL_S)
             elif len(box.flying) >= IN_FLIGHT:
@@ -137,18 +146,25 @@ class Courier:
         limit = 0 if state == "open" else min(free, 1) if state == "trying" else free
         if limit <= 0:
             return []
-        name, lease_s, pace = box.target.name, self.settings.lease_s, box.pace
-        if pace is None:
-            return await self.database.run(
-                lambda c: store.lease(c, name, self.owner, limit=limit, lease_s=lease_s), MARK_S
-            )
-        bundle_s = box.target.bundle_s
-        return await self.database.run(
-            lambda c: store.lease_paced(
-                c, name, self.owner, limit=limit, lease_s=lease_s, rule=pace, bundle_s=bundle_s
+        in_hand = [number for ids in box.flying.values() for number in ids]
+        asked = store.Asked(
+            box.target.name,
+            self.owner,
+            limit,
+            self.settings.lease_s,
+            in_hand if box.is_in_doubt else None,
+        )
+        pace, bundle_s = box.pace, box.target.bundle_s
+        taken = await self.database.run(
+            lambda c: (
+                store.lease(c, asked)
+                if pace is None
+                else store.lease_paced(c, asked, rule=pace, bundle_s=bundle_s)
             ),
             MARK_S,
         )
+        box.is_in_doubt = False
+        return taken
 
     async def _carry(self, box: Mailbox, message: Message) -> None:
         began = time.monotonic()
@@ -169,6 +185,8 @@ class Courier:
         # Of many in one message only one may be at fault: they go again, as mere counts.
         may_mend = isinstance(error, Mendable) or len(rows) > 1
         tries = self.settings.refused_attempts_max if may_mend else 1
+        if not isinstance(error, Refused):
+            tries = STRANGE_TRIES
         chance = random.random()  # noqa: S311 - jitter, not a secret
         longest_s = self.settings.retry_s_max
         wait_s = breaker.wait_s(max(row.attempts for row in rows), longest_s, chance)
@@ -223,6 +241,14 @@ class Courier:
                 box.breaker, _steady_ms(), settings.breaker_failures, settings.breaker_open_s
             )
             return Tried("failed", str(error), error)
+        except Exception as error:
+            # A mistake of ours or of a library's.  It must neither stop what waits behind it nor be
+            # repeated for ever where nobody sees it.  What it says may hold a robot's key.
+            at = traceback.extract_tb(error.__traceback__)[-1]
+            where = f"{at.filename}:{at.lineno}"
+            self.log.error("a way out fails strangely", target=box.target.name, where=where)  # noqa: TRY400
+            box.breaker = breaker.Breaker()
+            return Tried("refused", type(error).__name__, error)
         box.breaker = breaker.Breaker()
         return Tried("delivered", code)
 
@@ -234,6 +260,9 @@ class Courier:
                 return
             except Unavailable:
                 await asyncio.sleep(_jitter(0.3 * 2**attempt))
+            except psycopg.Error:
+                self.log.exception("outcome refused", notice=sent[0].id, outcome=sent[0].outcome)
+                return
         self.log.warning("outcome not written", notice=sent[0].id, outcome=sent[0].outcome)
 
     async def push_now(self, push: Push, until: asyncio.Event) -> None:
@@ -255,7 +284,7 @@ class Courier:
             self.log.warning(
                 "notice not delivered", target=push.target, key=push.key, answer=tried.text
             )
-            if tried.outcome == "refused":
+            if isinstance(tried.error, Refused):
                 return
             chance = random.random()  # noqa: S311 - jitter, not a secret
             pause_s = breaker.wait_s(attempts, min(5.0, self.settings.retry_s_max), chance)

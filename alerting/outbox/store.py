@@ -13,6 +13,8 @@ from alerting.outbox.pace import Begun, Pace, Waiting
 from lifeline.model import CANARY
 
 MESSAGES_KEPT_S = 3600.0
+ASKED = ("call", "support")
+"""Pages that somebody asked for: an acknowledgement, perhaps his own, does not take them back."""
 
 
 _PUT = """
@@ -29,6 +31,7 @@ where o.target = %(target)s
   and o.delivered_at is null and o.dead_at is null and o.ended_at is null
   and o.held_until is null and o.due_at <= clock_timestamp()
   and (o.leased_until is null or o.leased_until < clock_timestamp()
+       or (o.lease = %(owner)s and o.id <> all(%(in_hand)s::int8[]))
        or not exists (select 1 from pg_stat_activity a where a.application_name = o.lease))
   and (o.class = 'page' or not exists (
       select 1 from outbox p
@@ -98,7 +101,7 @@ def put(cursor: Cursor[Any], pushes: Sequence[Push], revisions: Mapping[str, int
 
 
 def hold(connection: Connection, incident: str, until_ms: int) -> int:
-    """Keeps every page of an incident from being leased; returns how many were not sent yet.
+    """Keeps the pages of an incident from being leased; returns how many were not sent yet.
 
     They stay held until ``release`` or ``end``, however late those come: who has acknowledged is
     not paged because a deadline was missed.  One that is on its way is marked overtaken.
@@ -107,8 +110,8 @@ def hold(connection: Connection, incident: str, until_ms: int) -> int:
         "update outbox set held_until = to_timestamp(%s / 1000.0), overtaken_at ="
         " case when leased_until > clock_timestamp() then clock_timestamp() else overtaken_at end"
         " where incident = %s and class = 'page' and delivered_at is null and dead_at is null"
-        " and ended_at is null",
-        (until_ms, incident),
+        " and ended_at is null and not reason = any(%s)",
+        (until_ms, incident, list(ASKED)),
     )
     return changed.rowcount
 
@@ -135,43 +138,53 @@ def end(connection: Connection, incident: str, why: str, *, held_only: bool = Fa
         " overtaken_at = case when leased_until > clock_timestamp()"
         " then coalesce(overtaken_at, clock_timestamp()) else overtaken_at end"
         " where incident = %s and class = 'page' and delivered_at is null and dead_at is null"
-        " and ended_at is null and (held_until is not null or not %s)",
-        (why, incident, held_only),
+        " and ended_at is null and (held_until is not null or not %s)"
+        " and not (%s = 'acknowledged' and reason = any(%s))",
+        (why, incident, held_only, why, list(ASKED)),
     )
     return changed.rowcount
 
 
-def lease(
-    connection: Connection, target: str, owner: str, *, limit: int, lease_s: float
-) -> list[Message]:
-    """Takes up to ``limit`` notices for a target, the gravest first, each a message of its own.
+class Asked(msgspec.Struct, frozen=True):
+    """What a router asks to be given for one target."""
+
+    target: str
+    owner: str
+    limit: int
+    lease_s: float
+    in_hand: list[int] | None = None
+    """What its owner carries, where he may hold more: a lease of which the answer did not come may
+    have been given, and nobody would carry it until it runs out."""
+
+    def values(self, limit: int) -> dict[str, Any]:
+        """The parameters of ``_WAITING``."""
+        mine = {"owner": None if self.in_hand is None else self.owner, "in_hand": self.in_hand}
+        return {"target": self.target, "limit": limit, **mine}
+
+
+def lease(connection: Connection, asked: Asked) -> list[Message]:
+    """Takes notices for a target, the gravest first, each a message of its own.
 
     The order within an incident holds: an update waits until what came before it is delivered or
     dead.  The connection bears its owner's name, so that the leases of a router that was killed end
     with its connections and are not waited for.
     """
-    _sign(connection, owner)
-    found = connection.execute(_NEXT, {"target": target, "limit": limit}).fetchall()
+    _sign(connection, asked.owner)
+    found = connection.execute(_NEXT, asked.values(asked.limit)).fetchall()
     waiting = [Waiting(*row) for row in found]
-    rows = _take(connection, owner, lease_s, [one.id for one in waiting])
+    rows = _take(connection, asked, [one.id for one in waiting])
     return [Message((row,)) for row in rows]
 
 
 def lease_paced(
-    connection: Connection,
-    target: str,
-    owner: str,
-    *,
-    limit: int,
-    lease_s: float,
-    rule: Pace,
-    bundle_s: float,
+    connection: Connection, asked: Asked, *, rule: Pace, bundle_s: float
 ) -> list[Message]:
     """The same for a receiver who bears a pace: what may begin now, bundled where too much waits.
 
     A message counts from here on, sent or not, whichever router began it: only one of them decides
     for a target at a time.
     """
+    target = asked.target
     mine = connection.execute(
         "select pg_try_advisory_xact_lock(hashtextextended('lifeline outbox ' || %s, 0)),"
         " (extract(epoch from clock_timestamp()) * 1000)::int8",
@@ -180,16 +193,16 @@ def lease_paced(
     assert mine is not None
     if not mine[0]:
         return []
-    _sign(connection, owner)
+    _sign(connection, asked.owner)
     # Not locked: in a storm thousands wait half a minute, and are looked at twice a second.
-    look = {"target": target, "limit": pace.ROWS_MAX}
+    look = asked.values(pace.ROWS_MAX)
     waiting = [Waiting(*row) for row in connection.execute(_WAITING, look)]
     if not waiting:
         return []
     begun = [Begun(*row) for row in connection.execute(_BEGUN, (target, max(60.0, bundle_s)))]
     chosen = pace.choose(rule, bundle_s, waiting, begun, mine[1])
     taken = (
-        _take(connection, owner, lease_s, [one.id for one in message]) for message in chosen[:limit]
+        _take(connection, asked, [one.id for one in message]) for message in chosen[: asked.limit]
     )
     return [_begin(connection, target, rows) for rows in taken if rows]
 
@@ -199,9 +212,11 @@ def _sign(connection: Connection, owner: str) -> None:
     connection.execute("select set_config('application_name', %s, false)", (owner,))
 
 
-def _take(connection: Connection, owner: str, lease_s: float, ids: list[int]) -> list[Leased]:
+def _take(connection: Connection, asked: Asked, ids: list[int]) -> list[Leased]:
     """Those of the notices that may still go, leased, the gravest first."""
-    rows = connection.execute(_TAKE, {"owner": owner, "lease_s": lease_s, "ids": ids}).fetchall()
+    rows = connection.execute(
+        _TAKE, {"owner": asked.owner, "lease_s": asked.lease_s, "ids": ids}
+    ).fetchall()
     return sorted((Leased(*row) for row in rows), key=lambda one: (one.grade, one.id))
 
 

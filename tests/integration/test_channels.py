@@ -11,7 +11,7 @@ import pytest
 from paho.mqtt.client import Client
 from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 
-from lifeline.channels.choice import channel_for
+from lifeline.channels.choice import Channel, channel_for
 from lifeline.errors import Busy
 from lifeline.stack import Addresses
 from lifeline.targets import Target
@@ -81,6 +81,44 @@ async def test_a_refusal_that_may_be_mended_is_tried_again_and_what_is_unfit_is_
 
     assert outbox.attempts("wecom") == ["refused 93000", "refused 93000", "delivered 0"]
     assert outbox.attempts("sms") == ["refused isv.MOBILE_NUMBER_ILLEGAL"]
+
+
+@dataclass
+class Odd:
+    """A way out with a fault of its own, which shows at some keys."""
+
+    way: Channel
+    at: set[str]
+
+    async def send(self, key: str, body: bytes) -> str:
+        if key in self.at:
+            raise KeyError(key)
+        return await self.way.send(key, body)
+
+    async def close(self) -> None:
+        await self.way.close()
+
+
+async def test_a_fault_of_our_own_in_a_way_out_neither_stops_it_nor_stays_unseen(
+    outbox: Outbox, files: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("alerting.outbox.service.MENDED_S", 0.05)
+    monkeypatch.setattr("alerting.outbox.service.STRANGE_TRIES", 3)
+    async with vendor("sms") as there:
+        there.script = ["500"]
+        chosen = targets_of({"sms": there}, files, per_minute=100, bundle_s=0.1)
+        odd, sound = (outbox.push("sms", address=f"+861380000000{n}") for n in (1, 2))
+        async with courier(outbox.dsn, *chosen, breaker_failures=1, breaker_open_s=0.2) as one:
+            box = one.boxes["sms"]
+            box.channel = Odd(box.channel, {odd.key})
+            outbox.put(odd, sound)
+            await until(lambda: outbox.rows("select 1 from outbox where dead_at is not null"), 15,
+                        "a dead letter that is listed")  # fmt: skip
+            await until(lambda: len(there.took) == 1, 15, "what waited behind it")
+
+    assert outbox.rows("select key, last_code from outbox where dead_at is not null") == [
+        (odd.key, "KeyError")
+    ]
 
 
 @pytest.mark.feature("PagerDuty, liked")

@@ -8,6 +8,7 @@ import sys
 import threading
 import time
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import psycopg
@@ -17,9 +18,11 @@ from alerting.outbox import store
 from alerting.outbox.messages import Message, Sent
 from alerting.outbox.pace import PACES, Pace
 from lifeline import config
+from lifeline.errors import Unavailable
 from lifeline.targets import Target
 from tests.integration.outbox_rig import (
     Outbox,
+    courier,
     targets_of,
     until,
 )  # fmt: skip
@@ -48,10 +51,12 @@ def test_two_routers_never_begin_more_messages_than_the_robot_takes(outbox: Outb
                 connection.commit()
                 taken.append(
                     store.lease_paced(
-                        connection, "robot", owner, limit=8, lease_s=60.0,
-                        rule=PACES["wecom"], bundle_s=0.001,
+                        connection,
+                        store.Asked("robot", owner, 8, 60.0),
+                        rule=PACES["wecom"],
+                        bundle_s=0.001,
                     )
-                )  # fmt: skip
+                )
                 connection.commit()
             barrier.wait(30)
 
@@ -125,6 +130,30 @@ async def test_a_router_killed_after_it_sent_repeats_and_never_loses(
     assert len(there.took) == 2
     assert len(keys) == 1
     assert len({request.body for request in there.asked}) == 1
+
+
+async def test_a_lease_of_which_the_answer_was_lost_is_not_waited_for(
+    outbox: Outbox, files: Path
+) -> None:
+    async with vendor("wecom") as there:
+        (chosen,) = targets_of({"wecom": there}, files)
+        async with courier(outbox.dsn, chosen) as one:
+            lost: list[list[Message]] = []
+            run = one.database.run
+
+            async def cut(work: Any, limit_s: float | None = None) -> Any:
+                found = await run(work, limit_s)
+                if found and not lost:
+                    lost.append(found)
+                    raise Unavailable("the line was cut when the transaction was committed")
+                return found
+
+            one.database.run = cut  # type: ignore[method-assign]
+            outbox.put(outbox.push("wecom"))
+            await until(lambda: outbox.waiting() == 0, 8, "sent long before its lease ran out")
+
+    assert len(lost) == 1
+    assert len(there.took) == 1
 
 
 def test_what_somebody_has_taken_is_not_owed_past_postgresql(outbox: Outbox) -> None:
@@ -210,15 +239,14 @@ class Acknowledgements:
     def lease(self, _incident: str) -> None:
         retry = "update outbox set due_at = created where target = %s"
         self.connection.execute(retry, (self.name,))
-        limit = self.chance.randint(1, 4)
+        asked = store.Asked(self.name, "me", self.chance.randint(1, 4), 60.0)
         with self.connection.transaction():
             if self.chance.random() < 0.5:
                 taken = store.lease_paced(
-                    self.connection, self.name, "me", limit=limit, lease_s=60.0,
-                    rule=Pace(10_000, 5), bundle_s=0.001,
-                )  # fmt: skip
+                    self.connection, asked, rule=Pace(10_000, 5), bundle_s=0.001
+                )
             else:
-                taken = store.lease(self.connection, self.name, "me", limit=limit, lease_s=60.0)
+                taken = store.lease(self.connection, asked)
         before = {number: msgspec.structs.replace(one) for number, one in self.known.items()}
         for row in (row for message in taken for row in message.rows):
             self._may_go(row.id, before)
