@@ -8,15 +8,20 @@ import typer
 
 from alerting.audit import service, store, words
 from alerting.audit.anchors import stamp
-from lifeline.commands.outcome import FILE_HELP, JSON_HELP, fail, print_json, settings_from, spoken
-from lifeline.db import Database
+from lifeline.commands.outcome import (
+    Config,
+    Json,
+    connected,
+    fail,
+    print_json,
+    settings_from,
+    spoken,
+)
 
 app = typer.Typer(
     no_args_is_help=True,
     help="The audit: whether it is what it was, and its lines.  Example:  lifeline audit verify",
 )
-Config = Annotated[str | None, typer.Option("--config", help=FILE_HELP)]
-AsJson = Annotated[bool, typer.Option("--json", help=JSON_HELP)]
 Anchors = Annotated[
     list[str] | None,
     typer.Option("--anchor", help="A file of anchors, or of syslog; else audit.anchor_file."),
@@ -25,7 +30,7 @@ SHOWN_MAX = 100
 
 
 @app.command()
-def verify(anchor: Anchors = None, config: Config = None, as_json: AsJson = False) -> None:
+def verify(anchor: Anchors = None, config: Config = None, as_json: Json = False) -> None:
     """Look at every line, chain and seal, and compare with what was written down outside.
 
     Ends with 1 and a sentence on everything that is not as it was.  Give the anchors of another
@@ -38,11 +43,8 @@ def verify(anchor: Anchors = None, config: Config = None, as_json: AsJson = Fals
     paths = tuple(anchor or ([own] if own and Path(own).exists() else []))
     with spoken():
         anchors, bad = service.read(paths)
-        database = Database(settings.postgres, connections=1)
-        try:
-            proof = database.run_now(lambda c: store.verified(c, anchors))
-        finally:
-            database.close()
+    with connected(settings) as database:
+        proof = database.run_now(lambda c: store.verified(c, anchors))
     is_whole = not (proof.problems or bad)
     if as_json:
         told = [
@@ -68,19 +70,15 @@ def verify(anchor: Anchors = None, config: Config = None, as_json: AsJson = Fals
 def show(
     incident: Annotated[str, typer.Argument(help="An incident, or a chain such as house.")],
     config: Config = None,
-    as_json: AsJson = False,
+    as_json: Json = False,
 ) -> None:
     """Show a chain: who did what, when, and the seal that covers each line.
 
     Example:  lifeline audit show 1a439d32-bf11-51ae-8571-d1c013753264
     """
-    with spoken():
-        database = Database(settings_from(config).postgres, connections=1)
-        try:
-            entries = database.run_now(lambda c: store.entries_of(c, incident))
-            seals = database.run_now(lambda c: store.seals_of(c, incident))
-        finally:
-            database.close()
+    with connected(settings_from(config)) as database:
+        entries = database.run_now(lambda c: store.entries_of(c, incident))
+        seals = database.run_now(lambda c: store.seals_of(c, incident))
     if not entries:
         raise fail(f"no line of {incident}: is it an incident's id?", 1)
     rows = []

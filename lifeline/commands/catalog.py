@@ -11,14 +11,7 @@ from detectors import plan
 from lifeline import bounds, store
 from lifeline.catalog import METERS, SEEN, Catalog, CatalogError, Limit, Rule, meter
 from lifeline.commands.migrate import build_catalog
-from lifeline.commands.outcome import (
-    FILE_HELP,
-    JSON_HELP,
-    fail,
-    print_json,
-    settings_from,
-    spoken,
-)
+from lifeline.commands.outcome import Config, Json, fail, print_json, settings_from, spoken
 from lifeline.compiler import compile_catalog, problems_of
 from lifeline.config import ROUTINE, Settings
 
@@ -27,7 +20,6 @@ app = typer.Typer(
     help="What stands where in the city: check, build, data dictionary."
     "  Example:  lifeline catalog check",
 )
-ConfigOption = Annotated[str | None, typer.Option("--config", help=FILE_HELP)]
 SourcesArgument = Annotated[
     list[str] | None, typer.Argument(help="Files or folders; else catalog.sources.")
 ]
@@ -97,8 +89,8 @@ def survey(paths: tuple[str, ...], settings: Settings) -> tuple[Catalog | None, 
 @app.command()
 def check(
     sources: SourcesArgument = None,
-    config: ConfigOption = None,
-    as_json: Annotated[bool, typer.Option("--json", help=JSON_HELP)] = False,
+    config: Config = None,
+    as_json: Json = False,
 ) -> None:
     """Say whether the catalog holds together, rules and detectors included.
 
@@ -140,11 +132,11 @@ def check(
 
 @app.command()
 def build(
-    config: ConfigOption = None,
+    config: Config = None,
     keep_rules: Annotated[
         bool, typer.Option("--keep-rules", help="Rules and limits stay as they run.")
     ] = False,
-    as_json: Annotated[bool, typer.Option("--json", help=JSON_HELP)] = False,
+    as_json: Json = False,
 ) -> None:
     """Compile the sources into the file that the services map; running services take it over.
 
@@ -163,8 +155,8 @@ def build(
 @app.command()
 def dictionary(
     sources: SourcesArgument = None,
-    config: ConfigOption = None,
-    as_json: Annotated[bool, typer.Option("--json", help=JSON_HELP)] = False,
+    config: Config = None,
+    as_json: Json = False,
 ) -> None:
     """Print every channel with unit, range, interval and place, as CSV.
 
@@ -192,7 +184,7 @@ def dictionary(
 
 @app.command()
 def meters(
-    as_json: Annotated[bool, typer.Option("--json", help=JSON_HELP)] = False,
+    as_json: Json = False,
 ) -> None:
     """Print what is measured of every device itself.
 

@@ -11,7 +11,7 @@ import typer
 from lifeline import config as settings_of
 from lifeline import life, model, store, targets
 from lifeline.commands import rules
-from lifeline.commands.outcome import FILE_HELP, JSON_HELP, fail, print_json, spoken
+from lifeline.commands.outcome import Config, Json, fail, print_json, spoken
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -32,15 +32,15 @@ for _name, _command in (
 
 @app.command()
 def check(
-    file: Annotated[str | None, typer.Option("--config", help=FILE_HELP)] = None,
-    as_json: Annotated[bool, typer.Option("--json", help=JSON_HELP)] = False,
+    config: Config = None,
+    as_json: Json = False,
 ) -> None:
     """Print every setting with its value and where that came from; exit status 2 if one is wrong.
 
     Example:  LIFELINE_MQTT_PORT=1884 lifeline config check
     """
     with spoken():
-        settings, origin = store.read_settings(file)
+        settings, origin = store.read_settings(config)
     rows = settings_of.listing(settings, origin)
     if as_json:
         print_json([{"key": key, "value": value, "from": where} for key, value, where in rows])
@@ -52,7 +52,7 @@ def check(
 @app.command()
 def explain(
     key: Annotated[str, typer.Argument(help="section or section.key; all without it")] = "",
-    as_json: Annotated[bool, typer.Option("--json", help=JSON_HELP)] = False,
+    as_json: Json = False,
 ) -> None:
     """Print what a setting is: type, default, meaning, and the variable that overrides it.
 

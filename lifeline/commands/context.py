@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from lifeline import store, wire
-from lifeline.commands.outcome import FILE_HELP, fail, settings_from, spoken
+from lifeline.commands.outcome import Config, fail, settings_from, spoken
 from lifeline.config import Kafka
 from lifeline.log.service import Publisher, Send
 from lifeline.model import Context
@@ -27,7 +27,7 @@ def add(
     detail: Annotated[
         list[str] | None, typer.Option(help="KEY=VALUE, as often as you like.")
     ] = None,
-    config: Annotated[str | None, typer.Option("--config", help=FILE_HELP)] = None,
+    config: Config = None,
 ) -> None:
     """Put a record among the readings of a zone, in their order; findings name its kind.
 

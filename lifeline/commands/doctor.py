@@ -5,7 +5,6 @@ import shutil
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated
 
 import msgspec
 import psycopg
@@ -21,7 +20,7 @@ from lifeline.catalog import Catalog, CatalogError
 from lifeline.commands.broker import greet
 from lifeline.commands.catalog import class_problems, rules_of
 from lifeline.commands.migrate import missing_topics
-from lifeline.commands.outcome import FILE_HELP, JSON_HELP, print_json, settings_from
+from lifeline.commands.outcome import Config, Json, print_json, settings_from
 from lifeline.compiler import compile_catalog
 from lifeline.config import ConfigError, Kafka, Settings
 from lifeline.errors import Refused, Unavailable
@@ -48,8 +47,8 @@ class Verdict(msgspec.Struct, frozen=True):
 
 
 def doctor(
-    config: Annotated[str | None, typer.Option("--config", help=FILE_HELP)] = None,
-    as_json: Annotated[bool, typer.Option("--json", help=JSON_HELP)] = False,
+    config: Config = None,
+    as_json: Json = False,
 ) -> None:
     """Check broker, Kafka, PostgreSQL, catalog, clocks, disk and secrets.
 

@@ -5,8 +5,8 @@ import signal
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
-from typing import TYPE_CHECKING, Annotated, Literal
+from contextlib import suppress
+from typing import TYPE_CHECKING, Annotated
 from zoneinfo import ZoneInfo
 
 import typer
@@ -16,12 +16,23 @@ from alerting.drill import scenarios, service, store
 from alerting.drill.report import DrillReport
 from alerting.drill.running import Drill, Refusal
 from alerting.people.times import clock
+from alerting.store import now
 from lifeline import wire
-from lifeline.commands.outcome import FILE_HELP, JSON_HELP, fail, print_json, settings_from, spoken
+from lifeline.commands.outcome import (
+    Config,
+    Json,
+    Tongue,
+    connected,
+    fail,
+    print_json,
+    settings_from,
+    spoken,
+)
 from lifeline.config import Settings
 from lifeline.db import Database
 from lifeline.errors import Unavailable
 from lifeline.store import open_catalog
+from lifeline.words import Language
 
 if TYPE_CHECKING:
     from simulators.city import City
@@ -31,21 +42,11 @@ app = typer.Typer(
     help="Exercises: real chain, marked throughout, scored at the end."
     "  Example:  lifeline drill start gas-leak",
 )
-Config = Annotated[str | None, typer.Option("--config", help=FILE_HELP)]
-Json = Annotated[bool, typer.Option("--json", help=JSON_HELP)]
 POLL_S = 1.0
+PLAYING = 2
+"""Connections while readings are sent: it is watched meanwhile whether the exercise goes on."""
 REPAIRED_S = 120.0
 """What was planted ends so long before the exercise, that its alarms can clear."""
-
-
-@contextmanager
-def _database(settings: Settings) -> Iterator[Database]:
-    with spoken():
-        database = Database(settings.postgres, connections=2)
-        try:
-            yield database
-        finally:
-            database.close()
 
 
 @app.command("list")
@@ -93,7 +94,7 @@ def start(
         problems = scenarios.problems_with(chosen, catalog)
     if problems:
         raise fail("\n".join(problems))
-    with _database(settings) as database:
+    with connected(settings, PLAYING) as database:
         made = database.run_now(
             lambda c: store.start(c, chosen, service.new_id(), actor=who, minutes=minutes)
         )
@@ -115,7 +116,7 @@ def play(
     Example:  lifeline drill play
     """
     settings = settings_from(config)
-    with _database(settings) as database:
+    with connected(settings, PLAYING) as database:
         while True:
             drill = database.run_now(store.current)
             if drill is not None and drill.played_ms is None and drill.scenario.event:
@@ -130,7 +131,7 @@ def _play(settings: Settings, database: Database, drill: Drill, seed: int) -> No
 
     if not database.run_now(lambda c: store.played(c, drill.id)):
         raise fail(f"The readings of {drill.id} are sent by somebody else.", 1)
-    left_s = max(1.0, (drill.ends_ms - database.run_now(_now)) / 1000)
+    left_s = max(1.0, (drill.ends_ms - database.run_now(now)) / 1000)
     source = city_of(settings, drill, left_s, seed, time.time_ns() // 1_000_000)
     ended = threading.Event()
     interrupted = threading.Event()
@@ -160,19 +161,13 @@ def _play(settings: Settings, database: Database, drill: Drill, seed: int) -> No
     typer.echo(f"{sent.acked} messages of the exercise taken in")
 
 
-def _now(connection: object) -> int:
-    from alerting.store import now
-
-    return now(connection)  # type: ignore[arg-type]
-
-
 def _watch(database: Database, drill: Drill, ended: threading.Event) -> None:
     """Ends the sending when the exercise ends: by hand, or because something real happens."""
     while not ended.wait(POLL_S):
         # Without PostgreSQL nobody can end it; its own time still does.
         with suppress(Unavailable):
-            now = database.run_now(store.current)
-            if now is None or now.id != drill.id:
+            running = database.run_now(store.current)
+            if running is None or running.id != drill.id:
                 ended.set()
 
 
@@ -200,7 +195,7 @@ def stop(config: Config = None, as_json: Json = False) -> None:
     Example:  lifeline drill stop
     """
     settings, who = settings_from(config), getpass.getuser()
-    with _database(settings) as database:
+    with connected(settings) as database:
         drill = database.run_now(lambda c: store.stop(c, actor=who))
     if drill is None:
         raise fail("No exercise runs.", 1)
@@ -217,7 +212,7 @@ def status(config: Config = None, as_json: Json = False) -> None:
     Example:  lifeline drill status
     """
     settings = settings_from(config)
-    with _database(settings) as database:
+    with connected(settings) as database:
         drill = database.run_now(store.current)
     if as_json:
         print_json(drill)
@@ -241,7 +236,7 @@ def _told(settings: Settings, drill: Drill, *, as_json: bool) -> None:
 @app.command()
 def report(
     drill: Annotated[str, typer.Argument(help="Its id; the last one's without.")] = "",
-    language: Annotated[str, typer.Option("--language", help="zh or en.")] = "en",
+    language: Tongue = "en",
     html: Annotated[bool, typer.Option("--html", help="A page to print.")] = False,
     config: Config = None,
     as_json: Json = False,
@@ -250,23 +245,20 @@ def report(
 
     Example:  lifeline drill report --html --language zh > report.html
     """
-    if language not in ("zh", "en"):
-        raise fail(f"--language {language}: zh or en.")
-    tongue: Literal["zh", "en"] = language  # type: ignore[assignment]
     settings = settings_from(config)
-    with _database(settings) as database:
+    with connected(settings) as database:
         made = database.run_now(lambda c: store.report_of(c, drill))
     if made is None:
         raise fail("There is no such report; a router makes it when the exercise ends.", 1)
     if as_json:
         print_json(made)
     elif html:
-        typer.echo(reports.as_html(made, tongue, ZoneInfo(settings.console.timezone)))
+        typer.echo(reports.as_html(made, language, ZoneInfo(settings.console.timezone)))
     else:
-        typer.echo("\n".join(_lines(made, tongue)))
+        typer.echo("\n".join(_lines(made, language)))
 
 
-def _lines(made: DrillReport, language: Literal["zh", "en"]) -> Iterator[str]:
+def _lines(made: DrillReport, language: Language) -> Iterator[str]:
     title = made.scenario.title.said(language)
     points = "–" if made.score.points is None else f"{made.score.points:g}"
     yield f"{title}: {points} / 100"

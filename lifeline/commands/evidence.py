@@ -8,15 +8,21 @@ import typer
 
 from alerting.audit import service as audit
 from alerting.evidence import check, service
-from lifeline.commands.outcome import FILE_HELP, JSON_HELP, fail, print_json, settings_from, spoken
-from lifeline.db import Database
+from lifeline.commands.outcome import (
+    Config,
+    Json,
+    connected,
+    fail,
+    print_json,
+    settings_from,
+    spoken,
+)
 from lifeline.store import open_catalog, write_file
 
 app = typer.Typer(
     no_args_is_help=True,
     help="Evidence packages: make one, check one.  Example:  lifeline evidence make INCIDENT",
 )
-Config = Annotated[str | None, typer.Option("--config", help=FILE_HELP)]
 
 
 @app.command()
@@ -33,15 +39,11 @@ def make(
     """
     settings = settings_from(config)
     target = out or Path(f"evidence-{incident}.zip")
-    with spoken():
+    with connected(settings) as database:
         catalog = open_catalog(settings.catalog.compiled)
-        database = Database(settings.postgres, connections=1)
-        try:
-            made = service.produce(
-                database, settings, catalog, incident, actor=getpass.getuser(), channel="command"
-            )
-        finally:
-            database.close()
+        made = service.produce(
+            database, settings, catalog, incident, actor=getpass.getuser(), channel="command"
+        )
         if made is None:
             raise fail(f"{incident} is no incident: see `lifeline incident list`.", 1)
         package, digest = made
@@ -55,7 +57,7 @@ def verify(
     anchor: Annotated[
         list[str] | None, typer.Option("--anchor", help="A file of anchors, or of syslog.")
     ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help=JSON_HELP)] = False,
+    as_json: Json = False,
 ) -> None:
     """Check a package: each file, the manifest, and the audit inside against its seal.
 

@@ -1,8 +1,6 @@
 """``lifeline incident``: the queue and what is done with it, as a console user, from a terminal."""
 
-from datetime import UTC, datetime
-from typing import Annotated, Literal
-from zoneinfo import ZoneInfo
+from typing import Annotated
 
 import typer
 
@@ -14,8 +12,8 @@ from alerting.incidents import LIVE, VERDICT_CODES, Verdict
 from alerting.incidents import TRANSITIONS as PHASES
 from alerting.store import now
 from lifeline import words
-from lifeline.commands.outcome import fail, print_json
-from lifeline.commands.seat import Config, Json, Name, Note, Seat, Who, columns, seat
+from lifeline.commands.outcome import Config, Json, fail, print_json
+from lifeline.commands.seat import Name, Note, Seat, Who, act, columns, seat
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -25,11 +23,6 @@ Revision = Annotated[
     int | None, typer.Option("--revision", help="Only if nothing has changed since that one.")
 ]
 WIDTHS = (8, 12, 14, 8, 19, 16)
-
-
-def _moment(at_ms: int, at: Seat) -> str:
-    zone = ZoneInfo(at.settings.console.timezone)
-    return f"{datetime.fromtimestamp(at_ms / 1000, UTC).astimezone(zone):%Y-%m-%d %H:%M:%S}"
 
 
 @app.command("list")
@@ -78,7 +71,7 @@ def _line(one: Queued, at: Seat) -> list[str]:
         words.grade(summary.grade, language),
         words.phase(summary.phase, language),
         "–" if one.risk is None else f"{one.risk:g}",
-        _moment(summary.onset_ms, at),
+        at.moment(summary.onset_ms),
         who,
         what,
     ]
@@ -109,7 +102,7 @@ def show(incident: Name, config: Config = None, *, as_json: Json = False) -> Non
         for entry in row.audit:
             told = words.reason(entry.reason or entry.action, language)
             typer.echo(
-                f"{_moment(entry.at_ms, at)}  {entry.actor or '–'}  {told}  {entry.channel}"
+                f"{at.moment(entry.at_ms)}  {entry.actor or '–'}  {told}  {entry.channel}"
                 f"  {entry.note}".rstrip()
             )
 
@@ -128,14 +121,11 @@ def ack(
 
     Example:  lifeline incident ack 1a439d32 --as li --note "on my way"
     """
-    with seat(config) as at:
-        actor = at.who(who)
-        for one in incident:
-            act = Act(
-                incident=at.incident(one), action="acknowledge", actor=actor, note=note,
-                expected_revision=revision,
-            )  # fmt: skip
-            at.carry_out(act, as_json=as_json)
+    wanted = [
+        Act(incident=one, action="acknowledge", actor=who, note=note, expected_revision=revision)
+        for one in incident
+    ]
+    act(config, *wanted, as_json=as_json)
 
 
 @app.command()
@@ -144,16 +134,13 @@ def undo(incident: Name, who: Who = "", config: Config = None, *, as_json: Json 
 
     Example:  lifeline incident undo 1a439d32 --as li
     """
-    with seat(config) as at:
-        actor = at.who(who)
-        act = Act(incident=at.incident(incident), action="undo", actor=actor)
-        at.carry_out(act, as_json=as_json)
+    act(config, Act(incident=incident, action="undo", actor=who), as_json=as_json)
 
 
 @app.command()
 def verify(
     incident: Name,
-    verdict: Annotated[str, typer.Argument(help="true, false, test or unknown.")],
+    verdict: Annotated[Verdict, typer.Argument(help="What it is.")],
     code: Annotated[str, typer.Argument(help="Why, such as leak, sensor or test-gas.")],
     note: Note = "",
     who: Who = "",
@@ -166,17 +153,13 @@ def verify(
 
     Example:  lifeline incident verify 1a439d32 true leak --as li
     """
-    chosen = next((one for one in VERDICT_CODES if one == verdict), None)
-    if chosen is None or code not in VERDICT_CODES[chosen]:
-        known = "; ".join(f"{one}: {', '.join(codes)}" for one, codes in VERDICT_CODES.items())
-        raise fail(f"{verdict} {code}: choose of {known}.")
-    with seat(config) as at:
-        actor = at.who(who)
-        act = Act(
-            incident=at.incident(incident), action="verify", actor=actor, note=note,
-            verdict=chosen, code=code, expected_revision=revision,
-        )  # fmt: skip
-        at.carry_out(act, as_json=as_json)
+    if code not in VERDICT_CODES[verdict]:
+        raise fail(f"{verdict} {code}: choose of {', '.join(VERDICT_CODES[verdict])}.")
+    wanted = Act(
+        incident=incident, action="verify", actor=who, note=note, verdict=verdict, code=code,
+        expected_revision=revision,
+    )  # fmt: skip
+    act(config, wanted, as_json=as_json)
 
 
 @app.command()
@@ -195,13 +178,11 @@ def dispatch(
 
     Example:  lifeline incident dispatch 1a439d32 --task "close V-31" --person "Li Qiang" --as li
     """
-    with seat(config) as at:
-        actor = at.who(who)
-        act = Act(
-            incident=at.incident(incident), action="dispatch", actor=actor, note=note, task=task,
-            person=person, expected_revision=revision,
-        )  # fmt: skip
-        at.carry_out(act, as_json=as_json)
+    wanted = Act(
+        incident=incident, action="dispatch", actor=who, note=note, task=task, person=person,
+        expected_revision=revision,
+    )  # fmt: skip
+    act(config, wanted, as_json=as_json)
 
 
 @app.command()
@@ -212,18 +193,16 @@ def arrive(
 
     Example:  lifeline incident arrive 1a439d32 --as li
     """
-    with seat(config) as at:
-        act = Act(
-            incident=at.incident(incident), action="arrive", actor=at.who(who), note=note,
-        )  # fmt: skip
-        at.carry_out(act, as_json=as_json)
+    act(config, Act(incident=incident, action="arrive", actor=who, note=note), as_json=as_json)
 
 
 @app.command()
 def close(
     incident: Name,
     note: Annotated[str, typer.Option("--note", help="Why it is closed.")],
-    verdict: Annotated[str, typer.Option("--verdict", help="Where nobody has said yet.")] = "",
+    verdict: Annotated[
+        Verdict | None, typer.Option("--verdict", help="Where nobody has said yet.")
+    ] = None,
     code: Annotated[str, typer.Option("--code", help="With --verdict: why.")] = "",
     who: Who = "",
     revision: Revision = None,
@@ -238,16 +217,11 @@ def close(
 
     Example:  lifeline incident close 1a439d32 --note "valve shut, 0 %LEL" --as li
     """
-    chosen: Verdict | Literal[""] = next((one for one in VERDICT_CODES if one == verdict), "")
-    if verdict and not chosen:
-        raise fail(f"--verdict {verdict}: choose of {', '.join(VERDICT_CODES)}.")
-    with seat(config) as at:
-        actor = at.who(who)
-        act = Act(
-            incident=at.incident(incident), action="close", actor=actor, note=note,
-            verdict=chosen, code=code, override=override, expected_revision=revision,
-        )  # fmt: skip
-        at.carry_out(act, as_json=as_json)
+    wanted = Act(
+        incident=incident, action="close", actor=who, note=note, verdict=verdict or "", code=code,
+        override=override, expected_revision=revision,
+    )  # fmt: skip
+    act(config, wanted, as_json=as_json)
 
 
 @app.command()
@@ -263,12 +237,7 @@ def note(
 
     Example:  lifeline incident note 1a439d32 "gas company informed" --as wang
     """
-    with seat(config) as at:
-        actor = at.who(who, may_only_note=True)
-        act = Act(
-            incident=at.incident(incident), action="note", actor=actor, note=text,
-        )  # fmt: skip
-        at.carry_out(act, as_json=as_json)
+    act(config, Act(incident=incident, action="note", actor=who, note=text), as_json=as_json)
 
 
 @app.command()
@@ -285,13 +254,8 @@ def merge(
 
     Example:  lifeline incident merge 1a439d32 77b0c1aa --as li
     """
-    with seat(config) as at:
-        actor = at.who(who)
-        act = Act(
-            incident=at.incident(incident), action="merge", actor=actor, note=note,
-            other=at.incident(other),
-        )  # fmt: skip
-        at.carry_out(act, as_json=as_json)
+    wanted = Act(incident=incident, action="merge", actor=who, note=note, other=other)
+    act(config, wanted, as_json=as_json)
 
 
 @app.command()
@@ -308,13 +272,8 @@ def split(
 
     Example:  lifeline incident split 1a439d32 "gas/well-2/ch4|threshold|gas-leak" --as li
     """
-    with seat(config) as at:
-        actor = at.who(who)
-        act = Act(
-            incident=at.incident(incident), action="split", actor=actor, note=note,
-            alarms=tuple(alarm),
-        )  # fmt: skip
-        at.carry_out(act, as_json=as_json)
+    wanted = Act(incident=incident, action="split", actor=who, note=note, alarms=tuple(alarm))
+    act(config, wanted, as_json=as_json)
 
 
 @app.command()
@@ -329,16 +288,15 @@ def approve(
 
     Example:  lifeline incident approve --as boss 5f2a91c07d3e
     """
+    if proposal:
+        act(config, Act(action="approve", actor=who, proposal=proposal), as_json=as_json)
+        return
     with seat(config) as at:
-        if proposal:
-            act = Act(action="approve", actor=at.who(who), proposal=proposal)
-            at.carry_out(act, as_json=as_json)
-            return
         rows = at.database.run_now(lambda c: board.proposals(c, now(c)))
         if as_json:
             print_json(rows)
             return
         for one in rows:
             what = words.action(one.action, at.language)
-            until = _moment(one.expires_ms, at)
+            until = at.moment(one.expires_ms)
             typer.echo(f"{one.id}  {what}  {one.by}  {until}  {one.note}")

@@ -11,7 +11,7 @@ from aiokafka.errors import NoError, TopicAlreadyExistsError
 from alerting.rules import versions
 from lifeline import bounds, db, store, wire
 from lifeline.catalog import Catalog, CatalogError
-from lifeline.commands.outcome import FILE_HELP, settings_from, spoken
+from lifeline.commands.outcome import Config, settings_from, spoken
 from lifeline.compiler import compile_catalog, with_rules
 from lifeline.config import Kafka, Settings
 from lifeline.errors import Refused
@@ -21,9 +21,7 @@ from watchdog import canary
 CREATE_S = 15.0
 
 
-def migrate(
-    config: str = typer.Option(None, "--config", help=FILE_HELP),
-) -> None:
+def migrate(config: Config = None) -> None:
     """Create what is missing: Kafka topics, PostgreSQL tables, the compiled catalog.
 
     Safe to run at any time and as often as you like.

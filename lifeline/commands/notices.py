@@ -13,15 +13,7 @@ from alerting.desk import store as desk
 from alerting.outbox.contents import MACHINES
 from alerting.outbox.pace import pace_of
 from lifeline.channels.choice import channel_for
-from lifeline.commands.outcome import (
-    FILE_HELP,
-    JSON_HELP,
-    fail,
-    print_json,
-    settings_from,
-    spoken,
-)
-from lifeline.db import Database
+from lifeline.commands.outcome import Config, Json, connected, fail, print_json, settings_from
 from lifeline.errors import Refused, Unavailable
 from lifeline.targets import Target
 
@@ -29,8 +21,6 @@ app = typer.Typer(
     no_args_is_help=True,
     help="Who is told by which way, and what was refused.  Example:  lifeline notices list",
 )
-Config = Annotated[str | None, typer.Option("--config", help=FILE_HELP)]
-Json = Annotated[bool, typer.Option("--json", help=JSON_HELP)]
 
 
 @app.command("list")
@@ -40,12 +30,8 @@ def show(config: Config = None, as_json: Json = False) -> None:
     Example:  lifeline notices list --json
     """
     settings = settings_from(config)
-    with spoken():
-        database = Database(settings.postgres, connections=1)
-        try:
-            rows = database.run_now(desk.dead_letters)
-        finally:
-            database.close()
+    with connected(settings) as database:
+        rows = database.run_now(desk.dead_letters)
     kinds = {target.name: target.kind for target in settings.router.targets}
     if as_json:
         # The kind is today's: the target may have had another when it refused.
@@ -70,12 +56,8 @@ def resend(
 
     Example:  lifeline notices resend 17
     """
-    with spoken():
-        database = Database(settings_from(config).postgres, connections=1)
-        try:
-            is_moved = database.run_now(lambda c: desk.resend(c, number))
-        finally:
-            database.close()
+    with connected(settings_from(config)) as database:
+        is_moved = database.run_now(lambda c: desk.resend(c, number))
     if not is_moved:
         raise fail(f"{number} is no dead letter: see `lifeline notices list`.", 1)
     typer.echo(f"{number} is in line again.")

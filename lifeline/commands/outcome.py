@@ -5,7 +5,7 @@ import json
 import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
 import psycopg
@@ -13,11 +13,19 @@ import typer
 
 from lifeline.catalog import CatalogError
 from lifeline.config import ConfigError, Settings
+from lifeline.db import Database
 from lifeline.errors import Refused, Unavailable
 from lifeline.store import read_settings
+from lifeline.words import Language
 
-FILE_HELP = "Settings file; without it ./lifeline.toml if there is one, else the defaults."
-JSON_HELP = "Print JSON, for programs."
+Config = Annotated[
+    str | None,
+    typer.Option(
+        help="Settings file; without it ./lifeline.toml if there is one, else the defaults."
+    ),
+]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")]
+Tongue = Annotated[Language, typer.Option("--language", help="In which language.")]
 
 for _library in ("aiokafka", "psycopg.pool"):
     # A command says one sentence of its own; a service sets up logging and hears the libraries too.
@@ -58,6 +66,22 @@ def settings_from(file: str | None) -> Settings:
     with spoken():
         settings, _ = read_settings(file)
         return settings
+
+
+@contextmanager
+def connected(settings: Settings, connections: int = 1) -> Iterator[Database]:
+    """PostgreSQL for one command; what it refuses is a sentence and exit status 2."""
+    with spoken():
+        database = Database(settings.postgres, connections=connections)
+        try:
+            yield database
+        finally:
+            database.close()
+
+
+def language_of(settings: Settings) -> Language:
+    """The language of what is printed where no other is asked for."""
+    return "zh" if settings.console.language == "zh" else "en"
 
 
 def print_json(value: Any) -> None:

@@ -11,24 +11,15 @@ from alerting.topology import Topology
 from alerting.valves import Isolation
 from lifeline import store, words
 from lifeline.catalog import Catalog, CatalogError
-from lifeline.commands.outcome import (
-    FILE_HELP,
-    JSON_HELP,
-    fail,
-    print_json,
-    settings_from,
-    spoken,
-)
+from lifeline.commands.outcome import Config, Json, Tongue, fail, print_json, settings_from, spoken
 from lifeline.compiler import compile_catalog
 from lifeline.config import Settings
+from lifeline.words import Language
 
 app = typer.Typer(
     no_args_is_help=True,
     help="What to do at each hazard.  Example:  lifeline plan show gas-leak",
 )
-ConfigOption = Annotated[str | None, typer.Option("--config", help=FILE_HELP)]
-JsonOption = Annotated[bool, typer.Option("--json", help=JSON_HELP)]
-LanguageOption = Annotated[str, typer.Option("--language", help="zh or en.")]
 
 
 def _catalog(settings: Settings) -> Catalog:
@@ -36,7 +27,7 @@ def _catalog(settings: Settings) -> Catalog:
 
 
 @app.command()
-def check(config: ConfigOption = None, as_json: JsonOption = False) -> None:
+def check(config: Config = None, as_json: Json = False) -> None:
     """Say whether every plan and every correlation rule holds, and what has only a default plan.
 
     Every problem of every file is told with its place; exit status 2 when there is one.
@@ -84,9 +75,9 @@ def show(
     hazard: Annotated[str, typer.Argument(help="Such as gas-leak or burst.")],
     lifeline: Annotated[str, typer.Option(help="Where several have a plan for it.")] = "",
     asset: Annotated[str, typer.Option(help="Say also which valves to close there.")] = "",
-    language: LanguageOption = "zh",
-    config: ConfigOption = None,
-    as_json: JsonOption = False,
+    language: Tongue = "zh",
+    config: Config = None,
+    as_json: Json = False,
 ) -> None:
     """Print the plan for a hazard, and for an asset the valves that cut it off.
 
@@ -116,7 +107,7 @@ def show(
 
 
 @app.command("list")
-def all_plans(config: ConfigOption = None, as_json: JsonOption = False) -> None:
+def all_plans(config: Config = None, as_json: Json = False) -> None:
     """List the plans by lifeline and hazard.
 
     Example:  lifeline plan list
@@ -134,7 +125,7 @@ def all_plans(config: ConfigOption = None, as_json: JsonOption = False) -> None:
         typer.echo(f"{plan.lifeline or '-':10} {plan.hazard:16} {plan.title.zh}  {plan.title.en}")
 
 
-def _lines(plan: Plan, language: str) -> list[str]:
+def _lines(plan: Plan, language: Language) -> list[str]:
     lines = [plan.title.said(language)]
     for number, step in enumerate(sorted(plan.step, key=lambda one: one.within_s), 1):
         minutes = f"{step.within_s / 60:g} min"
@@ -143,14 +134,14 @@ def _lines(plan: Plan, language: str) -> list[str]:
     lines += [f"    ☎ {one.name.said(language)} {one.number or '–'}" for one in plan.phone]
     for one in plan.radius:
         mark = "" if one.verified else " (unverified)"
-        grade = words.grade(one.grade, "en" if language == "en" else "zh")
+        grade = words.grade(one.grade, language)
         lines.append(f"    {grade}: {one.metres:g} m, {one.source}{mark}")
     lines += [f"    ✗ {text.said(language)}" for text in plan.avoid]
     lines += [f"    ☐ {one.said.said(language)}" for one in plan.check]
     return lines
 
 
-def _cut(cut: Isolation, language: str) -> list[str]:
+def _cut(cut: Isolation, language: Language) -> list[str]:
     if not cut.is_possible:
         where = ", ".join(cut.open_to)
         if language == "en":

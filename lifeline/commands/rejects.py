@@ -18,7 +18,7 @@ from ingest.quality import Directory, Window
 from ingest.replay import Replay
 from lifeline import store, telemetry, wire
 from lifeline.catalog import Catalog
-from lifeline.commands.outcome import FILE_HELP, JSON_HELP, fail, print_json, settings_from, spoken
+from lifeline.commands.outcome import Config, Json, fail, print_json, settings_from, spoken
 from lifeline.config import Kafka, Settings
 from lifeline.log.service import Publisher, Reader, Send, check_topics
 
@@ -27,13 +27,11 @@ app = typer.Typer(
     help="What could not be used, and a second look at it.  Example:  lifeline rejects list",
 )
 
-ConfigOption = Annotated[str | None, typer.Option("--config", help=FILE_HELP)]
 ReasonOption = Annotated[str, typer.Option(help="Only this reason, such as unknown-channel.")]
 DeviceOption = Annotated[str, typer.Option(help="Only what this device sent.")]
 TopicOption = Annotated[str, typer.Option(help="Only this MQTT topic.")]
 SinceOption = Annotated[str, typer.Option(help="Not before, such as 2026-11-21T09:00+08:00.")]
 UntilOption = Annotated[str, typer.Option(help="Before this moment.")]
-JsonOption = Annotated[bool, typer.Option("--json", help=JSON_HELP)]
 
 
 class Filter(msgspec.Struct, frozen=True):
@@ -64,14 +62,14 @@ class Kept(msgspec.Struct, frozen=True):
 
 @app.command("list")
 def list_(
-    config: ConfigOption = None,
+    config: Config = None,
     reason: ReasonOption = "",
     device: DeviceOption = "",
     topic: TopicOption = "",
     since: SinceOption = "",
     until: UntilOption = "",
     limit: Annotated[int, typer.Option("-c", "--count", help="At most so many; 0: all.")] = 0,
-    as_json: JsonOption = False,
+    as_json: Json = False,
 ) -> None:
     """Show what was refused, oldest first, with the reason and the first bytes.
 
@@ -95,7 +93,7 @@ def list_(
 
 @app.command("replay")
 def replay(
-    config: ConfigOption = None,
+    config: Config = None,
     reason: ReasonOption = "",
     device: DeviceOption = "",
     topic: TopicOption = "",
@@ -104,7 +102,7 @@ def replay(
     again: Annotated[
         bool, typer.Option("--all", help="Those too that were replayed before; changes nothing.")
     ] = False,
-    as_json: JsonOption = False,
+    as_json: Json = False,
 ) -> None:
     """Send quarantined originals through the same checks again, and on to Kafka what passes now.
 

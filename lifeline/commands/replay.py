@@ -10,18 +10,18 @@ import typer
 from alerting.book import store as book
 from lifeline import store, wire
 from lifeline.commands.catalog import rules_of
-from lifeline.commands.outcome import FILE_HELP, JSON_HELP, fail, print_json, settings_from, spoken
+from lifeline.commands.outcome import Config, Json, fail, print_json, settings_from, spoken
 
 
 def replay(
     trace: Annotated[
         Path, typer.Argument(help='JSONL: {"ms":…,"topic":…,"payload":base64} a line.')
     ],
-    config: Annotated[str | None, typer.Option("--config", help=FILE_HELP)] = None,
+    config: Config = None,
     idle: Annotated[
         float, typer.Option(help="Let the clock run on so many seconds at the end.")
     ] = 0.0,
-    as_json: Annotated[bool, typer.Option("--json", help=JSON_HELP)] = False,
+    as_json: Json = False,
 ) -> None:
     """Say what these messages come to: every finding and incident, the same at every run.
 

@@ -3,7 +3,6 @@
 import datetime as dt
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Annotated
 from zoneinfo import ZoneInfo
 
@@ -16,24 +15,14 @@ from alerting.people import service, store, times
 from alerting.people.reading import RosterError
 from alerting.people.roster import Roster
 from alerting.store import now
-from lifeline.commands.outcome import (
-    FILE_HELP,
-    JSON_HELP,
-    fail,
-    print_json,
-    settings_from,
-    spoken,
-)
+from lifeline.commands.outcome import Config, Json, connected, fail, print_json, settings_from
 from lifeline.config import Settings
-from lifeline.db import Database
 
 app = typer.Typer(
     no_args_is_help=True,
     help="Who is on duty, who would be reached, and a page to try it."
     "  Example:  lifeline roster check",
 )
-Config = Annotated[str | None, typer.Option("--config", help=FILE_HELP)]
-Json = Annotated[bool, typer.Option("--json", help=JSON_HELP)]
 
 
 def roster_from(settings: Settings) -> Roster:
@@ -44,16 +33,6 @@ def roster_from(settings: Settings) -> Roster:
         return service.read_roster(settings)
     except RosterError as error:
         raise fail("\n".join(error.problems), 1) from error
-
-
-@contextmanager
-def _database(settings: Settings) -> Iterator[Database]:
-    with spoken():
-        database = Database(settings.postgres, connections=1)
-        try:
-            yield database
-        finally:
-            database.close()
 
 
 @app.command()
@@ -165,7 +144,7 @@ def page(
     if person and person not in roster.persons:
         raise fail(f"{person} is no person of the roster: {', '.join(roster.persons)}.")
     people = list(roster.persons.values()) if everybody else [roster.persons[person]]
-    with _database(settings) as database:
+    with connected(settings) as database:
         duty = service.Duty(settings, Wording(None, settings.router), structlog.get_logger())
         paging = duty.paging
         assert paging is not None
@@ -200,7 +179,7 @@ def receipts(
     Example:  lifeline roster receipts
     """
     settings = settings_from(config)
-    with _database(settings) as database:
+    with connected(settings) as database:
         rows = database.run_now(lambda c: store.receipts(c, run))
     if as_json:
         print_json(rows)

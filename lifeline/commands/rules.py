@@ -3,7 +3,7 @@
 import getpass
 from collections.abc import Callable
 from datetime import datetime
-from typing import Annotated, Literal
+from typing import Annotated
 from zoneinfo import ZoneInfo
 
 import typer
@@ -16,14 +16,19 @@ from alerting.rules.versions import Refusal, Ruleset, Version
 from lifeline import bounds, store
 from lifeline.catalog import CatalogError
 from lifeline.commands.catalog import survey
-from lifeline.commands.outcome import FILE_HELP, JSON_HELP, fail, print_json, settings_from, spoken
+from lifeline.commands.outcome import (
+    Config,
+    Json,
+    Tongue,
+    connected,
+    fail,
+    print_json,
+    settings_from,
+    spoken,
+)
 from lifeline.config import Settings
-from lifeline.db import Database
 
-Config = Annotated[str | None, typer.Option("--config", help=FILE_HELP)]
-Json = Annotated[bool, typer.Option("--json", help=JSON_HELP)]
 Number = Annotated[int, typer.Argument(help="Its number: see `lifeline config versions`.")]
-Tongue = Annotated[str, typer.Option("--language", help="zh or en.")]
 Side = Annotated[str, typer.Argument(help="running, written, or a version's number.")]
 
 
@@ -42,20 +47,10 @@ def written(settings: Settings) -> Ruleset:
     return versions.of_sources(sources)
 
 
-def _language(name: str) -> Literal["zh", "en"]:
-    if name not in ("zh", "en"):
-        raise fail(f"--language {name}: zh or en.")
-    return name  # type: ignore[return-value]
-
-
 def _with(settings: Settings, work: Callable[[Connection], Version | Refusal]) -> Version:
     """What became of a step; a refusal is a sentence and exit status 1."""
-    with spoken():
-        database = Database(settings.postgres, connections=1)
-        try:
-            made = database.run_now(work)
-        finally:
-            database.close()
+    with connected(settings) as database:
+        made = database.run_now(work)
     if isinstance(made, Refusal):
         raise fail(f"{words.refusal(made, 'zh')} / {words.refusal(made, 'en')}", 1)
     return made
@@ -68,11 +63,8 @@ def _side(settings: Settings, name: str) -> Ruleset:
         return versions.of_sources(store.read_sources(settings.catalog.sources))
     if not name.isdigit():
         raise fail(f"{name}: running, written, or a version's number.")
-    database = Database(settings.postgres, connections=1)
-    try:
+    with connected(settings) as database:
         found = database.run_now(lambda c: rules.body_of(c, int(name)))
-    finally:
-        database.close()
     if found is None:
         raise fail(words.refusal(Refusal("unknown", {"number": name}), "en"), 1)
     return found
@@ -89,14 +81,13 @@ def diff(
 
     Example:  lifeline config diff running written --language zh
     """
-    said = _language(language)
     settings = settings_from(config)
     with spoken():
         changes = versions.differences(_side(settings, a), _side(settings, b))
     if as_json:
         print_json(changes)
     else:
-        typer.echo("\n".join(words.sentences(changes, said)))
+        typer.echo("\n".join(words.sentences(changes, language)))
     if changes:
         raise typer.Exit(1)
 
@@ -180,12 +171,8 @@ def listing(config: Config = None, as_json: Json = False) -> None:
     Example:  lifeline config versions
     """
     settings = settings_from(config)
-    with spoken():
-        database = Database(settings.postgres, connections=1)
-        try:
-            found = database.run_now(rules.listed)
-        finally:
-            database.close()
+    with connected(settings) as database:
+        found = database.run_now(rules.listed)
     if as_json:
         print_json(found)
         return

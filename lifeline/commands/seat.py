@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Annotated, Any
+from zoneinfo import ZoneInfo
 
 import msgspec
 import structlog
@@ -13,6 +14,7 @@ import typer
 from alerting.actions import Act
 from alerting.board import store as board
 from alerting.console.accounts import store as accounts
+from alerting.console.evidence import moment
 from alerting.console.sessions import ACTORS, VIEWERS, login_name
 from alerting.desk import store as desk
 from alerting.desk.rows import Outcome
@@ -20,14 +22,19 @@ from alerting.house.service import House
 from alerting.ledger.store import Contended, contended
 from alerting.store import now
 from lifeline import words
-from lifeline.commands.outcome import FILE_HELP, JSON_HELP, fail, print_json, settings_from, spoken
+from lifeline.commands.outcome import (
+    connected,
+    fail,
+    language_of,
+    print_json,
+    settings_from,
+    spoken,
+)
 from lifeline.config import Settings
 from lifeline.db import Database
 from lifeline.store import open_catalog
 from lifeline.words import Language
 
-Config = Annotated[str | None, typer.Option("--config", help=FILE_HELP)]
-Json = Annotated[bool, typer.Option("--json", help=JSON_HELP)]
 Name = Annotated[str, typer.Argument(help="The incident's id, or the beginning of it.")]
 Who = Annotated[
     str, typer.Option("--as", help="The console user who acts; else the one signed in here.")
@@ -49,7 +56,11 @@ class Seat:
     @property
     def language(self) -> Language:
         """The language of what is printed."""
-        return "zh" if self.settings.console.language == "zh" else "en"
+        return language_of(self.settings)
+
+    def moment(self, at_ms: int) -> str:
+        """A moment as the city reads it."""
+        return moment(at_ms, ZoneInfo(self.settings.console.timezone))
 
     def who(self, name: str, *, may_only_note: bool = False) -> str:
         """The console user who acts; ends the command with 1 where he may not."""
@@ -66,8 +77,19 @@ class Seat:
         return int(self.database.run_now(now))
 
     def carry_out(self, act: Act, *, as_json: bool) -> None:
-        """Does it and says what it came to; ends the command with 1 where it is refused."""
-        outcome = self._done(msgspec.structs.replace(act, channel=CHANNEL))
+        """Does it and says what it came to; ends the command with 1 where it is refused.
+
+        Its actor may be left to who is signed in here, its incidents be named by the beginning of
+        their ids.
+        """
+        wanted = msgspec.structs.replace(
+            act,
+            actor=self.who(act.actor, may_only_note=act.action == "note"),
+            incident=act.incident and self.incident(act.incident),
+            other=act.other and self.incident(act.other),
+            channel=CHANNEL,
+        )
+        outcome = self._done(wanted)
         if as_json:
             print_json(
                 {
@@ -122,12 +144,15 @@ class Seat:
 def seat(config: str | None) -> Iterator[Seat]:
     """A seat for one command."""
     settings = settings_from(config)
-    with spoken():
-        database = Database(settings.postgres, connections=1)
-        try:
-            yield Seat(settings, database)
-        finally:
-            database.close()
+    with connected(settings) as database:
+        yield Seat(settings, database)
+
+
+def act(config: str | None, *wanted: Act, as_json: bool) -> None:
+    """Takes a seat and carries these actions out, one after the other."""
+    with seat(config) as at:
+        for one in wanted:
+            at.carry_out(one, as_json=as_json)
 
 
 def silent() -> Any:

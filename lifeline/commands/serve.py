@@ -12,18 +12,17 @@ import uvloop
 
 from lifeline import store, telemetry
 from lifeline.catalog import Catalog
-from lifeline.commands.outcome import FILE_HELP, fail, settings_from, spoken
+from lifeline.commands.outcome import Config, fail, settings_from, spoken
 from lifeline.config import Settings
 from lifeline.stack.processes import step_back
 from lifeline.telemetry import Health
 
 Log = structlog.stdlib.BoundLogger
 Body = Callable[[Settings, Catalog, Health, Log, asyncio.Event], Awaitable[None]]
-ConfigOption = Annotated[str | None, typer.Option("--config", help=FILE_HELP)]
 
 
 def ingest(
-    config: ConfigOption = None,
+    config: Config = None,
     instance: Annotated[
         int | None, typer.Option(help="Its number, fixed; else ingest.instance. Two must differ.")
     ] = None,
@@ -39,7 +38,7 @@ def ingest(
     run("ingest", config, body, instance)
 
 
-def detect(config: ConfigOption = None) -> None:
+def detect(config: Config = None) -> None:
     """Run a detect worker: readings in, findings out.
 
     Several may run; Kafka deals the partitions out.
@@ -51,7 +50,7 @@ def detect(config: ConfigOption = None) -> None:
     run("detect", config, body)
 
 
-def archive(config: ConfigOption = None) -> None:
+def archive(config: Config = None) -> None:
     """Run an archive worker: every reading into TimescaleDB, exactly once.
 
     Example:  lifeline archive
@@ -62,7 +61,7 @@ def archive(config: ConfigOption = None) -> None:
     run("archive", config, body)
 
 
-def router(config: ConfigOption = None) -> None:
+def router(config: Config = None) -> None:
     """Run the router: findings into alarms, incidents and notices.
 
     Example:  lifeline router
@@ -72,7 +71,7 @@ def router(config: ConfigOption = None) -> None:
     run("router", config, body)
 
 
-def watchdog(config: ConfigOption = None) -> None:
+def watchdog(config: Config = None) -> None:
     """Run the watchdog: the canary through the whole chain, and a voice when it is missing.
 
     Example:  lifeline watchdog
@@ -82,7 +81,7 @@ def watchdog(config: ConfigOption = None) -> None:
     run("watchdog", config, body)
 
 
-def console(config: ConfigOption = None) -> None:
+def console(config: Config = None) -> None:
     """Run the duty officer's console: pages and API.
 
     Example:  lifeline console

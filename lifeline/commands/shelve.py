@@ -6,11 +6,11 @@ import typer
 
 from alerting.actions import Act, Action
 from alerting.board import store as board
-from alerting.board.rows import LISTS, Listed, Member
+from alerting.board.rows import Listed, Member
 from alerting.store import now
 from lifeline import words
-from lifeline.commands.outcome import fail, print_json
-from lifeline.commands.seat import Config, Json, Note, Seat, Who, columns, seat
+from lifeline.commands.outcome import Config, Json, fail, print_json
+from lifeline.commands.seat import Note, Seat, Who, columns, seat
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -22,7 +22,7 @@ WIDTHS = (60, 24, 16)
 
 @app.command("list")
 def listing(
-    what: Annotated[str, typer.Option("--what", help=f"Of {', '.join(LISTS)}.")] = "hidden",
+    what: Annotated[Listed, typer.Option("--what", help="Which of them.")] = "hidden",
     limit: Annotated[int, typer.Option(min=1, max=500, help="Not more than so many.")] = 100,
     config: Config = None,
     *,
@@ -32,11 +32,8 @@ def listing(
 
     Example:  lifeline shelve list --what stale --json
     """
-    chosen: Listed | None = next((one for one in LISTS if one == what), None)
-    if chosen is None:
-        raise fail(f"--what {what}: choose of {', '.join(LISTS)}.")
     with seat(config) as at:
-        rows = at.database.run_now(lambda c: board.alarms(c, chosen, now(c), limit))
+        rows = at.database.run_now(lambda c: board.alarms(c, what, now(c), limit))
         if as_json:
             print_json(rows)
             return
@@ -57,15 +54,15 @@ def _act(
         known = at.database.run_now(lambda c: board.alarm(c, alarm))
         if known is None:
             raise fail(words.refusal("unknown-alarm", at.language), 1)
-        act = Act(
+        wanted = Act(
             action=action,
-            actor=at.who(who),
+            actor=who,
             alarm=alarm,
             incident=known.incident,
             note=note,
             until_ms=at.now_ms() + minutes * 60_000 if minutes else None,
         )
-        at.carry_out(act, as_json=as_json)
+        at.carry_out(wanted, as_json=as_json)
 
 
 @app.command()

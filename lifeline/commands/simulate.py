@@ -14,7 +14,7 @@ import typer
 
 from lifeline import wire
 from lifeline.catalog import Device
-from lifeline.commands.outcome import FILE_HELP, JSON_HELP, fail, print_json, settings_from, spoken
+from lifeline.commands.outcome import Config, Json, fail, print_json, settings_from, spoken
 from lifeline.config import Mqtt, Settings
 from lifeline.store import open_catalog, read_secret
 from lifeline.telemetry import now_ms
@@ -33,7 +33,6 @@ Flag = typer.Option
 
 
 # The flags, one word each: mqttx's where it has one.
-Config = Annotated[str | None, Flag("--config", help=FILE_HELP)]
 Host = Annotated[str, Flag("-h", "--host", help="Broker; default: the settings'.")]
 Port = Annotated[int, Flag("-p", "--port", help="Port of the broker, or of --platform.")]
 Username = Annotated[str, Flag("-u", "--username", help="MQTT user name.")]
@@ -86,7 +85,6 @@ SecretFile = Annotated[str, Flag(help="For --platform: the signing secret.")]
 Record = Annotated[str, Flag(help="For --platform: JSONL file of every request.")]
 Callback = Annotated[str, Flag(help="For --platform: the console to which receipts are signed.")]
 Repairs = Annotated[str, Flag(help="What a line of this file names is mended from then on.")]
-AsJson = Annotated[bool, Flag("--json", help=JSON_HELP)]
 
 
 def simulate(
@@ -100,7 +98,7 @@ def simulate(
     show_list: ShowList = False, dry_run: DryRun = False, trace: TraceFile = "", load: Load = 0.0,
     per_message: PerMessage = 100, channels: Channels = 10000, steps: Steps = 0, boot: Boot = 1,
     platform: Platform = False, secret_file: SecretFile = "", record: Record = "platform.jsonl",
-    callback: Callback = "", repairs: Repairs = "", as_json: AsJson = False,
+    callback: Callback = "", repairs: Repairs = "", as_json: Json = False,
 ) -> None:  # fmt: skip
     """Send what a city's sensors would send, lose nothing, and know what really happened.
 

@@ -11,7 +11,7 @@ import msgspec
 import typer
 
 from lifeline import wire
-from lifeline.commands.outcome import FILE_HELP, fail, settings_from, spoken
+from lifeline.commands.outcome import Config, fail, settings_from, spoken
 from lifeline.config import Kafka
 from lifeline.log.service import Reader, Record, check_topics
 
@@ -22,7 +22,7 @@ def tap(
     topic: Annotated[
         str, typer.Argument(help=f"One of {', '.join(NAMES)}, with or without lifeline.")
     ],
-    config: Annotated[str | None, typer.Option("--config", help=FILE_HELP)] = None,
+    config: Config = None,
     from_start: Annotated[bool, typer.Option(help="From the oldest record kept.")] = False,
     limit: Annotated[
         int, typer.Option("-c", "--count", help="End after so many records; 0: never.")

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from lifeline.commands.outcome import FILE_HELP, settings_from
+from lifeline.commands.outcome import Config, settings_from
 from lifeline.commands.supervisor import Supervisor, environment, lifeline_command
 
 SERVICES = ("ingest", "detect", "archive", "router", "watchdog", "console")
@@ -15,7 +15,7 @@ TEND_S = 0.1
 
 
 def up(
-    config: Annotated[str | None, typer.Option("--config", help=FILE_HELP)] = None,
+    config: Config = None,
     services: Annotated[str, typer.Option(help="Which, separated by commas.")] = ",".join(SERVICES),
     logs: Annotated[Path, typer.Option(help="Folder of the services' logs.")] = Path(
         ".lifeline/log"

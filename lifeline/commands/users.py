@@ -11,8 +11,8 @@ from alerting.console import totp
 from alerting.console.accounts import store as accounts
 from alerting.console.accounts.service import key_of
 from alerting.console.accounts.store import User
-from alerting.console.sessions import BREAK_GLASS, ROLES, login_name
-from lifeline.commands.outcome import FILE_HELP, JSON_HELP, fail, print_json, settings_from, spoken
+from alerting.console.sessions import BREAK_GLASS, Role, login_name
+from lifeline.commands.outcome import Config, Json, connected, fail, print_json, settings_from
 from lifeline.config import Settings
 from lifeline.db import Database
 from lifeline.errors import Refused
@@ -24,7 +24,6 @@ app = typer.Typer(
     "  Example:  lifeline user list",
 )
 
-Config = Annotated[str | None, typer.Option("--config", help=FILE_HELP)]
 Name = Annotated[str, typer.Argument(help="Lower-case name to sign in with.")]
 
 
@@ -32,20 +31,17 @@ Name = Annotated[str, typer.Argument(help="Lower-case name to sign in with.")]
 def _database(config: str | None) -> Iterator[tuple[Database, Settings]]:
     """A connection for one command; a refusal ends it with status 1, anything else with 2."""
     settings = settings_from(config)
-    with spoken():
-        database = Database(settings.postgres, connections=1)
+    with connected(settings) as database:
         try:
             yield database, settings
         except Refused as error:
             raise fail(str(error), 1) from error
-        finally:
-            database.close()
 
 
 @app.command()
 def add(
     name: Name,
-    role: Annotated[str, typer.Option(help="operator, officer or admin.")] = "officer",
+    role: Annotated[Role, typer.Option(help="What he may do.")] = "officer",
     password_file: Annotated[Path | None, typer.Option(help="File with the password.")] = None,
     config: Config = None,
     *,
@@ -55,15 +51,12 @@ def add(
 
     Example:  lifeline user add li --role officer
     """
-    chosen = next((one for one in ROLES if one == role), None)
-    if chosen is None:
-        raise fail(f"--role {role}: choose one of {', '.join(ROLES)}.")
     with _database(config) as (database, _):
         if password_file is not None:
             password = read_secret(str(password_file))
         else:
             password = str(typer.prompt("Password", hide_input=True, confirmation_prompt=True))
-        accounts.create_user(database, login_name(name), chosen, password, replace=replace)
+        accounts.create_user(database, login_name(name), role, password, replace=replace)
     typer.echo(f"{login_name(name)} may sign in as {role}.")
 
 
@@ -71,7 +64,7 @@ def add(
 def list_users(
     config: Config = None,
     *,
-    as_json: Annotated[bool, typer.Option("--json", help=JSON_HELP)] = False,
+    as_json: Json = False,
 ) -> None:
     """Show who may sign in.
 
@@ -99,7 +92,7 @@ def second_factor(
     config: Config = None,
     *,
     remove: Annotated[bool, typer.Option("--remove", help="Password alone from now on.")] = False,
-    as_json: Annotated[bool, typer.Option("--json", help=JSON_HELP)] = False,
+    as_json: Json = False,
 ) -> None:
     """Give somebody a second factor (TOTP), or a new one; its secret is shown this once.
 
@@ -126,7 +119,7 @@ def second_factor(
 def break_glass(
     config: Config = None,
     *,
-    as_json: Annotated[bool, typer.Option("--json", help=JSON_HELP)] = False,
+    as_json: Json = False,
 ) -> None:
     """Make the sealed emergency account, or its next password, which is good for one sign-in.
 

@@ -1,9 +1,7 @@
 """``lifeline window``: maintenance, calibration and watches after work, opened and ended."""
 
 import uuid
-from datetime import UTC, datetime
 from typing import Annotated
-from zoneinfo import ZoneInfo
 
 import typer
 
@@ -13,8 +11,8 @@ from alerting.console.doors.windows import ENDED_MS, MINUTES_MAX, OPENED, WATCH_
 from alerting.store import now
 from alerting.windows import Check, Kind, Window, unticked
 from lifeline import words
-from lifeline.commands.outcome import fail, print_json
-from lifeline.commands.seat import Config, Json, Note, Seat, Who, seat
+from lifeline.commands.outcome import Config, Json, fail, print_json
+from lifeline.commands.seat import Note, Seat, Who, act, seat
 from lifeline.store import open_catalog
 
 app = typer.Typer(
@@ -47,10 +45,8 @@ def listing(config: Config = None, *, as_json: Json = False) -> None:
 
 
 def _line(one: Window, at: Seat) -> str:
-    zone = ZoneInfo(at.settings.console.timezone)
-    until = f"{datetime.fromtimestamp(one.until_ms / 1000, UTC).astimezone(zone):%m-%d %H:%M}"
     missing = ", ".join(unticked(one))
-    state = "ended" if one.ended_ms is not None else f"until {until}"
+    state = "ended" if one.ended_ms is not None else f"until {at.moment(one.until_ms)}"
     told = f"{one.id}  {words.window(one.kind, at.language)}  {one.zone}  {state}  {one.author}"
     return f"{told}  missing: {missing}" if missing and one.ended_ms is None else told
 
@@ -79,11 +75,11 @@ def open_window(
         catalog = open_catalog(at.settings.catalog.compiled)
         if zone not in dict(catalog.head.zones):
             raise fail(f"{zone} is no zone of the catalog: see `lifeline catalog show`.", 1)
-        now_ms, actor = at.now_ms(), at.who(who)
+        now_ms = at.now_ms()
         opening = Window(
             id=uuid.uuid4().hex[:24],
             kind=KINDS[kind],
-            author=actor,
+            author="",
             reason=note,
             zone=zone,
             assets=tuple(asset or ()),
@@ -93,8 +89,8 @@ def open_window(
             factor=WATCH_FACTOR if kind == "work-watch" else 1.0,
             checks=tuple(Check(name) for name in check or ()),
         )
-        act = Act(action="open-window", actor=actor, note=note, opening=opening)
-        at.carry_out(act, as_json=as_json)
+        wanted = Act(action="open-window", actor=who, note=note, opening=opening)
+        at.carry_out(wanted, as_json=as_json)
 
 
 @app.command()
@@ -111,11 +107,8 @@ def tick(
 
     Example:  lifeline window tick 5f2a91c07d3e measured-adjacent --as li
     """
-    with seat(config) as at:
-        act = Act(
-            action="check", actor=at.who(who), window=window, check=check, note=note,
-        )  # fmt: skip
-        at.carry_out(act, as_json=as_json)
+    wanted = Act(action="check", actor=who, window=window, check=check, note=note)
+    act(config, wanted, as_json=as_json)
 
 
 @app.command()
@@ -126,6 +119,4 @@ def end(
 
     Example:  lifeline window end 5f2a91c07d3e --as li
     """
-    with seat(config) as at:
-        act = Act(action="end-window", actor=at.who(who), window=window, note=note)
-        at.carry_out(act, as_json=as_json)
+    act(config, Act(action="end-window", actor=who, window=window, note=note), as_json=as_json)

@@ -1,8 +1,6 @@
 """``lifeline work``: work orders from a file into watches over the zones connected with them."""
 
 import getpass
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
 from zoneinfo import ZoneInfo
@@ -19,9 +17,15 @@ from alerting.windows import unticked
 from alerting.work import orders, store
 from alerting.work.kept import Taken
 from alerting.work.orders import Order
-from lifeline.commands.outcome import FILE_HELP, JSON_HELP, fail, print_json, settings_from, spoken
-from lifeline.config import Settings
-from lifeline.db import Database
+from lifeline.commands.outcome import (
+    Config,
+    Json,
+    connected,
+    fail,
+    print_json,
+    settings_from,
+    spoken,
+)
 from lifeline.store import open_catalog
 
 app = typer.Typer(
@@ -29,18 +33,6 @@ app = typer.Typer(
     help="Work orders: what is announced to us, and the watch after it."
     "  Example:  lifeline work import orders.csv",
 )
-Config = Annotated[str | None, typer.Option("--config", help=FILE_HELP)]
-Json = Annotated[bool, typer.Option("--json", help=JSON_HELP)]
-
-
-@contextmanager
-def _database(settings: Settings) -> Iterator[Database]:
-    with spoken():
-        database = Database(settings.postgres, connections=1)
-        try:
-            yield database
-        finally:
-            database.close()
 
 
 @app.command("import")
@@ -74,7 +66,7 @@ def import_(
         raise fail("\n".join(problems))
     wording = Wording(catalog, settings.router, policy=policy(settings, catalog, rules))
     who = getpass.getuser()
-    with _database(settings) as database:
+    with connected(settings) as database:
         taken = [
             database.run_now(
                 contended(lambda c, o=order: store.take(c, wording, topology, o, actor=who))  # type: ignore[misc]
@@ -101,7 +93,7 @@ def listing(config: Config = None, as_json: Json = False) -> None:
     """
     settings = settings_from(config)
     zone = ZoneInfo(settings.console.timezone)
-    with _database(settings) as database:
+    with connected(settings) as database:
         found = database.run_now(store.listed)
     if as_json:
         print_json(found)
@@ -132,7 +124,7 @@ def cancel(
         rules = read_rules(settings.router)
     wording = Wording(catalog, settings.router, policy=policy(settings, catalog, rules))
     topology, who = Topology(catalog), getpass.getuser()
-    with _database(settings) as database:
+    with connected(settings) as database:
         known = database.run_now(lambda c: store.find(c, order))
         if known is None:
             raise fail(f"There is no work order {order}: see `lifeline work list`.", 1)
