@@ -80,19 +80,38 @@ def source(partitions: int) -> Source:
 class Watch:
     """Which partitions' canaries came through, and what has been announced.
 
-    ``heard_ms`` begins at the watch's own start: a chain that never worked is announced too.
+    Its times are of a clock that only goes forward: one that is set back would hide silence for as
+    long.  They begin at the watch's own start: a chain that never worked is announced too.
     """
 
     partitions: int
     silent_after_ms: int
     started_ms: int
     heard_ms: dict[int, int] = field(default_factory=dict)
+    """When the newest canary was sent that came through."""
+    sent_ms: dict[tuple[int, int], int] = field(default_factory=dict)
+    """When each was sent whose arrival would still be news, by partition and what its reading
+    says of the time."""
     announced: frozenset[int] = frozenset()
 
-    def hear(self, partition: int, now_ms: int) -> None:
-        """A canary of that partition arrived."""
+    def send(self, partition: int, at_ms: int, now_ms: int) -> None:
+        """A canary sets out, with the reading's time ``at_ms``."""
+        fresh_ms = now_ms - self.silent_after_ms
+        self.sent_ms = {name: sent for name, sent in self.sent_ms.items() if sent >= fresh_ms}
+        self.sent_ms[partition, at_ms] = now_ms
+
+    def hear(self, partition: int, at_ms: int) -> bool:
+        """Whether the canary that arrived proves anything: one of ours, and not too late to.
+
+        What counts is when it was sent: a chain that is minutes behind lets every canary through,
+        and alarms come as late.
+        """
         assert 0 <= partition < self.partitions
-        self.heard_ms[partition] = now_ms
+        sent_ms = self.sent_ms.pop((partition, at_ms), None)
+        if sent_ms is None:
+            return False
+        self.heard_ms[partition] = max(sent_ms, self.heard_ms.get(partition, sent_ms))
+        return True
 
     def age_ms(self, partition: int, now_ms: int) -> int:
         """How long that partition has been silent."""
@@ -113,7 +132,10 @@ class Watch:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """A change worth telling: which partitions are silent since when; worse, or back again."""
+    """A change worth telling: which partitions are silent since when; worse, or back again.
+
+    Times are of the watch's clock.
+    """
 
     is_worse: bool
     silent: tuple[int, ...]

@@ -68,7 +68,8 @@ async def run(
     secret = (
         store.read_secrets(settings.watchdog.secret_file) if settings.watchdog.secret_file else ()
     )
-    dog = Dog(settings, log, Watch(partitions, silent_ms, now_ms()), secret, boot=int(time.time()))
+    watch = Watch(partitions, silent_ms, _steady_ms())
+    dog = Dog(settings, log, watch, secret, boot=int(time.time()))
     client = _connect(settings)
     server = _Server(
         uvicorn.Config(
@@ -143,13 +144,16 @@ async def _beat(dog: Dog, client: mqtt.Client) -> None:
         if client.is_connected():
             for partition in range(dog.watch.partitions):
                 dog.seq += 1
+                at_ms = now_ms()
                 body = {
                     "boot": dog.boot,
                     "seq": dog.seq,
                     "channel": CHANNEL,
-                    "at_ms": now_ms(),
+                    "at_ms": at_ms,
                     "value": value,
                 }
+                if value:
+                    dog.watch.send(partition, at_ms, _steady_ms())
                 topic = f"{wire.MQTT_ROOT}/{device_of(partition)}/up"
                 client.publish(topic, msgspec.json.encode(body), qos=1)
             value = 1 - value
@@ -158,7 +162,7 @@ async def _beat(dog: Dog, client: mqtt.Client) -> None:
 
 async def _judge(dog: Dog) -> None:
     while True:
-        now = now_ms()
+        now = _steady_ms()
         for partition in range(dog.watch.partitions):
             age_s = dog.watch.age_ms(partition, now) / 1000
             telemetry.canary_age_seconds.labels(str(partition)).set(age_s)
@@ -167,11 +171,17 @@ async def _judge(dog: Dog) -> None:
             dog.log.warning("canaries changed", silent=verdict.silent, is_worse=verdict.is_worse)
             if dog.waiting.full():
                 dog.waiting.get_nowait()  # The newest verdict says more than the oldest.
-            dog.waiting.put_nowait(_told(verdict))
+            dog.waiting.put_nowait(_told(verdict, now_ms() - now))
         await asyncio.sleep(1.0)
 
 
-def _told(verdict: Verdict) -> Silence:
+def _steady_ms() -> int:
+    """A clock that nobody sets."""
+    return round(time.monotonic() * 1000)
+
+
+def _told(verdict: Verdict, ahead_ms: int) -> Silence:
+    """What is said of it; ``ahead_ms`` is by how much the wall's clock is ahead of the watch's."""
     silent = list(map(str, verdict.silent))
     which = ", ".join(silent)
     zh = (
@@ -185,7 +195,8 @@ def _told(verdict: Verdict) -> Silence:
         else "The monitoring chain is back: the canaries of every partition arrive."
     )
     kind = "silence" if verdict.silent else "return"
-    return Silence("silence/1", kind, verdict.silent, verdict.since_ms, verdict.at_ms, zh, en)
+    since_ms, at_ms = verdict.since_ms + ahead_ms, verdict.at_ms + ahead_ms
+    return Silence("silence/1", kind, verdict.silent, since_ms, at_ms, zh, en)
 
 
 async def _announce(dog: Dog) -> None:
@@ -244,7 +255,8 @@ def _receiver(dog: Dog) -> Starlette:
         partition = partition_of_asset.get(notice.asset.name)
         if partition is None:
             return JSONResponse({"error": "not a canary"}, 400)
-        dog.watch.hear(partition, now_ms())
+        if not dog.watch.hear(partition, notice.onset_ms):
+            dog.log.info("a canary too late, or not of this watchdog", partition=partition)
         return JSONResponse({"accepted": True})
 
     return Starlette(routes=[Route("/canary", arrive, methods=["POST"])])

@@ -98,11 +98,11 @@ async def until(fact: Callable[[], bool]) -> None:
 
 
 async def test_every_target_is_told_with_its_own_key(dog: Dog, offices: list[Office]) -> None:
-    dog.waiting.put_nowait(_told(SILENT))
+    dog.waiting.put_nowait(_told(SILENT, 0))
     await until(lambda: all(one.heard for one in offices))
 
     told = [one.heard[0][1] for one in offices]
-    assert told == [_told(SILENT)] * 2
+    assert told == [_told(SILENT, 0)] * 2
     assert (told[0].kind, told[0].partitions, told[0].since_ms) == ("silence", (1, 4), 10_000)
     assert "1、4" in told[0].zh
     assert "1, 4" in told[0].en
@@ -112,7 +112,7 @@ async def test_every_target_is_told_with_its_own_key(dog: Dog, offices: list[Off
 
 
 async def test_the_return_is_told_as_such(dog: Dog, offices: list[Office]) -> None:
-    dog.waiting.put_nowait(_told(BACK))
+    dog.waiting.put_nowait(_told(BACK, 0))
     await until(lambda: bool(offices[0].heard))
 
     assert (offices[0].heard[0][1].kind, offices[0].heard[0][1].partitions) == ("return", ())
@@ -123,7 +123,7 @@ async def test_a_target_that_refuses_is_told_again_under_the_same_key(
 ) -> None:
     offices[0].statuses = [503, 403]
 
-    dog.waiting.put_nowait(_told(SILENT))
+    dog.waiting.put_nowait(_told(SILENT, 0))
     await until(lambda: len(offices[0].heard) == 3)
 
     assert len({key for key, _ in offices[0].heard}) == 1
@@ -135,8 +135,8 @@ async def test_what_happened_since_overtakes_what_nobody_accepted(
 ) -> None:
     offices[0].statuses = [503]
 
-    dog.waiting.put_nowait(_told(SILENT))
-    dog.waiting.put_nowait(_told(BACK))
+    dog.waiting.put_nowait(_told(SILENT, 0))
+    dog.waiting.put_nowait(_told(BACK, 0))
     await until(lambda: len(offices[0].heard) == 2)
 
     assert [told.kind for _, told in offices[0].heard] == ["silence", "return"]
@@ -156,11 +156,29 @@ async def test_silence_that_lasts_is_put_to_the_voice_once(dog: Dog) -> None:
     assert [(told.kind, told.partitions) for told in spoken] == [("silence", (0, 1))]
 
 
+async def test_a_wall_clock_that_is_set_back_hides_no_silence(
+    dog: Dog, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    dog.settings = Settings()
+    dog.watch.started_ms = dog.watch.silent_after_ms = 0
+    monkeypatch.setattr("watchdog.service.now_ms", lambda: -7_200_000)
+    spoken: list[Silence] = []
+    dog.waiting.put_nowait = spoken.append  # type: ignore[method-assign]
+
+    judging = asyncio.create_task(_judge(dog))
+    await asyncio.sleep(0)
+    judging.cancel()
+    with contextlib.suppress(asyncio.CancelledError):
+        await judging
+
+    assert [(told.kind, told.at_ms) for told in spoken] == [("silence", -7_200_000)]
+
+
 async def test_of_too_many_verdicts_the_oldest_is_dropped() -> None:
     log = structlog.stdlib.get_logger("lifeline.test")
     dog = Dog(Settings(), log, Watch(1, 45_000, started_ms=0), SECRET)
     while not dog.waiting.full():
-        dog.waiting.put_nowait(_told(BACK))
+        dog.waiting.put_nowait(_told(BACK, 0))
 
     judging = asyncio.create_task(_judge(dog))
     await asyncio.sleep(0)

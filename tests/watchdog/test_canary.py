@@ -7,6 +7,13 @@ from lifeline.compiler import compile_catalog
 from lifeline.wire import partition_of
 from watchdog.canary import Watch, asset_of, device_of, source
 
+AT_MS = 1_700_000_000_000
+
+
+def arrive(watch: Watch, partition: int, now_ms: int) -> None:
+    watch.send(partition, AT_MS + now_ms, now_ms)
+    assert watch.hear(partition, AT_MS + now_ms)
+
 
 @pytest.mark.parametrize("partitions", [1, 2, 12, 30])
 def test_every_partition_has_its_canary(partitions: int) -> None:
@@ -21,11 +28,11 @@ def test_every_partition_has_its_canary(partitions: int) -> None:
 def test_silence_is_announced_once_and_so_is_the_return() -> None:
     watch = Watch(partitions=2, silent_after_ms=45_000, started_ms=0)
 
-    watch.hear(0, 10_000)
-    watch.hear(1, 10_000)
+    arrive(watch, 0, 10_000)
+    arrive(watch, 1, 10_000)
     verdicts = [watch.judge(t) for t in (54_000, 55_000, 56_000)]
-    watch.hear(0, 57_000)
-    watch.hear(1, 57_000)
+    arrive(watch, 0, 57_000)
+    arrive(watch, 1, 57_000)
     back = watch.judge(58_000)
 
     assert [v and v.silent for v in verdicts] == [None, (0, 1), None]
@@ -45,7 +52,7 @@ def test_a_chain_that_never_worked_is_announced_too() -> None:
 
 def test_a_second_partition_going_silent_is_news() -> None:
     watch = Watch(partitions=2, silent_after_ms=45_000, started_ms=0)
-    watch.hear(1, 20_000)
+    arrive(watch, 1, 20_000)
 
     first = watch.judge(45_000)
     second = watch.judge(65_000)
@@ -55,3 +62,29 @@ def test_a_second_partition_going_silent_is_news() -> None:
     assert second is not None
     assert second.silent == (0, 1)
     assert second.is_worse
+
+
+def test_a_chain_that_is_minutes_behind_is_silent_though_every_canary_arrives() -> None:
+    watch = Watch(partitions=1, silent_after_ms=45_000, started_ms=0)
+
+    late_ms = 120_000
+    for now_ms in range(0, 600_000, 15_000):
+        watch.send(0, AT_MS + now_ms, now_ms)
+        if now_ms >= late_ms:
+            assert not watch.hear(0, AT_MS + now_ms - late_ms)
+    verdict = watch.judge(600_000)
+
+    assert verdict is not None
+    assert verdict.silent == (0,)
+    assert len(watch.sent_ms) == 4
+
+
+def test_an_arrival_counts_from_when_it_was_sent_and_once() -> None:
+    watch = Watch(partitions=1, silent_after_ms=45_000, started_ms=0)
+    for now_ms in (10_000, 25_000):
+        watch.send(0, AT_MS + now_ms, now_ms)
+
+    assert watch.hear(0, AT_MS + 25_000)
+    assert watch.hear(0, AT_MS + 10_000)
+    assert not watch.hear(0, AT_MS + 25_000)
+    assert watch.age_ms(0, 30_000) == 5_000

@@ -54,11 +54,23 @@ async def sender(dog: Dog) -> AsyncIterator[httpx.AsyncClient]:
 
 async def test_a_canary_that_came_through_is_heard(dog: Dog, sender: httpx.AsyncClient) -> None:
     body = notice(asset_of(1))
+    dog.watch.send(1, at_ms=1, now_ms=5_000)
 
     answer = await sender.post("/canary", content=body, headers=signed(body))
 
     assert (answer.status_code, answer.json()) == (200, {"accepted": True})
-    assert list(dog.watch.heard_ms) == [1]
+    assert dog.watch.heard_ms == {1: 5_000}
+
+
+async def test_a_canary_that_was_heard_before_is_accepted_and_proves_nothing(
+    dog: Dog, sender: httpx.AsyncClient
+) -> None:
+    body = notice(asset_of(1))
+
+    answer = await sender.post("/canary", content=body, headers=signed(body))
+
+    assert (answer.status_code, answer.json()) == (200, {"accepted": True})
+    assert dog.watch.heard_ms == {}
 
 
 @pytest.mark.parametrize(
