@@ -8,13 +8,18 @@ and reminders come sooner.
 """
 
 from collections.abc import Iterable
-from typing import Literal
+from typing import Literal, get_args
 
 import msgspec
 
 from lifeline.model import GRADE_FAULT, Finding, Quality
 
 Kind = Literal["maintenance", "calibration", "common-cause", "work-watch"]
+Opened = Literal["maintenance", "calibration", "work-watch"]
+OPENED: tuple[Opened, ...] = get_args(Opened)
+"""Kinds that people open; a common cause is opened by its alarm."""
+WATCH_FACTOR = 0.5
+"""While a zone is watched after work its reminders come twice as fast."""
 DEVICE_HAZARDS = frozenset(("sensor-fault", "data-quality", "gateway-silent"))
 """What a common cause may hide: never a hazard of the city."""
 

@@ -12,7 +12,7 @@ from alerting.console.records import Records
 from alerting.console.sessions import ACTORS
 from alerting.console.visit import Answer, Visit
 from alerting.people.handover import Handover
-from alerting.windows import Window, unticked
+from alerting.windows import OPENED, Window, unticked
 from lifeline import words
 from lifeline.model import CANARY, UNTITLED
 
@@ -52,7 +52,7 @@ def window_list(records: Records, visit: Visit) -> Answer:
         visit,
         "windows.html",
         windows=[window(visit, one, dict(zones)) for one in found],
-        kinds=[(kind, words.window(kind, visit.language)) for kind in windows.OPENED],
+        kinds=[(kind, words.window(kind, visit.language)) for kind in OPENED],
         zones=zones,
         asked=desk.asked(visit),
         may_act=visit.session.role in ACTORS,

@@ -11,6 +11,7 @@ from alerting.console.records import Records
 from alerting.console.visit import Answer, Problem, Visit, redirect
 from alerting.incidents import VERDICT_CODES
 from alerting.people.handover import ItemKey, ItemKind
+from alerting.windows import OPENED
 from lifeline import words
 
 ALARMS_MAX = 200
@@ -147,12 +148,12 @@ def open_window(records: Records, visit: Visit) -> Answer:
     form = visit.call.form
     minutes = _minutes(form.get("minutes", ""))
     kind = form.get("kind", "")
-    if kind not in windows.OPENED:
+    if kind not in OPENED:
         raise Problem(400)
     note = pages.checked_note("close", form.get("note", ""))
     assets = form.get("assets", "").replace("，", ",").split(",")
     body = windows.OpenBody(
-        kind=kind,  # type: ignore[arg-type]
+        kind=kind,
         zone=form.get("zone", "")[:128],
         reason=note,
         minutes=min(minutes, windows.MINUTES_MAX),

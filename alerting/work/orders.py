@@ -161,13 +161,12 @@ def understood(
     if problems:
         return [f"{written.id}: {text}" for text in problems]
     lifeline = catalog.lifeline_of(zones[0])
-    hazard = HAZARDS.get(lifeline, ANY)
     return Order(
         id=written.id,
         kind=written.kind,
         state=written.state,
         lifeline=lifeline,
-        hazard=hazard,
+        hazard=HAZARDS.get(lifeline, ANY),
         zones=zones,
         assets=tuple(dict.fromkeys(written.assets)),
         from_ms=times[0],
@@ -176,13 +175,13 @@ def understood(
         contractor=written.contractor,
         contact=written.contact,
         note=written.note,
-        checks=_checks(written.checks, book, lifeline, hazard),
+        checks=checks_of(book, lifeline, written.checks),
     )
 
 
-def _checks(more: Sequence[str], book: Book, lifeline: str, hazard: str) -> tuple[str, ...]:
-    """What must be ticked: what the plan demands, and what the order adds; never nothing."""
-    plan, _ = book.of(lifeline, hazard)
+def checks_of(book: Book, lifeline: str, more: Sequence[str] = ()) -> tuple[str, ...]:
+    """What must be ticked after work: what the plan demands, and what is added; never nothing."""
+    plan, _ = book.of(lifeline, HAZARDS.get(lifeline, ANY))
     return tuple(dict.fromkeys((*(check.id for check in plan.check), *more))) or ("measured-again",)
 
 

@@ -14,15 +14,13 @@ from alerting.actions import Act
 from alerting.incidents import Reason
 from alerting.topology import Topology
 from alerting.turn import Turn
-from alerting.windows import Check, Window
+from alerting.windows import WATCH_FACTOR, Check, Window
 from alerting.work.orders import Order
 from lifeline.model import Context
 from lifeline.network import SIGNAL, SPACES
 
 CONNECTED_M = 500.0
 """How far along the network, and through the spaces beside it, gas is looked for after work."""
-FACTOR = 0.5
-"""While a zone is watched its reminders come twice as fast."""
 CONTEXT = "work-order"
 
 
@@ -58,7 +56,7 @@ def window_of(order: Order, zone: str, assets: tuple[str, ...], revision: int) -
         from_ms=order.watch_from_ms,
         until_ms=order.watch_until_ms,
         work=order.id,
-        factor=FACTOR,
+        factor=WATCH_FACTOR,
         checks=tuple(Check(name) for name in order.checks),
     )
 

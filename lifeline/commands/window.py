@@ -7,9 +7,11 @@ import typer
 
 from alerting.actions import Act
 from alerting.board import store as board
-from alerting.console.doors.windows import ENDED_MS, MINUTES_MAX, OPENED, WATCH_FACTOR
+from alerting.book.store import read_book
+from alerting.console.doors.windows import ENDED_MS, MINUTES_MAX
 from alerting.store import now
-from alerting.windows import Check, Kind, Window, unticked
+from alerting.windows import WATCH_FACTOR, Check, Opened, Window, unticked
+from alerting.work.orders import checks_of
 from lifeline import words
 from lifeline.commands.outcome import Config, Json, fail, print_json
 from lifeline.commands.seat import Note, Seat, Who, act, seat
@@ -21,11 +23,6 @@ app = typer.Typer(
     "  Example:  lifeline window list",
 )
 Id = Annotated[str, typer.Argument(help="The window's id, as `lifeline window list` has it.")]
-KINDS: dict[str, Kind] = {
-    "maintenance": "maintenance",
-    "calibration": "calibration",
-    "work-watch": "work-watch",
-}
 
 
 @app.command("list")
@@ -53,12 +50,14 @@ def _line(one: Window, at: Seat) -> str:
 
 @app.command("open")
 def open_window(
-    kind: Annotated[str, typer.Argument(help=f"Of {', '.join(OPENED)}.")],
+    kind: Annotated[Opened, typer.Argument(help="What it is for.")],
     zone: Annotated[str, typer.Argument(help="The zone's name.")],
     note: Annotated[str, typer.Option("--note", help="Why.")],
     minutes: Annotated[int, typer.Option(min=1, max=MINUTES_MAX, help="For how long.")] = 120,
     asset: Annotated[list[str] | None, typer.Option(help="Only these; else the zone.")] = None,
-    check: Annotated[list[str] | None, typer.Option(help="Must be ticked before its end.")] = None,
+    check: Annotated[
+        list[str] | None, typer.Option(help="Of a watch: to be ticked beside what the plan says.")
+    ] = None,
     work: Annotated[str, typer.Option(help="The work order.")] = "",
     who: Who = "",
     config: Config = None,
@@ -69,16 +68,15 @@ def open_window(
 
     Example:  lifeline window open maintenance gas/heping --note "valve V-31 changed" --as li
     """
-    if kind not in KINDS:
-        raise fail(f"{kind}: choose of {', '.join(OPENED)}.")
     with seat(config) as at:
-        catalog = open_catalog(at.settings.catalog.compiled)
-        if zone not in dict(catalog.head.zones):
-            raise fail(f"{zone} is no zone of the catalog: see `lifeline catalog show`.", 1)
-        now_ms = at.now_ms()
+        lifeline = dict(open_catalog(at.settings.catalog.compiled).head.zones).get(zone)
+        if lifeline is None:
+            raise fail(f"{zone} is no zone of the catalog: see `lifeline catalog dictionary`.", 1)
+        now_ms, is_watch = at.now_ms(), kind == "work-watch"
+        checks = checks_of(read_book(at.settings.router), lifeline, check or ()) if is_watch else ()
         opening = Window(
             id=uuid.uuid4().hex[:24],
-            kind=KINDS[kind],
+            kind=kind,
             author="",
             reason=note,
             zone=zone,
@@ -86,8 +84,8 @@ def open_window(
             from_ms=now_ms,
             until_ms=now_ms + minutes * 60_000,
             work=work,
-            factor=WATCH_FACTOR if kind == "work-watch" else 1.0,
-            checks=tuple(Check(name) for name in check or ()),
+            factor=WATCH_FACTOR if is_watch else 1.0,
+            checks=tuple(Check(name) for name in checks),
         )
         wanted = Act(action="open-window", actor=who, note=note, opening=opening)
         at.carry_out(wanted, as_json=as_json)

@@ -1,7 +1,7 @@
 """Windows and proposals for programs: open, tick, end; confirm as the second person.  Pure."""
 
 import hashlib
-from typing import Annotated, Literal
+from typing import Annotated
 
 import msgspec
 from msgspec import Meta
@@ -13,15 +13,14 @@ from alerting.console.doors.acting import Confirmed, NoteBody, Said
 from alerting.console.records import Records
 from alerting.console.sessions import ACTORS
 from alerting.console.visit import Answer, Problem, Visit, as_json
-from alerting.windows import Check, Window
+from alerting.windows import WATCH_FACTOR, Check, Opened, Window
+from alerting.work.orders import checks_of
 from lifeline import words
 
 ENDED_MS = 24 * 3600_000
 """How long a window that has ended is listed."""
 LIST_MAX = 50
 MINUTES_MAX = 7 * 24 * 60
-OPENED: tuple[str, ...] = ("maintenance", "calibration", "work-watch")
-"""Kinds that people open; a common cause is opened by its alarm."""
 
 Named = Annotated[str, Meta(min_length=1, max_length=128)]
 
@@ -29,7 +28,7 @@ Named = Annotated[str, Meta(min_length=1, max_length=128)]
 class OpenBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A window to be opened, from now on or from ``from_ms``."""
 
-    kind: Literal["maintenance", "calibration", "work-watch"]
+    kind: Opened
     zone: Named
     reason: Said
     minutes: Annotated[int, Meta(ge=1, le=MINUTES_MAX)]
@@ -40,7 +39,7 @@ class OpenBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     work: Annotated[str, Meta(max_length=128)] = ""
     """The work order."""
     checks: Annotated[tuple[Named, ...], Meta(max_length=LIST_MAX)] = ()
-    """Of a work-watch: what must be ticked; empty: what the plans say."""
+    """Of a work-watch: what must be ticked beside what the plans say."""
 
 
 class CheckBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -104,23 +103,12 @@ def opening(visit: Visit, body: OpenBody) -> Window:
     )
 
 
-WATCH_FACTOR = 0.5
-"""While a zone is watched after work its reminders come twice as fast."""
-
-
 def _checks(visit: Visit, body: OpenBody, lifeline: str) -> tuple[str, ...]:
-    """What must be ticked: what is asked for, else what the plan of its first hazard says."""
     if body.kind != "work-watch":
         return ()
-    if body.checks or visit.site.book is None:
+    if visit.site.book is None:
         return tuple(dict.fromkeys(body.checks))
-    hazard = WORK_HAZARDS.get(lifeline, "*")
-    plan, _ = visit.site.book.of(lifeline, hazard)
-    return tuple(check.id for check in plan.check)
-
-
-WORK_HAZARDS = {"gas": "gas-leak", "water": "burst", "heating": "heating-leak"}
-"""What is feared after work on a lifeline."""
+    return checks_of(visit.site.book, lifeline, body.checks)
 
 
 def open_window(records: Records, visit: Visit) -> Answer:

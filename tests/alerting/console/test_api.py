@@ -156,7 +156,7 @@ def test_alarms_are_listed_shelved_and_brought_back_at_their_revision() -> None:
 # Windows and second persons
 
 
-def test_windows_are_opened_ticked_and_ended() -> None:
+def test_windows_are_opened_ticked_and_ended_and_a_watch_demands_what_its_plan_says() -> None:
     hall = Hall()
     body = {"kind": "work-watch", "zone": "gas/heping", "reason": "valve", "minutes": 60,
             "checks": ["measured", "measured"]}  # fmt: skip
@@ -164,10 +164,13 @@ def test_windows_are_opened_ticked_and_ended() -> None:
     opened = send(hall, "/windows", body, idempotency_key="k")
     same = send(hall, "/windows", body, idempotency_key="k")
     name = json_of(opened)["window"]["id"]
+    *demanded, asked = [check["name"] for check in json_of(opened)["window"]["checks"]]
     early = send(hall, f"/windows/{name}/end", {})
     wrong = send(hall, f"/windows/{name}/check", {"check": "none"})
     overtaken = send(hall, f"/windows/{name}/check", {"check": "measured"}, if_match='"9"')
     ticked = send(hall, f"/windows/{name}/check", {"check": "measured"}, if_match='"1"')
+    for check in demanded:
+        send(hall, f"/windows/{name}/check", {"check": check})
     ended = send(hall, f"/windows/{name}/end", {"note": "done"})
     gone = send(hall, "/windows/none/end", {})
 
@@ -176,7 +179,8 @@ def test_windows_are_opened_ticked_and_ended() -> None:
         409, 422, 412, 200, 200, 404,
     ]  # fmt: skip
     (window,) = get(hall, "/windows")["windows"]
-    assert [check["done_by"] for check in window["checks"]] == ["li"]
+    assert (bool(demanded), asked) == (True, "measured")
+    assert {check["done_by"] for check in window["checks"]} == {"li"}
     assert send(hall, "/windows", {**body, "zone": "none"}).status == 422
     assert send(hall, "/windows", {**body, "minutes": 0}).status == 422
 
