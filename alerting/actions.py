@@ -17,6 +17,7 @@ Action = Literal[
     "dispatch",
     "arrive",
     "note",
+    "support",
     "close",
     "archive",
     "merge",

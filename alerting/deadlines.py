@@ -11,10 +11,8 @@ from alerting.alarms import Change
 from alerting.incidents import Event, Incident, Reason
 from alerting.joining import activate, surface
 from alerting.slices import Deadline, End, Page
+from alerting.support import escalate_later
 from alerting.turn import ROUTER, Turn
-
-LEAST_GAP_S = 60.0
-"""The last step of escalation is repeated, but not faster than this."""
 
 
 def meet(turn: Turn, kind: Deadline, subject: str) -> None:
@@ -138,15 +136,7 @@ def _escalate(turn: Turn, incident: Incident) -> None:
     stepped = msgspec.structs.replace(incident, step=step, last_actor=ROUTER)
     kept = turn.keep_incident(stepped, Reason.ESCALATED)
     _page(turn, kept, "escalate", step, Reason.ESCALATED)
-    haste = turn.haste(incident)
-    if step < len(times):
-        since_ms = turn.now_ms if incident.unseen_ms is None else incident.unseen_ms
-        due_ms = max(since_ms + round(times[step] * haste * 1000), turn.now_ms)
-        turn.schedule("escalate", incident.id, incident.zone, due_ms)
-    else:
-        # The last step goes on until somebody answers.
-        gap_s = times[-1] - (times[-2] if len(times) > 1 else 0.0)
-        turn.due_in("escalate", incident, max(gap_s * haste, LEAST_GAP_S))
+    escalate_later(turn, kept)
 
 
 def _progress(turn: Turn, incident: Incident) -> None:

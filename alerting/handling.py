@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import msgspec
 
-from alerting import alarms, incidents, leaving, regrouping
+from alerting import alarms, incidents, leaving, regrouping, support
 from alerting.actions import Act
 from alerting.alarms import Change
 from alerting.incidents import Event, Incident, Reason
@@ -299,6 +299,7 @@ DEEDS: dict[str, Deed] = {
     "dispatch": _dispatch,
     "arrive": _arrive,
     "prolong": _prolong,
+    "support": support.ask,
     "close": _close,
     "merge": regrouping.merge,
     "split": regrouping.split,

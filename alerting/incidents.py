@@ -153,6 +153,8 @@ class Reason(enum.StrEnum):
     NO_PROGRESS = "no-progress"
     UNSIGNED = "unsigned"
     REVIEW = "review"
+    SUPPORT = "support"
+    """Somebody asked for it: the next people are called at once."""
     # Refusals.
     UNKNOWN = "unknown"
     FASTER = "faster"
@@ -202,6 +204,7 @@ DONE = frozenset(
         Reason.SPLIT,
         Reason.NOTED,
         Reason.NOTED_LATE,
+        Reason.SUPPORT,
         Reason.PROPOSED,
         Reason.SHELVED,
         Reason.UNSHELVED,
@@ -232,6 +235,7 @@ MINOR = frozenset(
         Reason.REVIEW,
         Reason.EASED,
         Reason.ESCALATED,
+        Reason.SUPPORT,
         Reason.NO_PROGRESS,
         Reason.UNSIGNED,
     )

@@ -96,7 +96,7 @@ class Page(msgspec.Struct, frozen=True, tag=True):
     grade: int
     step: int
     """Of the escalation; 0 before the first."""
-    kind: Literal["first", "remind", "escalate", "progress", "unsigned"]
+    kind: Literal["first", "remind", "escalate", "support", "progress", "unsigned"]
     reason: Reason
     at_ms: int
     finding: Finding

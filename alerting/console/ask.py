@@ -73,14 +73,17 @@ class Crew(Protocol):
     def stop_own(self, incident: str, person: str) -> int:
         """Ends one person's own pages of an incident."""
 
-    def call_in(self, incident: str, person: str, by: str, now_ms: int) -> int | None:
-        """Pages somebody by hand; how many pages, None where nobody can be."""
+    def call_in(self, incident: str, person: str, by: str, now_ms: int, channel: str) -> int | None:
+        """Pages somebody by hand, and writes it down; how many pages, None where nobody can be."""
 
     def look(self, token: str) -> LinkView:
         """What a link shows."""
 
     def press(self, token: str) -> LinkView:
         """Uses a link up."""
+
+    def ask_support(self, token: str) -> LinkView:
+        """Asks for support by a link, once."""
 
     def begin(
         self, desk: str, outgoing: str, incoming: str, since_ms: int, notes: str

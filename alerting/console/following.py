@@ -27,7 +27,7 @@ def actions(visit: Visit, one: Summary, members: Sequence[Member]) -> tuple[Acti
     if one.phase == "closed":
         return ("archive", "note")
     if one.phase == "open":
-        return ("acknowledge", "note", "merge", *_split(one, members))
+        return ("acknowledge", "support", "note", "merge", *_split(one, members))
     is_undoable = can_undo(visit, one)
     found: list[Action] = ["undo"] if is_undoable else []
     found += ["verify", "dispatch"] if not one.verdict else ["dispatch", "verify"]
@@ -35,7 +35,7 @@ def actions(visit: Visit, one: Summary, members: Sequence[Member]) -> tuple[Acti
         found.insert(1 if is_undoable else 0, "arrive")
     if one.phase in TAKEN and not one.prolonged:
         found.append("prolong")
-    found += ["close", "note", "merge", *_split(one, members)]
+    found += ["support", "close", "note", "merge", *_split(one, members)]
     return tuple(found)
 
 

@@ -1,10 +1,12 @@
 """Where each form of the desk leads: it is done once, on what was seen, and shown again.  Pure."""
 
+import hashlib
 from typing import Any
 
 from alerting.actions import Act, Action
 from alerting.console import pages, queue, refusals
 from alerting.console.doors import shift, windows
+from alerting.console.doors.acting import UNSEEN
 from alerting.console.doors.proof import ZIP
 from alerting.console.gate import Handler
 from alerting.console.records import Records
@@ -26,8 +28,11 @@ def incident(action: Action) -> Handler:
         row = pages.load(records, visit)
         form = visit.call.form
         note = pages.checked_note(action, form.get("note", ""))
+        seen = form.get("revision", "")
+        if action == "support" and _is_twice(records, visit, seen):
+            return redirect(f"/incidents/{row.summary.id}")
         # A note is welcome whatever has happened meanwhile; a decision holds for what was seen.
-        expected = None if action in ("note", "archive") else _revision(form.get("revision", ""))
+        expected = None if action in UNSEEN else _revision(seen)
         wanted = _act(
             visit,
             action,
@@ -41,6 +46,14 @@ def incident(action: Action) -> Handler:
         return redirect(queue.address(kept, f"/incidents/{row.summary.id}"))
 
     return handler
+
+
+def _is_twice(records: Records, visit: Visit, seen: str) -> bool:
+    """Whether the same form came before: a call for help is pressed more than once."""
+    assert visit.session is not None
+    told = f"{visit.call.path} {_revision(seen)}"
+    digest = hashlib.sha256(told.encode()).digest()
+    return records.recall(visit.session.name, f"form {digest.hex()}", digest) is not None
 
 
 def _more(visit: Visit, action: Action) -> dict[str, Any]:
@@ -98,8 +111,8 @@ def call_in(records: Records, visit: Visit) -> Answer:
     assert visit.session is not None
     row = pages.load(records, visit)
     person = visit.call.form.get("person", "")[:64]
-    now_ms = visit.pulse.now_ms
-    if records.crew.call_in(row.summary.id, person, visit.session.name, now_ms) is None:
+    who, now_ms = visit.session.name, visit.pulse.now_ms
+    if records.crew.call_in(row.summary.id, person, who, now_ms, "console") is None:
         raise Problem(400)
     return redirect(f"/incidents/{row.summary.id}")
 

@@ -141,6 +141,7 @@ LABELS: Table = {
     "action.dispatch.task": ("任务", "Task"),
     "action.dispatch.person": ("派遣人员", "Who goes"),
     "action.arrive": ("登记到场", "Note the arrival"),
+    "action.support": ("需要支援（立即升级呼叫）", "I need support (calls the next people now)"),
     "action.prolong": ("延长处置时限", "Give more time"),
     "action.prolong.note": ("延长原因（必填）", "Why (required)"),
     "action.archive": ("归档", "Archive"),
@@ -328,6 +329,15 @@ LABELS: Table = {
     "link.late": (
         "{name} 已先确认；已登记您知悉，不再呼叫您。",
         "{name} has it already; noted that you know, and you will not be called again.",
+    ),
+    "link.support": ("需要支援", "I need support"),
+    "link.called": (
+        "已请求支援，正在呼叫下一级人员。",
+        "Support is asked for: the next people are being called.",
+    ),
+    "link.asked": (
+        "支援请求此前已发出，无须重复。",
+        "Support has been asked for by this link already.",
     ),
     "link.thanks": ("已登记收到。", "Noted that it reached you."),
     "link.open": ("登录查看详情", "Sign in for everything"),

@@ -82,6 +82,7 @@ PAGES: tuple[Route, ...] = (
     ),
     _get("/l/{token}", linked.look, is_public=True),
     Route(method="POST", path="/l/{token}", handler=linked.press, is_public=True),
+    Route(method="POST", path="/l/{token}/support", handler=linked.support, is_public=True),
     _get("/account", pages.account),
     Route(method="POST", path="/logout", handler=pages.logout),
 )

@@ -32,6 +32,7 @@ class Link(msgspec.Struct, frozen=True, kw_only=True):
     """Of the page that it came with."""
     expires_ms: int
     used_ms: int | None
+    supported_ms: int | None = None
 
 
 class LinkView(msgspec.Struct, frozen=True):
@@ -43,6 +44,8 @@ class LinkView(msgspec.Struct, frozen=True):
     person: str
     is_shown: bool
     can_act: bool
+    can_call: bool = False
+    """Whether support can still be asked for by it."""
 
 
 def token_of(secret: bytes, key: str) -> str:
@@ -77,5 +80,6 @@ def view(link: Link | None, now_ms: int) -> LinkView:
     if now_ms >= link.expires_ms:
         return LinkView("expired", "", "", link.person, is_shown=False, can_act=False)
     return LinkView(
-        state, link.incident, link.run, link.person, is_shown=True, can_act=state == "good"
-    )
+        state, link.incident, link.run, link.person, is_shown=True, can_act=state == "good",
+        can_call=bool(link.incident) and link.supported_ms is None,
+    )  # fmt: skip

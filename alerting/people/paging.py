@@ -21,7 +21,7 @@ from lifeline.words import Language
 LATE_KINDS = frozenset(("remind", "escalate", "progress"))
 """Pages for which nothing new has happened."""
 UNTAKEN = frozenset(("first", "remind", "escalate"))
-"""Pages of what nobody has acknowledged: somebody else is called next."""
+"""Pages that only what nobody has acknowledged has."""
 
 
 @dataclass(slots=True)
@@ -52,14 +52,14 @@ class Paging:
     ) -> list[Push]:
         """The pushes of a page, one a recipient and target.
 
-        ``stopped`` are the people who have acknowledged it for themselves; what is new goes to them
-        all the same.
+        ``stopped`` are the people who have acknowledged it for themselves; what is new, and
+        somebody's call for support, goes to them all the same.
         """
         reach = self.reach(page, incident)
         found = list(reach.recipients)
         if page.kind == "progress" and found:
             found = [*self._taker(page, incident), *found]
-        if page.kind != "first":
+        if page.kind not in ("first", "support"):
             found = [one for one in found if one.person not in stopped]
         return [self._push(page, incident, one, reach) for one in dict.fromkeys(found)]
 
@@ -137,7 +137,7 @@ class Paging:
             ("why", words.explain(finding, language)),
             *(("next", text) for text in self._next(page, incident, reach, language, kind)),
         ]
-        asks = "acknowledge" if kind in UNTAKEN else "seen"
+        asks = "acknowledge" if is_untaken(kind, incident) else "seen"
         button = asks if self.is_own(to.target, to.address) else "open"
         return Card(
             title=title,
@@ -160,7 +160,7 @@ class Paging:
         """Who is called next, and when, unless somebody acts."""
         if reach.is_last_resort:
             yield say(PAGES, "last-resort", language)
-        if kind not in UNTAKEN:
+        if not is_untaken(kind, incident):
             return
         steps = self.roster.chains[page.grade].steps
         if page.step + 1 >= len(steps):
@@ -253,6 +253,11 @@ class Paging:
             address=to.address,
             language=language,
         )
+
+
+def is_untaken(kind: str, incident: Incident) -> bool:
+    """Whether a page is about what nobody has acknowledged: somebody else is called next."""
+    return kind in UNTAKEN or (kind == "support" and incident.phase == "open")
 
 
 PLAIN = ("since", "why", "next")

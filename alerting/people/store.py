@@ -91,6 +91,7 @@ def issue(
 _LINK = (
     "select coalesce(incident, ''), run, person, target, key,"
     " (extract(epoch from expires_at) * 1000)::int8, (extract(epoch from used_at) * 1000)::int8,"
+    " (extract(epoch from supported_at) * 1000)::int8,"
     " (extract(epoch from clock_timestamp()) * 1000)::int8 from link where token = %s"
 )
 _SPEND = (
@@ -99,12 +100,18 @@ _SPEND = (
 )
 
 
+_SUPPORT = (
+    "update link set supported_at = clock_timestamp() where token = %s and supported_at is null"
+    " and incident is not null and expires_at > clock_timestamp()"
+)
+
+
 def look(connection: Connection, token: str) -> LinkView:
     """What a link shows.  Nothing is changed by it: mail filters look at every link."""
     row = connection.execute(_LINK, (links.digest_of(token),)).fetchone()
     if row is None:
         return links.view(None, 0)
-    incident, run, person, target, key, expires_ms, used_ms, now_ms = row
+    incident, run, person, target, key, expires_ms, used_ms, supported_ms, now_ms = row
     link = Link(
         incident=incident,
         run=run,
@@ -113,6 +120,7 @@ def look(connection: Connection, token: str) -> LinkView:
         key=key,
         expires_ms=expires_ms,
         used_ms=used_ms,
+        supported_ms=supported_ms,
     )
     return links.view(link, now_ms)
 
@@ -135,6 +143,19 @@ def spend(connection: Connection, token: str) -> LinkView:
         )
     else:
         note_seen(connection, before.incident, before.person)
+    return before
+
+
+def ask_support(connection: Connection, token: str) -> LinkView:
+    """Asks for support by a link: ``can_call`` for the first who presses, used or not.
+
+    The caller escalates in the same transaction, as the person of the link.
+    """
+    before = look(connection, token)
+    asked = connection.execute(_SUPPORT, (links.digest_of(token),))
+    if asked.rowcount != 1:
+        return look(connection, token)
+    note_seen(connection, before.incident, before.person)
     return before
 
 

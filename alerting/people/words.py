@@ -28,7 +28,8 @@ KINDS: Table = {
     "escalate": ("升级呼叫", "Escalated"),
     "progress": ("处置无进展", "No progress"),
     "unsigned": ("平台未签收", "Not signed for"),
-    "call": ("请求支援", "Called in"),
+    "support": ("请求支援", "Support needed"),
+    "call": ("呼叫支援", "Called in"),
     "test": ("呼叫测试", "Test page"),
 }
 """Kinds of pages."""

@@ -323,3 +323,52 @@ def test_three_flood_grades_of_one_city_are_grades_like_any_other() -> None:
     assert made.treatment("r").latching
     assert not made.treatment("other").latching
     assert policy_of(GRADES, Life(), [], clocks={}).clocks == {}
+
+
+@pytest.mark.feature("A-4")
+def test_support_that_is_asked_for_calls_the_next_people_at_once_and_takes_nothing() -> (
+    None
+):
+    scene = Scene()
+    scene.play([(0, raised(0, grade=1))], until_s=10)
+
+    done = scene.do(10, "support", channel="link")
+    scene.play([], until_s=650)
+
+    assert done == "support"
+    assert scene.newest().phase == "open"
+    assert scene.called == [
+        (0, "first 1"),
+        (10, "support 1 step 1"),
+        (30, "remind 1 step 1"),
+        (300, "escalate 1 step 2"),
+        (600, "escalate 1 step 3"),
+    ]
+    assert scene.recorded().count("support") == 2
+
+
+def test_support_is_called_also_for_what_somebody_has_taken_and_its_progress_waits_anew() -> None:
+    scene = Scene()
+    scene.play([(0, raised(0, grade=1)), (10, ack())])
+
+    scene.do(100, "support")
+    scene.play([], until_s=701)
+
+    assert [one for one in scene.called if "hold" not in one[1] and "end" not in one[1]] == [
+        (0, "first 1"),
+        (100, "support 1 step 1"),
+        (700, "progress 1 step 2"),
+    ]
+    assert scene.newest().acknowledged_by == "li"
+
+
+def test_support_for_a_grade_that_escalates_to_nobody_is_called_for_once() -> None:
+    scene = Scene()
+    scene.play([(0, raised(0, grade=4))])
+
+    scene.do(5, "support")
+
+    assert scene.called == [(0, "first 4"), (5, "support 4 step 1")]
+    scene.play([(10, ack()), (20, cleared(20))])
+    scene.do(5000, "close", note="fixed", verdict="true", code="leak")
+    assert scene.do(5001, "support") == "already-closed"

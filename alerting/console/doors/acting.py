@@ -8,7 +8,7 @@ from typing import Annotated, Any, TypeVar
 import msgspec
 from msgspec import Meta
 
-from alerting.actions import Act
+from alerting.actions import Act, Action
 from alerting.console import refusals
 from alerting.console.gate import Handler
 from alerting.console.records import Records
@@ -18,6 +18,8 @@ from alerting.desk.rows import Outcome
 ETAG = re.compile(r'(?:W/)?"(\d{1,9})"')
 KEY_MAX = 128
 NOTE_MAX = 2000
+UNSEEN: tuple[Action, ...] = ("note", "archive", "support")
+"""Actions that are welcome whatever has happened meanwhile: no revision need have been seen."""
 
 Said = Annotated[str, Meta(max_length=NOTE_MAX)]
 Name = Annotated[str, Meta(max_length=600)]

@@ -208,14 +208,14 @@ def act(action: Action, kind: type[msgspec.Struct]) -> Handler:
         body = acting.read(visit, kind)
         row = pages.load(records, visit)
         expected = acting.seen(visit)
-        if action not in ("note", "archive"):
+        if action not in acting.UNSEEN:
             expected = acting.must_have_seen(visit)
         given = acting.act_of(
             visit,
             body,
             incident=row.summary.id,
             action=action,
-            expected_revision=expected if action != "note" else None,
+            expected_revision=expected if action not in ("note", "support") else None,
             **_tidied(body),
         )
         pages.checked_note(action, given.note)
@@ -294,7 +294,8 @@ def call_in(records: Records, visit: Visit) -> Answer:
     assert visit.session is not None
     body = acting.read(visit, CallBody)
     row = pages.load(records, visit)
-    sent = records.crew.call_in(row.summary.id, body.person, visit.session.name, visit.pulse.now_ms)
+    who, now_ms = visit.session.name, visit.pulse.now_ms
+    sent = records.crew.call_in(row.summary.id, body.person, who, now_ms, "api")
     if sent is None:
         raise Problem(422, detail=f"person: {body.person} is not in the roster")
     return as_json(Called(sent))
@@ -318,6 +319,7 @@ ACTIONS: tuple[tuple[Action, type[msgspec.Struct], str, frozenset[Role]], ...] =
     ("dispatch", DispatchBody, "Send somebody with a task.", ACTORS),
     ("arrive", NoteBody, "Whoever was sent is there.", ACTORS),
     ("note", NoteBody, "Add a note.", VIEWERS),
+    ("support", NoteBody, "Ask for support: the next people of the chain are called now.", ACTORS),
     ("prolong", NoteBody, "Give those who work on it more time, once, and say why.", ACTORS),
     ("close", CloseBody, "Close it, with a note that says why.", ACTORS),
     ("archive", NoteBody, "Put a closed incident away.", ACTORS),
@@ -342,7 +344,7 @@ DOORS: tuple[Door, ...] = (
     *(
         Door(method="POST", path=f"/incidents/{{id}}/{action}", name=action, roles=roles,
              handler=act(action, kind), summary=summary, shown=ActionDone, body=kind,
-             parameters=(ID, MAY_MATCH if action in ("note", "archive") else MATCH),
+             parameters=(ID, MAY_MATCH if action in acting.UNSEEN else MATCH),
              more=ActionDone if action == "close" else None)
         for action, kind, summary, roles in ACTIONS
     ),

@@ -10,6 +10,7 @@ from psycopg import Connection
 from alerting.actions import Act
 from alerting.alarms import Alarm
 from alerting.audit import store as audit
+from alerting.audit.chain import Line
 from alerting.board import store as board
 from alerting.board.rows import DueRow, Listed, Member, Queued, Sift, Told, Wait
 from alerting.console.ask import Sealed
@@ -26,7 +27,7 @@ from alerting.people.handovers import store as handovers
 from alerting.people.links import LinkView
 from alerting.people.paging import Paging
 from alerting.people.responders import Responder
-from alerting.store import now
+from alerting.store import lock_zones, now
 from alerting.windows import Window
 
 
@@ -109,13 +110,19 @@ class CrewNow:
         """See ``alerting.people.store``."""
         return people.acknowledge_own(self.connection, incident, person)
 
-    def call_in(self, incident: str, person: str, by: str, now_ms: int) -> int | None:
+    def call_in(self, incident: str, person: str, by: str, now_ms: int, channel: str) -> int | None:
         """See ``alerting.people.store``."""
         known = None if self.paging is None else self.paging.roster.persons.get(person)
         if self.paging is None or known is None:
             return None
         ((found, _),) = board.whole(self.connection, [incident])
+        lock_zones(self.connection, [found.zone])
         pushes = people.call_in(self.connection, self.paging, found, known, by, now_ms, self.link_s)
+        line = Line(
+            incident=incident, at_ms=now_ms, actor=by, action="call", reason="called",
+            note=person, channel=channel, revision=found.revision,
+        )  # fmt: skip
+        audit.append(self.connection, [line])
         return len(pushes)
 
     def look(self, token: str) -> LinkView:
@@ -125,6 +132,10 @@ class CrewNow:
     def press(self, token: str) -> LinkView:
         """See ``alerting.people.store``."""
         return people.spend(self.connection, token)
+
+    def ask_support(self, token: str) -> LinkView:
+        """See ``alerting.people.store``."""
+        return people.ask_support(self.connection, token)
 
     def begin(
         self, desk: str, outgoing: str, incoming: str, since_ms: int, notes: str

@@ -229,6 +229,7 @@ class People:
         self.facts: dict[str, Any] = {}
         self.stopped: list[tuple[str, str]] = []
         self.called: list[tuple[str, str, str]] = []
+        self.channels: list[str] = []
 
     def responders(self, incident: str) -> Sequence[Responder]:
         return self.known if incident else []
@@ -237,7 +238,10 @@ class People:
         self.stopped.append((incident, person))
         return 2
 
-    def call_in(self, incident: str, person: str, by: str, now_ms: int) -> int | None:
+    def call_in(
+        self, incident: str, person: str, by: str, now_ms: int, channel: str
+    ) -> int | None:
+        self.channels.append(channel)
         roster = self.hall.site.roster
         if roster is None or person not in roster.persons:
             return None
@@ -253,6 +257,13 @@ class People:
         if view.can_act:
             link = self.links[token]
             self.links[token] = msgspec.structs.replace(link, used_ms=self.hall.now_ms)
+        return view
+
+    def ask_support(self, token: str) -> LinkView:
+        view = self.look(token)
+        if view.can_call:
+            link = self.links[token]
+            self.links[token] = msgspec.structs.replace(link, supported_ms=self.hall.now_ms)
         return view
 
     def begin(

@@ -3,6 +3,7 @@
 from typing import Any
 
 import msgspec
+import pytest
 
 from alerting.people.links import Link
 from tests.alerting.console.hall import Hall, leak
@@ -81,3 +82,60 @@ def test_a_test_page_is_confirmed_and_a_link_that_is_none_says_so() -> None:
     assert (expired.status, unknown.status) == (410, 404)
     assert "has expired" in said(expired)
     assert hall.ask("POST", "/l/none", "").status == 404
+
+
+@pytest.mark.feature("A-4")
+def test_support_is_asked_for_by_a_link_at_once_once_and_nothing_is_taken_by_that() -> None:
+    hall = Hall().with_roster()
+    name = hall.take(leak())
+    linked(hall, name)
+
+    looked = hall.page("/l/abc", "", query={"lang": "zh"})
+    asked = hall.ask("POST", "/l/abc/support", "")
+    again = hall.ask("POST", "/l/abc/support", "")
+    pressed = hall.ask("POST", "/l/abc", "", form={"revision": "1"})
+    after = hall.page("/l/abc", "")
+
+    assert "需要支援" in looked
+    assert "the next people are being called" in said(asked)
+    assert 'action="/l/abc"' in asked.body.decode(), "he can still take it"
+    assert 'action="/l/abc/support"' not in asked.body.decode()
+    assert (again.status, "already" in said(again)) == (200, True)
+    assert "you will not be called again" in said(pressed)
+    assert hall.slice.incidents[name].step == 0, "taken: its clocks begin anew"
+    (act_,) = [one for one in hall.audit if one.action == "support"]
+    assert (act_.actor, act_.channel, act_.reason) == ("li", "link", "support")
+    assert 'action="/l/abc/support"' not in after
+
+
+def test_support_can_be_asked_for_after_the_link_was_used_and_not_for_what_is_over() -> None:
+    hall = Hall().with_roster()
+    name = hall.take(leak())
+    linked(hall, name, used_ms=1)
+
+    taken = hall.ask("POST", "/l/abc/support", "")
+    linked(hall)
+    of_test = hall.ask("POST", "/l/abc/support", "")
+    linked(hall, name)
+    one = hall.slice.incidents[name]
+    hall.slice.put_incident(msgspec.structs.replace(one, phase="closed"))
+    closed = hall.ask("POST", "/l/abc/support", "")
+
+    assert taken.status == 200
+    assert (of_test.status, closed.status) == (404, 409)
+    assert 'action="/l/abc/support"' not in hall.page("/l/abc", "")
+    assert hall.ask("POST", "/l/none/support", "").status == 404
+
+
+def test_support_is_asked_for_on_the_incidents_page_and_two_clicks_are_one() -> None:
+    hall = Hall().with_roster()
+    name = hall.take(leak())
+
+    clicks = [
+        hall.ask("POST", f"/incidents/{name}/support", form={"revision": "1", "note": "two down"})
+        for _ in range(2)
+    ]
+
+    assert [answer.status for answer in clicks] == [303, 303]
+    assert hall.slice.incidents[name].step == 1
+    assert f'action="/incidents/{name}/support"' in hall.page(f"/incidents/{name}")
