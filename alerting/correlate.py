@@ -4,7 +4,7 @@ Every candidate says by which rule, how far and how long apart, and what the two
 together.  Two findings get the same answer whichever comes first.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from alerting import policy
@@ -62,6 +62,22 @@ class Correlator:
         """Whether the ground was frozen in the finding's zone: gas runs farther under a lid."""
         return self.rules.frozen_context in finding.contexts
 
+    def alike(self, hazards: Iterable[str]) -> frozenset[str]:
+        """These hazards, and those that a network's rule takes for the same thing."""
+        named = frozenset(hazards)
+        groups = (rule.hazards for rule in self.rules.network if named & {*rule.hazards})
+        return named.union(*groups)
+
+    def connected(self, asset: str, hazard: str, finding: Finding) -> Mapping[str, float]:
+        """The assets that a hazard at this one may have reached by its own network, with metres."""
+        near: dict[str, float] = {asset: 0.0}
+        is_frozen = self.is_frozen(finding)
+        for rule in self.rules.network:
+            if hazard in rule.hazards:
+                metres = rule.distance_m * (rule.frozen_factor if is_frozen else 1.0)
+                _nearer(near, self.topology.within(asset, metres, frozenset(rule.kinds)))
+        return near
+
     def parents(self, finding: Finding) -> list[str]:
         """The assets whose own fault would explain a device's: those through which it speaks."""
         return self.topology.speakers(finding.asset)
@@ -78,12 +94,8 @@ class Correlator:
         return found
 
     def _reach(self, finding: Finding, seen: Sighting) -> frozenset[str]:
-        near: dict[str, float] = {finding.asset: 0.0}
+        near = dict(self.connected(finding.asset, finding.hazard, finding))
         is_frozen = self.is_frozen(finding)
-        for rule in self.rules.network:
-            if finding.hazard in rule.hazards:
-                metres = rule.distance_m * (rule.frozen_factor if is_frozen else 1.0)
-                _nearer(near, self.topology.within(seen.asset, metres, frozenset(rule.kinds)))
         for crossing in self.rules.rule:
             for mine, other in ((crossing.a, crossing.b), (crossing.b, crossing.a)):
                 if self._fits(mine, seen):

@@ -1,10 +1,10 @@
 """What people do with incidents: take, judge, send, arrive, note, close.  Pure."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import msgspec
 
-from alerting import alarms, incidents, leaving, regrouping, support
+from alerting import alarms, incidents, leaving, regrouping, support, witnesses
 from alerting.actions import Act
 from alerting.alarms import Change
 from alerting.incidents import Event, Incident, Reason
@@ -12,6 +12,7 @@ from alerting.joining import realarm_later
 from alerting.slices import End, Hold, Label, Release
 from alerting.turn import SELF_CLOSING, Turn
 from alerting.windows import DEVICE_HAZARDS
+from alerting.witnesses import Objection
 
 Deed = Callable[[Turn, Incident, Act], Reason]
 
@@ -238,7 +239,8 @@ def _close(turn: Turn, incident: Incident, action: Act) -> Reason:
         problem = _misjudged(action)
         if problem is not None:
             return problem
-    missing = lacking(turn, incident)
+    found = against(turn, incident)
+    missing = next(iter(found), None)
     if missing is not None and not action.override:
         return missing
     if missing is not None and not action.second:
@@ -259,25 +261,48 @@ def _close(turn: Turn, incident: Incident, action: Act) -> Reason:
     )
     reason = Reason.CLOSED if missing is None else Reason.CLOSED_ACTIVE
     leaving.put_away(turn, closed, Reason.CLOSED)
-    turn.done(closed, action, reason)
+    turn.done(closed, action, reason, detailed(found))
     kept = turn.slice.incidents[incident.id]
     leaving.release(turn, kept)
     turn.tell(kept, Reason.CLOSED)
     return reason
 
 
-def lacking(turn: Turn, incident: Incident) -> Reason | None:
-    """What the evidence still lacks for a closure: hidden conditions count like those in sight."""
+def against(turn: Turn, incident: Incident) -> dict[Reason, str]:
+    """Everything that stands against a closure, with what the audit says of it.
+
+    Hidden conditions count like those in sight, and what a silent sensor does not say as well.
+    """
     members = turn.slice.members(incident.id)
-    if any(alarm.is_active for alarm in members):
-        return Reason.ACTIVE
-    if any(alarm.state in alarms.LATCHED for alarm in members):
-        return Reason.STILL_LATCHED
+    found: dict[Reason, str] = {}
+    if standing := [alarm.key for alarm in members if alarm.is_active]:
+        found[Reason.ACTIVE] = ", ".join(standing)
+    if latched := [alarm.key for alarm in members if alarm.state in alarms.LATCHED]:
+        found[Reason.STILL_LATCHED] = ", ".join(latched)
     if _is_blind(turn, incident):
-        return Reason.BLIND
+        found[Reason.BLIND] = incident.asset
+    told = objections(turn, incident)
+    if silent := [one for one in told if one.why == "silent"]:
+        found[Reason.SILENT] = witnesses.named(silent, turn.now_ms, "en")
     calm_ms = turn.now_ms if incident.calm_ms is None else incident.calm_ms
-    is_calm = turn.now_ms - calm_ms >= round(turn.policy.life.quiet_s * 1000)
-    return None if is_calm else Reason.NOT_CALM
+    if turn.now_ms - calm_ms < round(turn.policy.life.quiet_s * 1000):
+        found[Reason.NOT_CALM] = ""
+    if beyond := [one for one in told if one.why == "beyond"]:
+        found[Reason.BEYOND] = witnesses.named(beyond, turn.now_ms, "en")
+    return found
+
+
+def objections(turn: Turn, incident: Incident) -> list[Objection]:
+    """The connected sensors that stand against a closure."""
+    if turn.policy.sensors is None or not incident.is_live:
+        return []
+    asked = turn.policy.sensors(incident, turn.slice.members(incident.id))
+    return witnesses.objections(asked, turn.slice.witnesses, incident, turn.now_ms)
+
+
+def detailed(found: Mapping[Reason, str]) -> str:
+    """What stood against a closure, as a line of the audit keeps it."""
+    return "; ".join(f"{reason}: {said}" if said else str(reason) for reason, said in found.items())
 
 
 def _is_blind(turn: Turn, incident: Incident) -> bool:

@@ -167,6 +167,10 @@ class Reason(enum.StrEnum):
     NOT_CALM = "not-calm"
     STILL_LATCHED = "still-latched"
     BLIND = "blind"
+    SILENT = "silent"
+    """A connected sensor has said nothing usable of late."""
+    BEYOND = "beyond"
+    """A connected sensor is, or was within the set time, beyond its limits."""
     NEEDS_NOTE = "needs-note"
     NEEDS_VERDICT = "needs-verdict"
     NEEDS_CODE = "needs-code"
@@ -217,6 +221,21 @@ DONE = frozenset(
     )
 )
 """What an action may come to; every other reason refuses it."""
+TRIED = frozenset(
+    (
+        Reason.NOT_ACKNOWLEDGED,
+        Reason.ACTIVE,
+        Reason.STILL_LATCHED,
+        Reason.BLIND,
+        Reason.SILENT,
+        Reason.NOT_CALM,
+        Reason.BEYOND,
+        Reason.SAME_PERSON,
+    )
+)
+"""What stands against a closure: whoever asked for it all the same is written down."""
+UNWITNESSED = frozenset((Reason.SILENT, Reason.BEYOND))
+"""Those of them that name sensors."""
 MINOR = frozenset(
     (
         Reason.JOINED,

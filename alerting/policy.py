@@ -12,6 +12,8 @@ from zoneinfo import ZoneInfo
 import msgspec
 
 from alerting.alarms import Alarm
+from alerting.people import times
+from alerting.witnesses import Sensor
 from alerting.incidents import Incident
 from lifeline.catalog import Rule
 from lifeline.life import Life
@@ -89,9 +91,10 @@ class Policy:
     correlator: Correlator | None = None
     parents: Callable[[Finding], Iterable[str]] | None = None
     """The assets whose own fault would explain a device's fault; None: nothing depends."""
-    working: Callable[[int], bool] | None = None
-    """The roster's offices, with holidays and the days that make up for them; None: those of
-    ``life``."""
+    sensors: Callable[[Incident, Sequence[Alarm]], Sequence[Sensor]] | None = None
+    """The sensors that must speak before an incident closes; None: none is asked."""
+    is_working: Callable[[int], bool] = WEEKDAYS
+    """Whether the city's offices work at that moment: the roster's, where one is written."""
 
     def treatment(self, rule: str) -> Treatment:
         """How the alarms of a rule are treated."""
@@ -129,6 +132,8 @@ def policy_of(
     rules: Sequence[Rule],
     correlator: Correlator | None = None,
     clocks: Mapping[int, Clocks] | None = None,
+    sensors: Callable[[Incident, Sequence[Alarm]], Sequence[Sensor]] | None = None,
+    is_working: Callable[[int], bool] = WEEKDAYS,
     parents: Callable[[Finding], Iterable[str]] | None = None,
 ) -> Policy:
     """The policy of these settings and this catalog.
@@ -144,5 +149,7 @@ def policy_of(
         },
         life=life,
         correlator=correlator,
+        is_working=is_working,
+        sensors=sensors,
         parents=parents,
     )

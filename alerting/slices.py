@@ -12,6 +12,7 @@ from alerting.alarms import Alarm
 from alerting.excursions import ACTIVE, Excursion
 from alerting.incidents import Incident, Reason, Verdict
 from alerting.windows import Window
+from alerting.witnesses import Witness
 from lifeline.model import Finding
 
 Deadline = Literal[
@@ -186,6 +187,8 @@ class Record(msgspec.Struct, frozen=True, tag=True):
     """The alarm that it is about, where it is about one."""
     second: str = ""
     """Who confirmed it."""
+    detail: str = ""
+    """What stood against it, where it was done all the same."""
 
 
 Effect = (
@@ -224,6 +227,8 @@ class Slice:
     proposals: dict[str, Proposal] = field(default_factory=dict)
     deadlines: dict[tuple[Deadline, str], int] = field(default_factory=dict)
     """When to come back, and for what."""
+    witnesses: dict[str, Witness] = field(default_factory=dict)
+    """What connected sensors have said, where a closure is asked for; by channel."""
     _open: dict[Place, str] = field(default_factory=dict)
     _live_at: dict[str, set[str]] = field(default_factory=dict)
     _members: dict[str, set[str]] = field(default_factory=dict)

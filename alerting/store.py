@@ -12,14 +12,17 @@ from typing import get_args
 import msgspec
 from psycopg import Connection
 
-from alerting import engine
+from alerting import engine, handling, incidents
 from alerting.actions import Act
-from alerting.incidents import Reason
+from alerting.audit import store as audit
+from alerting.audit.chain import Line
+from alerting.incidents import Incident, Reason
 from alerting.ledger.store import Folded, keep
-from alerting.loading.store import Wanted, incident_of, load, reach, revisions
+from alerting.loading.store import Wanted, hear, incident_of, load, reach, revisions
 from alerting.notices import Wording
 from alerting.policy import DEFAULT
 from alerting.slices import Deadline, Effect, Slice
+from alerting.turn import Turn
 from alerting.windows import Window
 from lifeline import crashpoints
 from lifeline.catalog import Catalog
@@ -163,10 +166,40 @@ def act(connection: Connection, wording: Wording, action: Act, now_ms: int) -> t
         wanted.zones.append(asked.opening.zone)
     lock_zones(connection, {*wanted.zones, *_zones_of(connection, wanted)})
     slice_ = load(connection, wanted, wording.policy)
+    incident = slice_.incidents.get(asked.incident)
+    is_closing = asked.action == "close" and incident is not None
+    if is_closing and wording.policy.sensors is not None:
+        assert incident is not None
+        sensors = wording.policy.sensors(incident, slice_.members(incident.id))
+        slice_.witnesses |= hear(connection, sensors, now_ms, wording.policy.life.quiet_s)
     before = revisions(slice_)
     reason, effects = engine.act(slice_, action, now_ms, wording.policy)
     keep(connection, wording, slice_, before, effects)
+    if is_closing and reason in incidents.TRIED:
+        assert incident is not None
+        turn = Turn(slice_, now_ms, wording.policy)
+        detail = handling.detailed(handling.against(turn, incident))
+        line = _tried(incident, asked, action, reason, detail, now_ms)
+        if not audit.is_last(connection, line):  # A request that came twice is one try.
+            audit.append(connection, [line])
     return reason, slice_
+
+
+def _tried(
+    incident: Incident, asked: Act, action: Act, reason: Reason, detail: str, now_ms: int
+) -> Line:
+    """The line of a closure that was refused: who asked for it, and what stood against it."""
+    return Line(
+        incident=incident.id,
+        at_ms=now_ms,
+        actor=action.actor,
+        action="override" if asked.override else "close",
+        reason=str(reason),
+        note=asked.note,
+        channel=action.channel,
+        revision=incident.revision,
+        detail=detail,
+    )
 
 
 def _confirmed(connection: Connection, action: Act) -> Act:

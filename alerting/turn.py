@@ -127,6 +127,7 @@ class Turn:
         zone: str = "",
         subject: str = "",
         second: str = "",
+        detail: str = "",
     ) -> None:
         """Writes it down, in the same breath as it is done.
 
@@ -150,6 +151,7 @@ class Turn:
                 revision,
                 ("" if incident is not None else subject) if alarm is None else alarm.key,
                 second,
+                detail,
             )
         )
 
@@ -160,7 +162,7 @@ class Turn:
             told = Tell(incident.id, incident.lead, reason, at, incident.revision)
             self.effects.append(told)
 
-    def done(self, incident: Incident, action: Act, reason: Reason) -> Reason:
+    def done(self, incident: Incident, action: Act, reason: Reason, detail: str = "") -> Reason:
         """Keeps the incident after somebody's action and writes it down; returns the reason."""
         kept = self.keep_incident(
             msgspec.structs.replace(incident, last_actor=action.actor), reason
@@ -173,6 +175,7 @@ class Turn:
             note=action.note,
             channel=action.channel,
             second=action.second,
+            detail=detail,
         )
         return reason
 

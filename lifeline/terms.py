@@ -180,6 +180,14 @@ REFUSALS: Table = {
         "该处有设备故障或失联，测值不足为据，不能关闭。",
         "A sensor there is at fault or silent: that is no evidence, so it cannot be closed.",
     ),
+    "silent": (
+        "相连的传感器没有新数据，不足为据，不能关闭。",
+        "A connected sensor has given no fresh value, so this incident cannot be closed.",
+    ),
+    "beyond": (
+        "相连的传感器在规定时间内仍有超限，不能关闭。",
+        "A connected sensor was beyond its limits within the set time: it cannot be closed.",
+    ),
     "needs-note": ("请填写说明。", "A note is needed."),
     "needs-verdict": (
         "请先研判：属实、误报、测试或原因不明。",

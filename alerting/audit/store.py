@@ -52,6 +52,17 @@ def append(connection: Connection | Cursor[Any], lines: Sequence[Line]) -> None:
     connection.execute(_APPEND, list(map(list, zip(*map(_values, entries), strict=True))))
 
 
+def is_last(connection: Connection, line: Line) -> bool:
+    """Whether the last line of its chain says the same, whenever it was."""
+    row = connection.execute(
+        "select actor, action, reason, note, channel, revision, alarm, second, detail from audit"
+        " where subject = %s order by number desc limit 1",
+        (line.chain,),
+    ).fetchone()
+    told = (line.actor, line.action, line.reason, line.note, line.channel, line.revision)
+    return row == (*told, line.alarm, line.second, line.detail)
+
+
 _FIELDS = (
     "incident", "at_ms", "actor", "action", "reason", "note", "channel", "revision", "alarm",
     "second", "detail",

@@ -1,6 +1,7 @@
 """Reads what the settings name: the rules of correlation and the plans of what to do.  A shell."""
 
 from alerting import plans, rulegraph
+from alerting.closing import Sensors
 from alerting.correlate import Correlator
 from alerting.plans import Book
 from alerting.policy import Policy, policy_of
@@ -42,4 +43,6 @@ def policy(settings: Settings, catalog: Catalog, rules: Rules) -> Policy:
         catalog.head.rules,
         correlator=knower,
         parents=knower.parents,
+        is_working=offices(settings.console.timezone),
+        sensors=Sensors(knower).of,
     )

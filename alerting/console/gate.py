@@ -69,8 +69,18 @@ def answer(records: Records, route: Route, call: Call, site: Site, nonce: str) -
     try:
         check(visit, route)
         with records.whole(may_write=call.method != "GET"):
-            return route.handler(records, visit)
+            return _handled(records, visit, route)
     except Problem as problem:
+        return refuse(visit, problem)
+
+
+def _handled(records: Records, visit: Visit, route: Route) -> Answer:
+    """What the handler answers; a refusal of which the audit tells does not take that back."""
+    try:
+        return route.handler(records, visit)
+    except Problem as problem:
+        if not problem.is_written:
+            raise
         return refuse(visit, problem)
 
 

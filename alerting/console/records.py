@@ -91,5 +91,8 @@ class Records(Protocol):
     def recall(self, name: str, key: str, digest: bytes) -> Kept | None:
         """The answer kept under this key, or None: then the key is taken by this transaction."""
 
+    def release(self, name: str, key: str) -> None:
+        """Gives back a key that ``recall`` took."""
+
     def keep(self, name: str, key: str, status: int, body: bytes, etag: str) -> None:
         """Keeps the answer that was given under this key."""

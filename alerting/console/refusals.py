@@ -1,5 +1,6 @@
 """Why an action was not carried out, as a problem with its sentence.  Pure."""
 
+from alerting import witnesses
 from alerting.console import views
 from alerting.console.evidence import clock
 from alerting.console.visit import Problem, Visit
@@ -27,10 +28,21 @@ def problem(visit: Visit, outcome: Outcome, note: str = "") -> Problem:
         return Problem(409, "problem.409.changed", note)
     if outcome.code == "faster":
         return Problem(409, "problem.409.changed", note)
-    why = words.refusal(outcome.code, visit.language)
+    why = sentence(outcome, visit.pulse.now_ms, visit.language)
     if outcome.code in LACKING:
         return Problem(422, "problem.409.refused", note, why=why)
-    return Problem(409, "problem.409.refused", note, why=why)
+    refused = Problem(409, "problem.409.refused", note, why=why)
+    refused.is_written = outcome.is_written
+    return refused
+
+
+def sentence(outcome: Outcome, now_ms: int, language: Language) -> str:
+    """Why it was refused, with the sensors that stand against it."""
+    why = words.refusal(outcome.code, language)
+    named = witnesses.named(outcome.against, now_ms, language)
+    if not named:
+        return why
+    return f"{why}{named}。" if language == "zh" else f"{why} {named}."
 
 
 def said(code: str, language: Language) -> str:

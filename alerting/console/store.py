@@ -132,6 +132,31 @@ def keep(connection: Connection, name: str, key: str, status: int, body: bytes, 
     )
 
 
+def release(connection: Connection, name: str, key: str) -> None:
+    """Gives back a key under which nothing was done."""
+    connection.execute("delete from console_request where name = %s and key = %s", (name, key))
+
+
+def keep_package(
+    connection: Connection, name: str, key: str, body: bytes, digest: str
+) -> tuple[bytes, str] | None:
+    """Keeps a package under its key; the one that is kept already, with its digest, if one is.
+
+    A key that was taken by who died over it, or who is still about it, has no answer yet.
+    """
+    changed = connection.execute(
+        "update console_request set status = 200, body = %s, etag = %s"
+        " where name = %s and key = %s and status = 0",
+        (body, digest, name, key),
+    )
+    if changed.rowcount == 1:
+        return None
+    row = connection.execute(
+        "select body, etag from console_request where name = %s and key = %s", (name, key)
+    ).fetchone()
+    return None if row is None else (bytes(row[0]), row[1])
+
+
 @dataclass(slots=True, frozen=True)
 class Connected:
     """``Records`` on one connection."""
@@ -207,3 +232,7 @@ class Connected:
     def keep(self, name: str, key: str, status: int, body: bytes, etag: str) -> None:
         """See ``keep`` of this module."""
         keep(self.connection, name, key, status, body, etag)
+
+    def release(self, name: str, key: str) -> None:
+        """See ``release`` of this module."""
+        release(self.connection, name, key)

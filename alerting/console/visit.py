@@ -96,6 +96,8 @@ class Answer(msgspec.Struct, frozen=True):
     """The incident whose evidence package is the body: made in a transaction of its own."""
     by: str = ""
     """Who asked for it."""
+    key: str = ""
+    """The Idempotency-Key under which it is kept."""
 
 
 class Problem(Exception):
@@ -108,6 +110,8 @@ class Problem(Exception):
         self.note = note
         """What the person had written, so that it is not lost."""
         self.values = values
+        self.is_written = False
+        """Whether the audit says that it was asked for: what was written stays."""
 
 
 def language_of(site: Site, call: Call) -> Language:

@@ -10,6 +10,7 @@ from alerting.excursions import Stage
 from alerting.incidents import Phase, Verdict
 from alerting.receipts import Stage as Signed
 from alerting.receipts import Word, stage_of
+from alerting.witnesses import Objection
 from lifeline.model import Finding, Lane
 
 
@@ -157,3 +158,7 @@ class Outcome(msgspec.Struct, frozen=True):
     at_ms: int
     proposal: str = ""
     """What a second person must confirm, where the action needs one."""
+    is_written: bool = False
+    """Whether the audit says that it was asked for and refused: that must be kept."""
+    against: tuple[Objection, ...] = ()
+    """The connected sensors that stand against a closure."""

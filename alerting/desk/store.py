@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 from psycopg import Connection
 
-from alerting import incidents, store
+from alerting import handling, incidents, store
 from alerting.actions import Act
 from alerting.cases import Case
 from alerting.desk.rows import (
@@ -23,6 +23,7 @@ from alerting.desk.rows import (
 )
 from alerting.ledger.store import contended
 from alerting.notices import Wording
+from alerting.turn import Turn
 from lifeline.model import Finding
 
 ROWS_MAX = 500
@@ -137,6 +138,8 @@ def perform(connection: Connection, wording: Wording, wanted: Act, now_ms: int) 
     reason, slice_ = contended(lambda c: store.act(c, wording, wanted, now_ms))(connection)
     incident = slice_.incidents.get(wanted.incident)
     asked = [one.id for one in slice_.proposals.values() if one.act == wanted]
+    turn = Turn(slice_, now_ms, wording.policy)
+    named = [i for i in slice_.incidents.values() if reason in incidents.UNWITNESSED]
     return Outcome(
         is_done=reason in incidents.DONE,
         code="closed" if reason is incidents.Reason.CLOSED_ACTIVE else str(reason),
@@ -144,6 +147,8 @@ def perform(connection: Connection, wording: Wording, wanted: Act, now_ms: int) 
         actor=incident.last_actor if incident else "",
         at_ms=incident.updated_ms if incident else 0,
         proposal=asked[-1] if asked and reason is incidents.Reason.PROPOSED else "",
+        is_written=wanted.action in ("close", "approve") and reason in incidents.TRIED,
+        against=tuple(one for i in named for one in handling.objections(turn, i)),
     )
 
 

@@ -281,6 +281,7 @@ def _line(record: slices.Record) -> Line:
         revision=record.revision,
         alarm=record.alarm,
         second=record.second,
+        detail=record.detail,
     )
 
 

@@ -18,7 +18,8 @@ from alerting.incidents import Incident
 from alerting.policy import Policy
 from alerting.slices import Proposal, Slice
 from alerting.windows import Check, Window
-from lifeline.model import Finding
+from alerting.witnesses import Sensor, Witness
+from lifeline.model import UNUSABLE, Finding, Quality
 
 _finding = msgspec.json.Decoder(Finding)
 _act = msgspec.json.Decoder(Act)
@@ -247,6 +248,50 @@ def _put_proposals(connection: Connection, slice_: Slice, names: list[str]) -> N
         slice_.proposals[name] = Proposal(
             id=name, zone=zone, act=_act.decode(body), at_ms=at_ms, expires_ms=expires_ms
         )
+
+
+_HEARD = """
+select c.name, n.at_ms, w.low, w.high,
+    array(select a.hazard from alarm a where a.channel = c.name and a.active_ms is not null
+          and not a.drill)
+from channel c
+left join lateral (
+    select time, (extract(epoch from time) * 1000)::int8 as at_ms from reading
+    where channel = c.id and value is not null and quality & %(unusable)s = 0
+      and time > to_timestamp(%(since_s)s) and time <= to_timestamp(%(until_s)s)
+    order by time desc limit 1) n on true
+left join lateral (
+    select min(value) as low, max(value) as high from reading
+    where channel = c.id and value is not null and quality & %(unusable)s = 0
+      and time >= least(n.time, to_timestamp(%(quiet_s)s)) and time <= n.time) w on true
+where c.name = any(%(names)s)
+"""
+NO_EVIDENCE = UNUSABLE | Quality.FAULT | Quality.IMMERSED | Quality.TEST_GAS
+"""Readings with one of these say nothing of the air in the well."""
+AHEAD_S = 120.0
+"""A sensor's clock may be ahead by so much."""
+HEARD_FACTOR = 10
+"""So far back it is looked, to say since when a sensor has been silent."""
+
+
+def hear(
+    connection: Connection, sensors: Sequence[Sensor], now_ms: int, quiet_s: float
+) -> dict[str, Witness]:
+    """What each of these sensors has said, of late and over the set time."""
+    if not sensors:
+        return {}
+    now_s = now_ms / 1000
+    asked = {
+        "names": [sensor.channel for sensor in sensors],
+        "unusable": int(NO_EVIDENCE),
+        "since_s": now_s - HEARD_FACTOR * max(sensor.fresh_s for sensor in sensors),
+        "until_s": now_s + AHEAD_S,
+        "quiet_s": now_s - quiet_s,
+    }
+    return {
+        name: Witness(at_ms, low or 0.0, high or 0.0, tuple(standing))
+        for name, at_ms, low, high, standing in connection.execute(_HEARD, asked).fetchall()
+    }
 
 
 def revisions(slice_: Slice) -> dict[str, int]:

@@ -13,6 +13,7 @@ import typer
 
 from alerting.actions import Act
 from alerting.board import store as board
+from alerting.console import refusals
 from alerting.console.accounts import store as accounts
 from alerting.console.evidence import moment
 from alerting.console.sessions import ACTORS, VIEWERS, login_name
@@ -124,7 +125,7 @@ class Seat:
                         "Somebody else is changing the same incident. Try again.", 2
                     ) from None
         if not outcome.is_done:
-            told = words.refusal(outcome.code, self.language)
+            told = refusals.sentence(outcome, self.now_ms(), self.language)
             faster = f" ({outcome.actor})" if outcome.code == "faster" and outcome.actor else ""
             raise fail(f"{told}{faster}", 1)
         return outcome

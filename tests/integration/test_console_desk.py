@@ -17,7 +17,7 @@ from alerting.board.service import Overview
 from alerting.people import links
 from lifeline.__main__ import build
 from lifeline.commands.seat import SHORT_MIN
-from tests.integration.console_rig import City, act, compiled, form_of, token
+from tests.integration.console_rig import WELL, City, act, compiled, form_of, token
 
 pytestmark = pytest.mark.integration
 
@@ -83,6 +83,44 @@ async def test_an_incident_closed_against_the_evidence_needs_two_and_proves_itse
     names = zipfile.ZipFile(io.BytesIO(package.content)).namelist()
     assert "actions.json" in names
     assert package.headers["content-disposition"].endswith(f'evidence-{incident}.zip"')
+
+
+@pytest.mark.feature("A-12")
+async def test_a_refused_closure_is_in_the_audit_once_with_what_stood_against_it(
+    city: City,
+) -> None:
+    incident = city.leak()
+    li = await city.signed_in("li")
+    await act(li, incident, "acknowledge")
+    city.calm(incident)
+    city.rows("delete from reading")
+    city.speak(ago_ms=1000 * 60 * 7)
+    revision = city.rows("select revision from incident where id = %s", incident)[0][0]
+    headers = {
+        "X-CSRF-Token": await form_of(li), "If-Match": f'"{revision}"', "Idempotency-Key": "try-1",
+    }  # fmt: skip
+    body = {"note": "aired", "verdict": "true", "code": "leak"}
+    door = f"/api/v1/incidents/{incident}/close"
+
+    first = await li.post(door, json=body, headers=headers)
+    again = await li.post(door, json=body, headers=headers)
+    by_form = await act(li, incident, "close", "aired", judgement="true:leak")
+    city.speak()
+    closed = await li.post(door, json=body, headers=headers)
+
+    assert [one.status_code for one in (first, again, by_form, closed)] == [409, 409, 409, 200]
+    assert again.content == first.content
+    assert f"{WELL}/ch4 (silent for 7 min)" in first.json()["detail"]
+    assert f"{WELL}/ch4 (silent for 7 min)" in by_form.text
+    assert city.rows(
+        "select actor, action, reason, note, channel, detail from audit where incident = %s"
+        " and reason = 'silent' order by id",
+        incident,
+    ) == [
+        ("li", "close", "silent", "aired", way, f"silent: {WELL}/ch4 (silent for 7 min)")
+        for way in ("api", "console")
+    ]
+    assert city.rows("select overridden from incident where id = %s", incident) == [(False,)]
 
 
 def proposal_of(city: City, incident: str) -> str:

@@ -81,24 +81,38 @@ def once(handler: Handler) -> Handler:
     """The same handler, carried out once per Idempotency-Key."""
 
     def kept(records: Records, visit: Visit) -> Answer:
-        key = visit.call.headers.get("idempotency-key", "")
-        if not key:
-            return handler(records, visit)
-        if len(key) > KEY_MAX:
-            raise Problem(422, detail=f"Idempotency-Key: at most {KEY_MAX} characters")
-        return _once(records, visit, handler, key)
+        key = key_of(visit)
+        return _once(records, visit, handler, key) if key else handler(records, visit)
 
     return kept
 
 
+def key_of(visit: Visit) -> str:
+    """The request's Idempotency-Key, empty where it has none; raises Problem 422."""
+    key = visit.call.headers.get("idempotency-key", "")
+    if len(key) > KEY_MAX:
+        raise Problem(422, detail=f"Idempotency-Key: at most {KEY_MAX} characters")
+    return key
+
+
+def digest_of(visit: Visit) -> bytes:
+    """What is the same for the same request, whenever it comes."""
+    told = "\n".join((visit.call.path, visit.call.headers.get("if-match", "")))
+    return hashlib.sha256(told.encode() + b"\n" + visit.call.body).digest()
+
+
 def _once(records: Records, visit: Visit, handler: Handler, key: str) -> Answer:
     assert visit.session is not None
-    told = "\n".join((visit.call.path, visit.call.headers.get("if-match", "")))
-    digest = hashlib.sha256(told.encode() + b"\n" + visit.call.body).digest()
+    digest = digest_of(visit)
     found = records.recall(visit.session.name, key, digest)
     if found is None:
         # A refusal is not kept: the transaction that claimed the key goes with it.
-        answer = handler(records, visit)
+        try:
+            answer = handler(records, visit)
+        except Problem as problem:
+            if problem.is_written:  # This transaction stays.
+                records.release(visit.session.name, key)
+            raise
         etag = dict(answer.headers).get("ETag", "")
         records.keep(visit.session.name, key, answer.status, answer.body, etag)
         return answer

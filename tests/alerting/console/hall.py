@@ -142,6 +142,9 @@ class Hall:
     def keep(self, name: str, key: str, status: int, body: bytes, etag: str) -> None:
         self.kept[name, key] = Kept(self.kept[name, key].digest, status, body, etag)
 
+    def release(self, name: str, key: str) -> None:
+        del self.kept[name, key]
+
     # Doors
 
     def ask(

@@ -5,19 +5,22 @@ from typing import Any
 
 import msgspec
 
-from alerting import engine, windows
+from alerting import engine, handling, windows
 from alerting.actions import Act
 from alerting.alarms import LATCHED, STALE_MS, Alarm
 from alerting.board.rows import CALLING, DueRow, Listed, Member, Queued, Sift, Told, Wait
 from alerting.console.ask import Sealed
 from alerting.desk.rows import NoticeRow, Outcome
-from alerting.incidents import DONE, Incident
+from alerting.incidents import DONE, TRIED, UNWITNESSED, Incident
 from alerting.kpi.report import Dimension, Report
 from alerting.people import handover, links
 from alerting.people.handover import Facts, Handover, ItemKey
 from alerting.people.links import Link, LinkView
 from alerting.people.responders import Responder
+from alerting.policy import Policy
+from alerting.turn import Turn
 from alerting.windows import Window
+from alerting.witnesses import Witness
 
 ROSTER = """
 timezone = "Asia/Shanghai"
@@ -91,6 +94,8 @@ class Table:
         self.pages: dict[str, list[Told]] = {}
         self.dead: list[NoticeRow] = []
         self.acts: list[Act] = []
+        self.silent: list[str] = []
+        """Channels that say nothing when a closure asks them; every other one says: all is well."""
 
     def queue(self, sift: Sift) -> Sequence[Queued]:
         found = []
@@ -196,7 +201,21 @@ class Table:
     def _act(self, act: Act, now_ms: int) -> Outcome:
         self.acts.append(act)
         slice_ = self.hall.slice
-        reason, effects = engine.act(slice_, act, now_ms, self.hall.site.wording.policy)
+        policy: Policy = self.hall.site.wording.policy
+        if act.incident in slice_.incidents:
+            found, members = self.whole(act.incident)
+            well = Witness(now_ms)
+            assert policy.sensors is not None
+            for sensor in policy.sensors(found, members):
+                value = (sensor.above or 0.0) + 1.0 if sensor.below is None else sensor.below / 2
+                slice_.witnesses[sensor.channel] = msgspec.structs.replace(
+                    well, low=value, high=value
+                )
+            for name in self.silent:
+                slice_.witnesses.pop(name, None)
+        reason, effects = engine.act(slice_, act, now_ms, policy)
+        turn = Turn(slice_, now_ms, policy)
+        against = handling.objections(turn, found) if reason in UNWITNESSED else []
         self.hall.keep_effects(effects)
         one = slice_.incidents.get(act.incident)
         asked = [p.id for p in slice_.proposals.values() if p.act == act]
@@ -207,6 +226,8 @@ class Table:
             actor="" if one is None else one.last_actor,
             at_ms=0 if one is None else one.updated_ms,
             proposal=asked[-1] if asked and reason == "proposed" else "",
+            is_written=act.action == "close" and reason in TRIED,
+            against=tuple(against),
         )
 
     def letters(self) -> Sequence[NoticeRow]:

@@ -1,0 +1,58 @@
+"""A closure that is refused: it names the sensors, its key is given back, its line stays."""
+
+from typing import Any
+
+from alerting.desk.rows import Outcome
+from lifeline.life import Life
+from tests.alerting.console.hall import Hall, leak
+from tests.alerting.console.test_api import send
+from tests.alerting.console.test_doors import json_of
+from tests.alerting.scene import cleared
+from tests.integration.console_rig import WELL
+
+BODY = {"note": "aired", "verdict": "true", "code": "leak"}
+
+
+def calm(hall: Hall) -> str:
+    """An incident that is taken and whose alarm has gone, with one silent sensor."""
+    name = hall.take(leak())
+    hall.ask("POST", f"/incidents/{name}/acknowledge", form={"revision": "1"})
+    hall.take(cleared(30, asset=WELL, channel=f"{WELL}/ch4", rule="gas.ch4"))
+    hall.board.silent = [f"{WELL}/ch4"]
+    return name
+
+
+def close(hall: Hall, name: str, **more: Any) -> Any:
+    seen = f'"{hall.slice.incidents[name].revision}"'
+    return send(hall, f"/incidents/{name}/close", BODY, if_match=seen, **more)
+
+
+def test_a_refusal_names_the_silent_sensor_and_gives_the_key_back() -> None:
+    hall = Hall(life=Life(quiet_s=0.0))
+    name = calm(hall)
+
+    refused = close(hall, name, idempotency_key="k")
+    by_form = hall.ask(
+        "POST",
+        f"/incidents/{name}/close",
+        form={"revision": str(hall.slice.incidents[name].revision), "note": "aired",
+              "judgement": "true:leak"},
+    )  # fmt: skip
+    hall.board.silent = []
+    closed = close(hall, name, idempotency_key="k")
+
+    assert (refused.status, by_form.status, closed.status) == (409, 409, 200)
+    assert json_of(refused)["detail"].endswith(f"{WELL}/ch4 (nothing usable of late).")
+    assert f"{WELL}/ch4" in by_form.body.decode()
+    assert hall.slice.incidents[name].phase == "closed"
+
+
+def test_a_refusal_of_which_nothing_is_written_is_taken_back_whole() -> None:
+    hall = Hall()
+    name = hall.take(leak())
+
+    answer = send(hall, f"/incidents/{name}/verify", {"verdict": "true", "code": "leak"},
+                  if_match='"1"', idempotency_key="k")  # fmt: skip
+
+    assert answer.status == 409
+    assert Outcome(is_done=False, code="x", summary=None, actor="", at_ms=0).against == ()
