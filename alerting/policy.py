@@ -5,16 +5,15 @@ Also what the engine asks of whoever knows the network: which incidents a findin
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from typing import Literal, Protocol
 from zoneinfo import ZoneInfo
 
 import msgspec
 
 from alerting.alarms import Alarm
+from alerting.incidents import Incident
 from alerting.people import times
 from alerting.witnesses import Sensor
-from alerting.incidents import Incident
 from lifeline.catalog import Rule
 from lifeline.life import Life
 from lifeline.model import GRADES, Finding, Grade
@@ -80,6 +79,15 @@ def clocks_of(grades: Sequence[Grade]) -> Mapping[int, Clocks]:
     return {g.level: Clocks(g.remind_s, g.escalate_s, g.progress_s) for g in grades}
 
 
+def offices(timezone: str) -> Callable[[int], bool]:
+    """When offices work where no roster says it: on weekdays, from 8:30 to 17:30."""
+    zone, usual = ZoneInfo(timezone), times.Working()
+    return lambda at_ms: times.is_working(usual, at_ms, zone)
+
+
+WEEKDAYS = offices("Asia/Shanghai")
+
+
 @dataclass(slots=True, frozen=True)
 class Policy:
     """Everything about a desk that the engine must know and that is neither state nor finding."""
@@ -108,15 +116,6 @@ class Policy:
         """Whether it pages at any hour."""
         return grade in sorted(g.level for g in self.grades)[:TOP_GRADES]
 
-    def is_working(self, at_ms: int) -> bool:
-        """Whether the city's offices work at that moment."""
-        if self.working is not None:
-            return self.working(at_ms)
-        life = self.life
-        local = datetime.fromtimestamp(at_ms / 1000, UTC).astimezone(ZoneInfo(life.timezone))
-        hour = local.hour + local.minute / 60
-        return local.isoweekday() in life.work_days and life.work_from_h <= hour < life.work_until_h
-
     def may_page(self, grade: int, at_ms: int) -> bool:
         """Whether a clock of this grade may call somebody at that moment."""
         return self.is_top(grade) or self.is_working(at_ms)
@@ -132,9 +131,9 @@ def policy_of(
     rules: Sequence[Rule],
     correlator: Correlator | None = None,
     clocks: Mapping[int, Clocks] | None = None,
+    parents: Callable[[Finding], Iterable[str]] | None = None,
     sensors: Callable[[Incident, Sequence[Alarm]], Sequence[Sensor]] | None = None,
     is_working: Callable[[int], bool] = WEEKDAYS,
-    parents: Callable[[Finding], Iterable[str]] | None = None,
 ) -> Policy:
     """The policy of these settings and this catalog.
 
@@ -149,7 +148,7 @@ def policy_of(
         },
         life=life,
         correlator=correlator,
+        parents=parents,
         is_working=is_working,
         sensors=sensors,
-        parents=parents,
     )

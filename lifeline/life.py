@@ -3,13 +3,10 @@
 A bound cannot be configured away: what is outside it does not load.
 """
 
-from typing import Annotated, Literal
+from typing import Annotated
 
 import msgspec
 from msgspec import Meta
-
-Weekday = Literal[1, 2, 3, 4, 5, 6, 7]
-Hour = Annotated[float, Meta(ge=0, le=24)]
 
 
 class Life(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -29,9 +26,3 @@ class Life(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """When a closed incident goes to the archive by itself."""
     proposal_s: Annotated[float, Meta(gt=0, le=3600)] = 900.0
     """How long what needs a second person waits for him."""
-    timezone: str = "Asia/Shanghai"
-    work_days: tuple[Weekday, ...] = (1, 2, 3, 4, 5)
-    """1 is Monday."""
-    work_from_h: Hour = 8.5
-    work_until_h: Hour = 17.5
-    """Outside these hours the clocks of the lower grades call nobody: they go to a list."""

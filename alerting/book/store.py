@@ -4,7 +4,7 @@ from alerting import plans, rulegraph
 from alerting.closing import Sensors
 from alerting.correlate import Correlator
 from alerting.plans import Book
-from alerting.policy import Policy, policy_of
+from alerting.policy import Policy, offices, policy_of
 from alerting.rulegraph import Rules
 from lifeline import store
 from lifeline.catalog import Catalog, CatalogError

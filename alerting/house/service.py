@@ -61,7 +61,7 @@ class House:
         if self.roster is None:
             return made
         clocks = clocks_of(self.roster.chains.values())
-        return replace(made, clocks=clocks, working=self.roster.is_working)
+        return replace(made, clocks=clocks, is_working=self.roster.is_working)
 
     async def watch(self, database: Database, changed: Callable[[], None]) -> None:
         """Takes over another compiled catalog or roster, and the windows, for ever."""

@@ -261,7 +261,7 @@ def test_turns_are_remembered_for_a_while_and_not_for_ever(
 
 
 def test_the_engine_goes_by_the_offices_of_the_roster_with_their_holidays() -> None:
-    policy = Policy(working=roster().is_working)
+    policy = Policy(is_working=roster().is_working)
 
     friday_off, saturday_worked = at("11-27 10:00"), at("11-28 10:00")
 
