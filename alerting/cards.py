@@ -8,14 +8,11 @@ from zoneinfo import ZoneInfo
 
 import msgspec
 
+from lifeline.cards import Card, Words, marked
 from lifeline.model import GRADES, Grade
 from lifeline.wire import Malformed, Notice, decode_notice
 from lifeline.words import Language
 
-Lines = tuple[tuple[str, str], ...]
-Words = dict[Language, str]
-
-DRILL: Words = {"zh": "【演练】", "en": "[EXERCISE] "}
 _SUMMARY: Words = {"zh": "【汇总】", "en": "Summary: "}
 _COUNTED: Words = {"zh": "{n} 起：{grades}", "en": "{n} incidents: {grades}"}
 _BETWEEN: Words = {"zh": "、", "en": ", "}
@@ -36,28 +33,6 @@ _LABELS: dict[Language, tuple[str, str, str, str]] = {
     "zh": ("等级", "地点", "开始", "依据"),
     "en": ("Grade", "Place", "Since", "Why"),
 }
-
-
-class Card(msgspec.Struct, frozen=True):
-    """What a person is told, in one language: the body of a page, and what a notice becomes."""
-
-    title: str
-    grade: int
-    grade_word: str
-    colour: str
-    shape: str
-    lines: Lines
-    """Label and value."""
-    button: str
-    url: str
-    is_drill: bool
-    language: Language
-    text: str
-    """One or two plain sentences, for SMS and voice."""
-    incident: str = ""
-    is_bundle: bool = False
-    must_act: bool = True
-    """It asks for an acknowledgement, and does not only tell."""
 
 
 _card = msgspec.json.Decoder(Card)
@@ -143,15 +118,6 @@ def of_test(language: Language, url: str) -> Card:
         text=_TEST_TEXT[language],
         must_act=False,
     )
-
-
-def marked(card: Card) -> Card:
-    """The card with the mark of an exercise before title and text, once, when it is one."""
-    if not card.is_drill:
-        return card
-    mark = DRILL[card.language]
-    title, text = (t if t.startswith(mark.strip()) else mark + t for t in (card.title, card.text))
-    return msgspec.structs.replace(card, title=title, text=text)
 
 
 def bundle(cards: Sequence[Card], url: str, *, is_bare: bool = False) -> Card:

@@ -177,14 +177,18 @@ class Watchdog(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     secret_file: str = ""
     """What those pushes are signed with; the router's target ``watchdog`` names the same file."""
     targets: tuple[Target, ...] = ()
-    """Where silence is announced: a route of its own."""
+    """Where silence is announced, by routes of its own: of every kind that notices have."""
 
     def __post_init__(self) -> None:
         for target in self.targets:
-            if target.kind != "webhook":
-                raise ValueError(f"target {target.name}: silence is announced by webhook alone.")
+            if target.format != "json":
+                raise ValueError(f"target {target.name}: silence is no incident: format = json.")
+            if target.kind in NAMING and not target.recipients:
+                raise ValueError(f"target {target.name}: kind {target.kind} needs recipients here.")
 
 
+NAMING = frozenset(("email", "sms", "voice"))
+"""Kinds that reach somebody by address: the watchdog knows no roster."""
 May = Literal["receipts", "cases", "warnings", "zones"]
 
 

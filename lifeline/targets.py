@@ -22,6 +22,10 @@ ADDRESSES = MappingProxyType(
 """Where a vendor's robots are written to, for a target that names no URL."""
 
 
+MACHINES = frozenset(("webhook", "mqtt"))
+"""Kinds that are given our own bytes; the others tell people."""
+
+
 class Shape(msgspec.Struct, frozen=True):
     """What a kind of target must have and may have, besides what every target has."""
 

@@ -19,31 +19,20 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from lifeline import signing, store, telemetry, wire
+from lifeline import layouts, signing, store, telemetry, wire
 from lifeline.catalog import Catalog
-from lifeline.channels.webhook import Webhook
+from lifeline.channels.choice import Channel, channel_for
 from lifeline.config import Settings
 from lifeline.errors import Refused, Unavailable
+from lifeline.targets import MACHINES, Target
 from lifeline.telemetry import Health, now_ms
-from watchdog.canary import CHANNEL, Verdict, Watch, asset_of, device_of
+from watchdog.canary import CHANNEL, Watch, asset_of, device_of
+from watchdog.voice import Silence, card_of, said_of
 
 Log = structlog.stdlib.BoundLogger
 BODY_BYTES_MAX = 64 * 1024
 BODY_S_MAX = 5.0
 RETRY_S_MAX = 10.0
-
-
-class Silence(msgspec.Struct, frozen=True):
-    """What the watchdog tells its own targets."""
-
-    schema: str
-    kind: str
-    """``silence`` or ``return``."""
-    partitions: tuple[int, ...]
-    since_ms: int
-    at_ms: int
-    zh: str
-    en: str
 
 
 @dataclass(slots=True)
@@ -171,7 +160,7 @@ async def _judge(dog: Dog) -> None:
             dog.log.warning("canaries changed", silent=verdict.silent, is_worse=verdict.is_worse)
             if dog.waiting.full():
                 dog.waiting.get_nowait()  # The newest verdict says more than the oldest.
-            dog.waiting.put_nowait(_told(verdict, now_ms() - now))
+            dog.waiting.put_nowait(said_of(verdict, now_ms() - now))
         await asyncio.sleep(1.0)
 
 
@@ -180,46 +169,36 @@ def _steady_ms() -> int:
     return round(time.monotonic() * 1000)
 
 
-def _told(verdict: Verdict, ahead_ms: int) -> Silence:
-    """What is said of it; ``ahead_ms`` is by how much the wall's clock is ahead of the watch's."""
-    silent = list(map(str, verdict.silent))
-    which = ", ".join(silent)
-    zh = (
-        f"监测链路无声：分区 {'、'.join(silent)} 的自检读数未到达，期间可能漏报。"
-        if verdict.silent
-        else "监测链路已恢复：所有分区的自检读数均已到达。"
-    )
-    en = (
-        f"The monitoring chain is silent on partitions {which}: alarms may be missing."
-        if verdict.silent
-        else "The monitoring chain is back: the canaries of every partition arrive."
-    )
-    kind = "silence" if verdict.silent else "return"
-    since_ms, at_ms = verdict.since_ms + ahead_ms, verdict.at_ms + ahead_ms
-    return Silence("silence/1", kind, verdict.silent, since_ms, at_ms, zh, en)
-
-
 async def _announce(dog: Dog) -> None:
     """Tells every target, in order, until each has accepted; a newer verdict waits its turn."""
     tls = ssl.create_default_context()
-    hooks = [Webhook(target, tls) for target in dog.settings.watchdog.targets]
-    while True:
-        silence = await dog.waiting.get()
-        await asyncio.gather(*(_tell(dog, hook, silence) for hook in hooks))
+    ways = [(target, channel_for(target, tls)) for target in dog.settings.watchdog.targets]
+    try:
+        while True:
+            silence = await dog.waiting.get()
+            await asyncio.gather(*(_tell(dog, target, way, silence) for target, way in ways))
+    finally:
+        for _, way in ways:
+            await way.close()
 
 
-async def _tell(dog: Dog, hook: Webhook, silence: Silence) -> None:
+async def _tell(dog: Dog, target: Target, way: Channel, silence: Silence) -> None:
     body = msgspec.json.encode(silence)
-    name = hook.target.name
-    key = hashlib.sha256(name.encode() + body).hexdigest()
+    if target.kind not in MACHINES:
+        body = layouts.payload(target, card_of(silence, target.language))
+    name = target.name
+    key = hashlib.sha256(name.encode() + msgspec.json.encode(silence)).hexdigest()
     delay_s = 0.5
     while True:
         try:
-            await hook.send(key, body)
-        except (Unavailable, Refused) as error:
-            # A refusal too is tried again: nobody else will say that the chain is silent.
+            await way.send(key, body)
+        except Exception as error:
+            # Whatever it is, a refusal too, is tried again: nobody else will say that the chain is
+            # silent, and by one way that fails strangely the others must not fall silent.
             telemetry.notices.labels(name, "failed").inc()
-            dog.log.warning("announcement failed", target=name, why=str(error))
+            is_said = isinstance(error, (Unavailable, Refused))
+            why = str(error) if is_said else type(error).__name__
+            dog.log.warning("announcement failed", target=name, why=why)
         else:
             telemetry.notices.labels(name, "delivered").inc()
             return

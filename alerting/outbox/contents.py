@@ -3,15 +3,13 @@
 import hashlib
 from dataclasses import dataclass
 
-from alerting import cards, layouts
-from alerting.cards import Card
+from alerting import cards
 from alerting.outbox.messages import Leased, Message
-from lifeline.targets import Target
+from lifeline import layouts
+from lifeline.cards import Card
+from lifeline.targets import MACHINES, Target
 from lifeline.wire import Malformed
 from lifeline.words import Language
-
-MACHINES = frozenset({"webhook", "mqtt"})
-"""Kinds that are given the row's own bytes."""
 
 
 @dataclass(slots=True)

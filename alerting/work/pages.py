@@ -5,11 +5,11 @@ from collections.abc import Sequence
 
 import msgspec
 
-from alerting.cards import Card
 from alerting.notices import Push
 from alerting.people import times
 from alerting.people.roster import Recipient, Roster
 from alerting.windows import Window, unticked
+from lifeline.cards import Card
 from lifeline.model import GRADES, Text
 from lifeline.words import Language
 

@@ -12,7 +12,6 @@ import typer
 from aiokafka import TopicPartition
 
 from alerting.exchange import store as exchange
-from alerting.outbox.contents import MACHINES
 from alerting.people import check, service
 from alerting.people.reading import RosterError
 from lifeline import db, store, telemetry, wire
@@ -25,6 +24,7 @@ from lifeline.compiler import compile_catalog
 from lifeline.config import ConfigError, Kafka, Settings
 from lifeline.errors import Refused, Unavailable
 from lifeline.log.service import make_consumer, running, within
+from lifeline.targets import MACHINES
 from watchdog import canary
 
 CLOCK_S_MAX = 2.0

@@ -8,14 +8,14 @@ from typing import Annotated, Any
 import msgspec
 import typer
 
-from alerting import cards, layouts
+from alerting import cards
 from alerting.desk import store as desk
-from alerting.outbox.contents import MACHINES
 from alerting.outbox.pace import pace_of
+from lifeline import layouts
 from lifeline.channels.choice import channel_for
 from lifeline.commands.outcome import Config, Json, connected, fail, print_json, settings_from
 from lifeline.errors import Refused, Unavailable
-from lifeline.targets import Target
+from lifeline.targets import MACHINES, Target
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -93,7 +93,7 @@ def _row(target: Target) -> dict[str, Any]:
 
 @app.command("test")
 def try_out(
-    name: Annotated[str, typer.Argument(help="A target of router.targets.")],
+    name: Annotated[str, typer.Argument(help="A target of the router or the watchdog.")],
     to: Annotated[str, typer.Option("--to", help="Somebody's number, address or topic.")] = "",
     config: Config = None,
 ) -> None:
@@ -102,7 +102,8 @@ def try_out(
     Example:  lifeline notices test duty-group
     """
     settings = settings_from(config)
-    found = [target for target in settings.router.targets if target.name == name]
+    known = (*settings.router.targets, *settings.watchdog.targets)
+    found = [target for target in known if target.name == name]
     if not found:
         raise fail(f"There is no target {name}: see `lifeline notices targets`.", 1)
     target = found[0]

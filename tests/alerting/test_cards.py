@@ -4,7 +4,7 @@ import msgspec
 import pytest
 
 from alerting import cards
-from alerting.cards import Card
+from lifeline.cards import Card
 from lifeline.model import Text
 from lifeline.wire import (
     Explanation,

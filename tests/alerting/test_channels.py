@@ -14,7 +14,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from alerting import layouts
+from lifeline import layouts
 from lifeline.channels.choice import channel_for
 from lifeline.errors import Busy, Mendable, Refused, Unavailable
 from lifeline.targets import Target

@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from alerting import cards, layouts
-from alerting.cards import Card
-from lifeline import letters
+from alerting import cards
+from lifeline import layouts, letters
+from lifeline.cards import Card
 from lifeline.targets import Kind, Target
 from tests.alerting.test_cards import card
 from tests.vendors import schemas

@@ -7,12 +7,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from alerting.cards import Card
 from alerting.outbox import pace
 from alerting.outbox.contents import Contents
 from alerting.outbox.messages import Leased, Message
 from alerting.outbox.pace import PACES, Begun, Pace, Waiting, choose, pace_of
 from lifeline import letters
+from lifeline.cards import Card
 from lifeline.targets import Target
 from lifeline.wire import encode_notice
 from tests.alerting.test_cards import card, notice

@@ -6,7 +6,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from alerting import layouts
+from lifeline import layouts
 from lifeline.channels import post
 from lifeline.channels.choice import channel_for
 from lifeline.errors import Mendable, Unavailable

@@ -53,11 +53,24 @@ def test_targets_keep_to_the_list_of_hosts_when_there_is_one() -> None:
         Router(targets=(apprise,), hosts_allowed=("oapi.dingtalk.com",))
 
 
-def test_silence_is_announced_by_webhook_alone() -> None:
-    text = "[[watchdog.targets]]\nname='t'\nkind='wecom'\ntoken_file='k'\n"
+@pytest.mark.parametrize(
+    ("keys", "why"),
+    [
+        ("kind='wecom'\ntoken_file='k'", ""),
+        ("kind='sms'\nurl='https://x/'\nsecret_file='k'\nrecipients=['1']", ""),
+        ("kind='sms'\nurl='https://x/'\nsecret_file='k'", "kind sms needs recipients here"),
+        ("url='https://x/'\nsecret_file='k'\nformat='cap'", "silence is no incident"),
+    ],
+)
+def test_silence_is_announced_by_every_way_that_needs_no_roster(keys: str, why: str) -> None:
+    text = f"[[watchdog.targets]]\nname='t'\n{keys}\n"
 
-    with pytest.raises(ConfigError, match="silence is announced by webhook alone"):
-        load(text, "lifeline.toml", {})
+    if why:
+        with pytest.raises(ConfigError, match=why):
+            load(text, "lifeline.toml", {})
+    else:
+        settings, _ = load(text, "lifeline.toml", {})
+        assert [target.name for target in settings.watchdog.targets] == ["t"]
 
 
 def test_the_defaults_hold_no_target() -> None:

@@ -16,8 +16,12 @@ import structlog
 from lifeline import signing
 from lifeline.config import Settings, Target
 from lifeline.config import Watchdog as Watching
+from tests.alerting.test_channels import target as channel_target
+from tests.vendors.servers import SECRET as VENDORS_SECRET
+from tests.vendors.servers import TOKEN, vendor
 from watchdog.canary import Verdict, Watch
-from watchdog.service import Dog, Silence, _announce, _judge, _told
+from watchdog.service import Dog, _announce, _judge
+from watchdog.voice import Silence, said_of
 
 SECRET = "s3cret"
 SILENT = Verdict(is_worse=True, silent=(1, 4), since_ms=10_000, at_ms=55_000)
@@ -98,11 +102,11 @@ async def until(fact: Callable[[], bool]) -> None:
 
 
 async def test_every_target_is_told_with_its_own_key(dog: Dog, offices: list[Office]) -> None:
-    dog.waiting.put_nowait(_told(SILENT, 0))
+    dog.waiting.put_nowait(said_of(SILENT, 0))
     await until(lambda: all(one.heard for one in offices))
 
     told = [one.heard[0][1] for one in offices]
-    assert told == [_told(SILENT, 0)] * 2
+    assert told == [said_of(SILENT, 0)] * 2
     assert (told[0].kind, told[0].partitions, told[0].since_ms) == ("silence", (1, 4), 10_000)
     assert "1、4" in told[0].zh
     assert "1, 4" in told[0].en
@@ -112,7 +116,7 @@ async def test_every_target_is_told_with_its_own_key(dog: Dog, offices: list[Off
 
 
 async def test_the_return_is_told_as_such(dog: Dog, offices: list[Office]) -> None:
-    dog.waiting.put_nowait(_told(BACK, 0))
+    dog.waiting.put_nowait(said_of(BACK, 0))
     await until(lambda: bool(offices[0].heard))
 
     assert (offices[0].heard[0][1].kind, offices[0].heard[0][1].partitions) == ("return", ())
@@ -123,7 +127,7 @@ async def test_a_target_that_refuses_is_told_again_under_the_same_key(
 ) -> None:
     offices[0].statuses = [503, 403]
 
-    dog.waiting.put_nowait(_told(SILENT, 0))
+    dog.waiting.put_nowait(said_of(SILENT, 0))
     await until(lambda: len(offices[0].heard) == 3)
 
     assert len({key for key, _ in offices[0].heard}) == 1
@@ -135,11 +139,55 @@ async def test_what_happened_since_overtakes_what_nobody_accepted(
 ) -> None:
     offices[0].statuses = [503]
 
-    dog.waiting.put_nowait(_told(SILENT, 0))
-    dog.waiting.put_nowait(_told(BACK, 0))
+    dog.waiting.put_nowait(said_of(SILENT, 0))
+    dog.waiting.put_nowait(said_of(BACK, 0))
     await until(lambda: len(offices[0].heard) == 2)
 
     assert [told.kind for _, told in offices[0].heard] == ["silence", "return"]
+
+
+@pytest.mark.parametrize("kind", ["wecom", "dingtalk", "feishu", "ntfy", "sms", "voice"])
+async def test_people_hear_of_silence_by_every_way_that_notices_go(
+    kind: str, tmp_path: Path
+) -> None:
+    (tmp_path / "secret").write_text(VENDORS_SECRET)
+    (tmp_path / "token").write_text(TOKEN)
+    async with vendor(kind) as there:
+        way = channel_target(kind, there.url, tmp_path)
+        settings = Settings(watchdog=Watching(targets=(way,)))
+        log = structlog.stdlib.get_logger("lifeline.test")
+        dog = Dog(settings, log, Watch(2, 45_000, started_ms=0), (SECRET,))
+        announcing = asyncio.create_task(_announce(dog))
+        dog.waiting.put_nowait(said_of(SILENT, 0))
+        await until(lambda: len(there.took) == 1)
+        dog.waiting.put_nowait(said_of(BACK, 0))
+        await until(lambda: len(there.took) == 2)
+        announcing.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await announcing
+
+    silence, back = (msgspec.json.encode(one).decode() for one in there.took)
+    assert "分区 1、4 的自检读数未到达" in silence
+    assert "监测链路已恢复" in back
+
+
+async def test_a_way_with_a_fault_of_its_own_keeps_nobody_else_from_hearing(
+    dog: Dog, offices: list[Office], tmp_path: Path
+) -> None:
+    broken = Target("broken", "http://127.0.0.1:9/", str(tmp_path / "junk"), private_allowed=True)
+    (tmp_path / "junk").write_bytes(b"\xff\xfe")
+    sound = dog.settings.watchdog.targets[0]
+    one = Dog(Settings(watchdog=Watching(targets=(broken, sound))), dog.log, dog.watch, (SECRET,))
+    announcing = asyncio.create_task(_announce(one))
+
+    for verdict in (SILENT, BACK):
+        one.waiting.put_nowait(said_of(verdict, 0))
+    await until(lambda: len(offices[0].heard) == 2)
+
+    assert not announcing.done()
+    announcing.cancel()
+    with contextlib.suppress(asyncio.CancelledError):
+        await announcing
 
 
 async def test_silence_that_lasts_is_put_to_the_voice_once(dog: Dog) -> None:
@@ -178,7 +226,7 @@ async def test_of_too_many_verdicts_the_oldest_is_dropped() -> None:
     log = structlog.stdlib.get_logger("lifeline.test")
     dog = Dog(Settings(), log, Watch(1, 45_000, started_ms=0), SECRET)
     while not dog.waiting.full():
-        dog.waiting.put_nowait(_told(BACK, 0))
+        dog.waiting.put_nowait(said_of(BACK, 0))
 
     judging = asyncio.create_task(_judge(dog))
     await asyncio.sleep(0)

@@ -9,9 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from alerting import cards, engine, layouts
+from alerting import cards, engine
 from alerting.actions import Act
-from alerting.cards import Card
 from alerting.notices import Push, Wording
 from alerting.people.paging import Paging
 from alerting.policy import DEFAULT
@@ -26,6 +25,8 @@ from alerting.slices import (
     Slice,
     Tell,
 )
+from lifeline import layouts
+from lifeline.cards import Card
 from lifeline.config import Router
 from lifeline.model import Finding, Quality
 from lifeline.targets import Target

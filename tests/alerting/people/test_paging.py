@@ -6,7 +6,6 @@ import msgspec
 import pytest
 
 from alerting import routes
-from alerting.cards import Card
 from alerting.incidents import Incident, Reason
 from alerting.notices import Push, Wording
 from alerting.people.paging import Paging
@@ -15,6 +14,7 @@ from alerting.people.rota import NightlyTest, Step
 from alerting.people.times import Hours
 from alerting.slices import Page
 from lifeline import config
+from lifeline.cards import Card
 from lifeline.catalog import Asset, Catalog, Lifeline, Source, Zone
 from lifeline.compiler import compile_catalog
 from lifeline.model import Finding, Text

@@ -11,7 +11,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from alerting import windows
-from alerting.cards import Card
 from alerting.plans import Book, parse_book
 from alerting.slices import Record, Slice
 from alerting.topology import Topology
@@ -19,6 +18,7 @@ from alerting.turn import Turn
 from alerting.work import orders, pages, watch
 from alerting.work.orders import COLUMNS, Order, Written
 from alerting.work.watch import window_id
+from lifeline.cards import Card
 from lifeline.model import Text
 from tests.alerting.city import CITY
 from tests.alerting.people.city import at, roster

@@ -10,7 +10,7 @@ from typing import Any
 
 import msgspec
 
-from alerting.cards import DRILL, Card, Words
+from lifeline.cards import DRILL, Card, Words
 from lifeline.letters import Letter
 from lifeline.targets import Target
 from lifeline.words import Language
