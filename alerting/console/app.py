@@ -189,6 +189,10 @@ class _Console:
     async def _with_package(self, answer: Answer, call: Call) -> Answer:
         """The evidence package as the body: made in transactions of its own, sealed if possible."""
         site = self._site
+
+        def keep(connection: Connection, body: bytes, digest: str) -> tuple[bytes, str] | None:
+            return store.keep_package(connection, answer.by, answer.key, body, digest)
+
         produce = partial(
             evidence.produce,
             self._database,
@@ -197,6 +201,7 @@ class _Console:
             answer.package,
             actor=answer.by,
             channel="api" if call.is_api else "console",
+            kept=keep if answer.key else None,
         )
         found = await asyncio.to_thread(produce)
         if found is None:

@@ -7,6 +7,7 @@ import asyncio
 import hashlib
 import itertools
 import time
+from collections.abc import Callable
 from functools import partial
 from importlib.metadata import version
 from zoneinfo import ZoneInfo
@@ -14,6 +15,7 @@ from zoneinfo import ZoneInfo
 import msgspec
 import psycopg
 import structlog
+from psycopg import Connection
 
 from alerting.evidence import package, store
 from alerting.kpi import store as kpi
@@ -25,6 +27,7 @@ from lifeline.errors import Unavailable
 from lifeline.store import CatalogFile, open_catalog
 
 Log = structlog.stdlib.BoundLogger
+Keep = Callable[[Connection, bytes, str], tuple[bytes, str] | None]
 EVERY_S = 5.0
 SEALED_WITHIN_S = 5.0
 PLACES_EVERY = 120
@@ -86,9 +89,12 @@ def produce(
     *,
     actor: str,
     channel: str,
+    kept: Keep | None = None,
 ) -> tuple[bytes, str] | None:
     """An incident's package and its SHA-256, which is written down in its audit; None: unknown.
 
+    ``kept`` keeps it in the same transaction, or says which one was kept before: then that is the
+    answer, and nothing is written down.
     Waits 5 s at most for the seal over the last line; to be called in a thread.  ``catalog`` is
     the caller's own.  Raises Unavailable.
     """
@@ -109,5 +115,11 @@ def produce(
         time.sleep(0.5)
     made = package.make(dossier, ZoneInfo(settings.console.timezone))
     found = hashlib.sha256(made).hexdigest()
-    database.run_now(lambda c: store.note_made(c, incident, actor, found, channel))
-    return made, found
+
+    def note(connection: Connection) -> tuple[bytes, str]:
+        before = None if kept is None else kept(connection, made, found)
+        if before is None:
+            store.note_made(connection, incident, actor, found, channel)
+        return before or (made, found)
+
+    return database.run_now(note)

@@ -1,5 +1,6 @@
 """The API against its own document: arbitrary requests on a real PostgreSQL, and its speed."""
 
+from hashlib import sha256
 from typing import Any
 
 import pytest
@@ -15,8 +16,9 @@ from schemathesis.specs.openapi.checks import (
 from alerting.console import app
 from alerting.console.accounts import store as accounts
 from alerting.console.sessions import Session
+from alerting.evidence import service as evidence
 from alerting.exchange import store as exchange
-from tests.integration.console_rig import City
+from tests.integration.console_rig import City, all_of
 
 pytestmark = pytest.mark.integration
 
@@ -103,3 +105,30 @@ def test_whatever_is_sent_is_answered_as_the_document_says(document: Any, visito
 
     assert failed == []
     assert len(asked) == len(list(document.get_all_operations()))
+
+
+@pytest.mark.feature("D-21")
+async def test_a_package_is_made_once_under_one_key(
+    town: City, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Nobody seals here.
+    monkeypatch.setattr(evidence, "SEALED_WITHIN_S", 0.0)
+    incident = town.leak()
+    made = "select count(*) from audit where incident = %s and action = 'evidence'"
+    browser = await town.signed_in("li")
+    csrf = (await browser.get("/api/v1/session")).json()["csrf"]
+
+    def ask(key: str) -> Any:
+        headers = {"x-csrf-token": csrf, "idempotency-key": key}
+        path = f"/api/v1/incidents/{incident}/evidence"
+        return browser.post(path, json={}, headers=headers, timeout=30)
+
+    together = await all_of(ask("one"), ask("one"))
+    again = await ask("one")
+    other = await ask("two")
+
+    assert {a.status_code for a in (*together, again, other)} == {200}
+    assert len({a.content for a in (*together, again)}) == 1
+    assert again.headers["x-content-sha256"] == sha256(again.content).hexdigest()
+    assert other.content != again.content, "it tells of the first"
+    assert town.rows(made, incident) == [(2,)]

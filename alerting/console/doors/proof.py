@@ -95,8 +95,16 @@ def evidence(records: Records, visit: Visit) -> Answer:
     acting.read(visit, NoteBody)
     assert visit.session is not None
     name, who = pages.load(records, visit).summary.id, visit.session.name
-    saved = f'attachment; filename="evidence-{name}.zip"'
-    return Answer(200, b"", ZIP, (("Content-Disposition", saved),), package=name, by=who)
+    saved = ("Content-Disposition", f'attachment; filename="evidence-{name}.zip"')
+    key = acting.key_of(visit)
+    if key:
+        digest = acting.digest_of(visit)
+        found = records.recall(who, key, digest)
+        if found is not None and found.digest != digest:
+            raise Problem(422, "problem.key-reused")
+        if found is not None and found.status:
+            return Answer(200, found.body, ZIP, (saved, ("X-Content-SHA256", found.etag)))
+    return Answer(200, b"", ZIP, (saved,), package=name, by=who, key=key)
 
 
 def _figures(records: Records, visit: Visit) -> Report:

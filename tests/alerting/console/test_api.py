@@ -295,3 +295,21 @@ def test_a_body_that_does_not_fit_is_refused(body: bytes) -> None:
     answer = hall.ask("POST", f"/api/v1/incidents/{name}/note", body=body)
 
     assert answer.status == 422
+
+
+def test_a_package_under_a_key_is_asked_for_until_it_is_kept_and_then_is_the_same() -> None:
+    hall = Hall()
+    name = hall.take(leak())
+
+    def ask(body: bytes = b"{}", key: str = "k") -> Answer:
+        headers = {"idempotency-key": key}
+        return hall.ask("POST", f"/api/v1/incidents/{name}/evidence", body=body, headers=headers)
+
+    first, crashed = ask(), ask()
+    hall.keep("li", "k", 200, b"PK", "abc")
+    again = ask()
+
+    assert (first.package, first.key) == (crashed.package, crashed.key) == (name, "k")
+    assert (again.package, again.body, again.kind) == ("", b"PK", "application/zip")
+    assert ("X-Content-SHA256", "abc") in again.headers
+    assert (ask(b'{"note": "x"}').status, ask(key="k" * 129).status) == (422, 422)
