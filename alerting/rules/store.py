@@ -14,6 +14,7 @@ from alerting.audit import store as audit
 from alerting.audit.chain import Line
 from alerting.rules import versions
 from alerting.rules.versions import SUBJECT, Refusal, Ruleset, State, Step, Version
+from alerting.store import now
 
 LOCK = 0x11FE_2011
 """One step at a time: two who propose at once must see each other."""
@@ -209,15 +210,7 @@ def _write(
 def _begin(connection: Connection) -> int:
     """Waits for its turn; returns PostgreSQL's time after that, unix ms."""
     connection.execute("select pg_advisory_xact_lock(%s)", (LOCK,))
-    return _now(connection)
-
-
-def _now(connection: Connection) -> int:
-    row = connection.execute(
-        "select (extract(epoch from clock_timestamp()) * 1000)::int8"
-    ).fetchone()
-    assert row is not None
-    return int(row[0])
+    return now(connection)
 
 
 def due(connection: Connection) -> tuple[Version, Ruleset] | None:
@@ -228,7 +221,7 @@ def due(connection: Connection) -> tuple[Version, Ruleset] | None:
     held = connection.execute("select pg_try_advisory_xact_lock(%s)", (LOCK,)).fetchone()
     if held is None or not held[0]:
         return None
-    row = connection.execute(_DUE, (_now(connection),)).fetchone()
+    row = connection.execute(_DUE, (now(connection),)).fetchone()
     if row is None:
         return None
     version = _version(row)

@@ -290,12 +290,10 @@ def test_an_officer_and_the_router_never_overwrite_each_other(house: House) -> N
 
     def act(action: Action, **more: Any) -> str:
         with psycopg.connect(house.rig.dsn) as connection:
-            row = connection.execute(
-                "select (extract(epoch from clock_timestamp()) * 1000)::int8"
-            ).fetchone()
-            assert row is not None
             wanted = Act(incident=name, action=action, actor="li", **more)
-            return desk_store.perform(connection, wording, wanted, row[0]).code
+            return desk_store.perform(
+                connection, wording, wanted, router_store.now(connection)
+            ).code
 
     codes = [act("acknowledge", expected_revision=1), act("acknowledge", expected_revision=1)]
     house.publish(msgspec.structs.replace(leak, phase="cleared", at_ms=leak.at_ms + 1000))

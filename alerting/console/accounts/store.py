@@ -17,6 +17,7 @@ from alerting.audit import store as audit
 from alerting.audit.chain import Line
 from alerting.console import sessions, totp
 from alerting.console.sessions import BREAK_GLASS, Role, Session
+from alerting.store import now
 from lifeline.db import Database
 from lifeline.errors import Refused
 
@@ -141,12 +142,8 @@ def break_glass(connection: Connection, password: str, address: str) -> bool:
     )
     if used.rowcount == 0:
         return False
-    row = connection.execute(
-        "select (extract(epoch from clock_timestamp()) * 1000)::int8"
-    ).fetchone()
-    assert row is not None
     line = Line(
-        at_ms=row[0],
+        at_ms=now(connection),
         actor=BREAK_GLASS,
         action="sign-in",
         reason="break-glass",

@@ -17,6 +17,7 @@ from alerting.exchange.regimes import Switch, Warned
 from alerting.exchange.tables import CaseSystem
 from alerting.notices import Wording
 from alerting.receipts import Receipt
+from alerting.store import now
 from lifeline import crashpoints, wire
 from lifeline.config import ConfigError, Exchange
 from lifeline.store import read_secrets
@@ -111,7 +112,7 @@ class Post:
                 body,
             ),
         )
-        now_ms = self._now()
+        now_ms = now(self.connection)
         switched: list[tuple[str, Switch]] = []
         # An exercise ends nothing that is real.
         if warned.references and warned.status == "Actual":
@@ -144,13 +145,6 @@ class Post:
     def shared(self) -> Shared | None:
         """The newest state of every zone."""
         return store.shared(self.connection)
-
-    def _now(self) -> int:
-        row = self.connection.execute(
-            "select (extract(epoch from clock_timestamp()) * 1000)::int8"
-        ).fetchone()
-        assert row is not None
-        return int(row[0])
 
     def _heard(self, numbers: list[int]) -> None:
         store.signed(self.connection, numbers, self.wording.sign_within_s)
@@ -199,14 +193,14 @@ class Post:
             task=f"{partner} {case.number}".strip(),
             person=case.person,
         )
-        done = desk.perform(self.connection, self.wording, wanted, self._now())
+        done = desk.perform(self.connection, self.wording, wanted, now(self.connection))
         if done.is_done or moved.action == "note":
             return done.code
         note = f"{moved.note} · {moved.action}: {done.code}"[:2000]
         noted = Act(
             incident=case.incident, action="note", actor=partner, note=note, channel=CHANNEL
         )
-        return desk.perform(self.connection, self.wording, noted, self._now()).code
+        return desk.perform(self.connection, self.wording, noted, now(self.connection)).code
 
     def _keep_case(self, moved: Moved, body: CaseBody, outcome: str) -> None:
         case = moved.case

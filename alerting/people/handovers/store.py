@@ -16,6 +16,7 @@ from alerting.people.handover import (
     ShelvedPoint,
 )
 from alerting.people.roster import Roster
+from alerting.store import now
 from lifeline.model import CANARY, GRADE_FAULT
 
 _facts = msgspec.json.Decoder(Facts)
@@ -61,12 +62,8 @@ def facts(connection: Connection, roster: Roster, desk: str, since_ms: int) -> F
         return [row[2:] for row in rows if desk in roster.line(roster.desk_of(row[0], row[1]))]
 
     counts = mine(connection.execute(_COUNTS, {"since": since_ms, "canary": CANARY}).fetchall())
-    now = connection.execute(
-        "select (extract(epoch from clock_timestamp()) * 1000)::int8"
-    ).fetchone()
-    assert now is not None
     return Facts(
-        at_ms=now[0],
+        at_ms=now(connection),
         since_ms=since_ms,
         opened=sum(row[0] for row in counts),
         closed=sum(row[1] for row in counts),
