@@ -4,7 +4,6 @@ Pure and exact: the same records in the same order give the same findings, howev
 split into batches; a snapshot resumes as if nothing had happened.
 """
 
-import math
 from collections.abc import Iterable, Iterator
 
 import numpy as np
@@ -13,8 +12,14 @@ from numpy.typing import NDArray
 
 from detectors import resume
 from detectors.bad_value import bad_readings, unusable_readings
-from detectors.cohort import Cohort, Evidence, Watch, channel_detector, group_watch
-from detectors.half_space import HalfSpace
+from detectors.base import Ground, Members
+from detectors.cohort import (
+    Cohort,
+    Watch,
+    channel_detector,
+    group_detector,
+    group_watch,
+)
 from detectors.plan import Plan
 from detectors.report import Report
 from detectors.roster import Roster
@@ -25,13 +30,12 @@ from detectors.sifting import (
     rounds,
     sift,
 )
-from detectors.verdicts import Cause, Sight, place_of_group, say
-from lifeline.catalog import SEEN, Catalog, meter
+from detectors.verdicts import Cause, place_of_group
+from lifeline.catalog import SEEN, Catalog, Group, meter
 from lifeline.model import Batch, Context, Finding, Frame, GroupFrame
 
 DEAF_MS = 10_000
 """Ticks come every second: a longer gap is an outage of ours, not the silence of any device."""
-EVIDENCE_MAX = 16
 
 
 class Bank:
@@ -153,25 +157,31 @@ class Bank:
         self._listen(received_ms)
         report = self._report(received_ms, trace)
         place = place_of_group(self.catalog, declared)
+        held = self.contexts(declared.zone, frame.at_ms)
+        regimes = tuple(sorted({record.kind for record in held}))
+        own = GroupFrame(frame.at_ms, frame.values, frame.age_s, regimes)
         for watch in self.watches_of(group):
-            detector = watch.detector
-            assert isinstance(detector, HalfSpace), detector
-            own = GroupFrame(0, frame.at_ms, frame.values, frame.age_s)
-            score = detector.step(watch.state, own)
-            phase = watch.phase(0, frame.at_ms, self.held_ms, over=score >= 1.0)
-            if phase:
-                evidence = _group_evidence(frame)
-                sight = Sight(frame.at_ms, frame.at_ms, None, score, evidence=evidence)
-                report.findings.append(say(watch, 0, phase, place, sight, report.cause))
+            report.judge_group(place, watch, own)
+            detector = group_detector(watch.watching)
+            if detector.MASKS and watch.ground:
+                believed = np.where(
+                    detector.distrusted(watch.ground, watch.state), np.nan, own.values
+                )
+                own = GroupFrame(frame.at_ms, believed, frame.age_s, regimes)
         return _sorted(report.findings)
 
     def watches_of(self, group: str) -> tuple[Watch, ...]:
         """A declared group's rules with their state, made at first sight."""
         if group not in self.groups:
-            width = len(self._declared[group].channels)
+            ground = self._ground(self._declared[group])
             rules = [self.plan.rules[k] for k in self.plan.rules_of_group(group)]
-            self.groups[group] = tuple(group_watch(watching, width) for watching in rules)
+            self.groups[group] = tuple(group_watch(watching, ground) for watching in rules)
         return self.groups[group]
+
+    def _ground(self, group: Group) -> Ground:
+        found = [self.catalog.find(name) for name in group.channels]
+        quantities = tuple(pair[1].quantity if pair else "" for pair in found)
+        return Ground(Members(group.channels, quantities, group.grid_s))
 
     def context(self, record: Context) -> None:
         """Keep what a zone must know until its time is over, of one name the newest revision."""
@@ -332,16 +342,6 @@ class Bank:
             for watch in late.watches:
                 scores = channel_detector(watch.watching).step(watch.state, frame)
                 report.judge_late(cohort, watch, frame, scores, lanes)
-
-
-def _group_evidence(frame: GroupFrame) -> Evidence:
-    pairs = zip(frame.values.tolist(), frame.age_s.tolist(), strict=True)
-    readings = [
-        (frame.at_ms - int(age_s * 1000.0), value, 0)
-        for value, age_s in pairs
-        if math.isfinite(value) and math.isfinite(age_s)
-    ]
-    return tuple(sorted(readings[:EVIDENCE_MAX]))
 
 
 def _is_older(record: Context, other: Context) -> bool:

@@ -7,9 +7,8 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from detectors.base import Mask, Params, Rows, State
-from detectors.half_space import HalfSpace
-from detectors.plan import ChannelDetector, Watching
+from detectors.base import Ground, GroupParams, Mask, Params, Rows, State
+from detectors.plan import ChannelDetector, Watching, ground_key
 from lifeline.model import Bits, Finding, Floats, Ints
 
 Phase = Literal["raised", "held", "cleared"]
@@ -40,6 +39,14 @@ class Watch:
     alarm: Mask
     """One a row: whether an excursion is open.  The same fact as ``open``, for array arithmetic."""
     open: dict[int, Excursion] = field(default_factory=dict)
+    ground: Ground | None = None
+    """Of a watch over a group."""
+
+    @property
+    def key(self) -> str:
+        """Names the state that this watch may resume."""
+        own = self.watching.key
+        return own if self.ground is None else f"{own}/{ground_key(self.ground)}"
 
     def phase(self, row: int, at_ms: int, held_ms: int, *, over: bool) -> Phase | None:
         """What is to be said of this row now, or None."""
@@ -160,16 +167,22 @@ class Cohort:
         )
 
 
-def group_watch(watching: Watching, width: int) -> Watch:
-    """One rule over one group of ``width`` channels, from blank."""
-    detector = watching.detector
-    assert isinstance(detector, HalfSpace), watching.rule.id
-    return Watch(watching, detector, detector.blank(1, width), np.zeros(1, np.bool_))
+def group_watch(watching: Watching, ground: Ground) -> Watch:
+    """One rule over one group, from blank; its rows are the detector's slots."""
+    detector = group_detector(watching)
+    alarm = np.zeros(detector.SLOTS, np.bool_)
+    return Watch(watching, detector, detector.blank(ground), alarm, ground=ground)
+
+
+def group_detector(watching: Watching) -> GroupParams:
+    """The detector of a rule that watches groups."""
+    assert isinstance(watching.detector, GroupParams), watching.rule.id
+    return watching.detector
 
 
 def channel_detector(watching: Watching) -> ChannelDetector:
     """The detector of a rule that watches channels."""
-    assert not isinstance(watching.detector, HalfSpace), watching.rule.id
+    assert not isinstance(watching.detector, GroupParams), watching.rule.id
     return watching.detector
 
 

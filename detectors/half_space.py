@@ -14,7 +14,7 @@ import numpy as np
 from msgspec import Meta
 from numpy.typing import NDArray
 
-from detectors.base import BELOW_ONE, SIGMA_PER_MAD, Params, State
+from detectors.base import BELOW_ONE, SIGMA_PER_MAD, Ground, GroupParams, Scores, State
 from lifeline.model import Floats, GroupFrame
 
 REACH_SIGMA = 8.0
@@ -24,7 +24,7 @@ FORESTS = 16
 """Grown forests remembered at a time, about 0.3 MB each with the default parameters."""
 
 
-class HalfSpace(Params, frozen=True, kw_only=True, tag="half_space"):
+class HalfSpace(GroupParams, frozen=True, kw_only=True, tag="half_space"):
     """Alarm when ``patience`` frames running are ``limit_ratio`` times rarer than the median.
 
     Each channel is standardised by the reference window's median and MAD; the trees see mean,
@@ -53,47 +53,49 @@ class HalfSpace(Params, frozen=True, kw_only=True, tag="half_space"):
         """``anomalous``."""
         return "anomalous"
 
-    def blank(self, n: int, width: int) -> State:
-        """For ``n`` groups of ``width`` channels: the ring that fills, the window to judge by."""
+    def blank(self, ground: Ground) -> State:
+        """The ring that fills, the window to judge by, and how long it has been so."""
         return {
-            "ring": np.full((n, self.window, width), np.nan),
-            "reference": np.full((n, self.window, width), np.nan),
-            "filled": np.zeros(n, np.int32),
-            "ready": np.zeros(n, np.int8),
-            "run": np.zeros(n, np.int32),
-            "alarmed": np.zeros(n, np.int32),
+            "ring": np.full((self.window, ground.width), np.nan),
+            "reference": np.full((self.window, ground.width), np.nan),
+            "filled": np.zeros(1, np.int32),
+            "ready": np.zeros(1, np.int8),
+            "run": np.zeros(1, np.int32),
+            "alarmed": np.zeros(1, np.int32),
         }
 
-    def step(self, state: State, frame: GroupFrame) -> float:
+    def step(self, ground: Ground, state: State, frame: GroupFrame) -> Scores:  # noqa: ARG002
         """The group's score at this instant."""
-        row, values = frame.row, frame.values
+        return np.array([self._score(state, frame.values)])
+
+    def _score(self, state: State, values: Floats) -> float:
         if not np.isfinite(values).any():
-            return 1.0 if state["run"][row] == self.patience else 0.0
+            return 1.0 if state["run"][0] == self.patience else 0.0
         score = 0.0
-        if state["ready"][row]:
-            reference = np.ascontiguousarray(state["reference"][row])
+        if state["ready"][0]:
+            reference = np.ascontiguousarray(state["reference"])
             forest = _grow(self, reference.tobytes(), len(values))
             score = forest.rarity(values) / self.limit_ratio
-            run = min(int(state["run"][row]) + 1, self.patience) if score >= 1.0 else 0
-            state["run"][row] = run
+            run = min(int(state["run"][0]) + 1, self.patience) if score >= 1.0 else 0
+            state["run"][0] = run
             if run < self.patience:
                 score = min(score, BELOW_ONE)
-        alarmed = int(state["alarmed"][row]) + 1 if score >= 1.0 else 0
-        state["alarmed"][row] = alarmed % (2 * self.window)
+        alarmed = int(state["alarmed"][0]) + 1 if score >= 1.0 else 0
+        state["alarmed"][0] = alarmed % (2 * self.window)
         if 0 < alarmed <= self.window:
             return score
-        self._learn(state, row, values)
+        self._learn(state, values)
         return score
 
-    def _learn(self, state: State, row: int, values: Floats) -> None:
-        filled = int(state["filled"][row])
-        state["ring"][row, filled] = values
+    def _learn(self, state: State, values: Floats) -> None:
+        filled = int(state["filled"][0])
+        state["ring"][filled] = values
         filled += 1
         if filled == self.window:
-            state["reference"][row] = state["ring"][row]
-            state["ready"][row] = 1
+            state["reference"][:] = state["ring"]
+            state["ready"][0] = 1
             filled = 0
-        state["filled"][row] = filled
+        state["filled"][0] = filled
 
 
 class Trees(Protocol):

@@ -13,6 +13,7 @@ from typing import Any, get_args
 import msgspec
 
 from detectors.bad_value import BadValue
+from detectors.base import Ground
 from detectors.cusum import Cusum
 from detectors.flatline import Flatline
 from detectors.half_space import HalfSpace
@@ -195,3 +196,13 @@ def state_key(detector: ChannelDetector | GroupDetector) -> str:
     packed = msgspec.msgpack.encode(detector, order="deterministic")
     digest = hashlib.blake2b(packed, digest_size=6).hexdigest()
     return f"{detector.kind}/{detector.version}/{digest}"
+
+
+def ground_key(ground: Ground) -> str:
+    """Names what a group's state rests on: its channels and what was learned before the stream."""
+    digest = hashlib.blake2b(msgspec.msgpack.encode(ground.members), digest_size=6)
+    for name in sorted(ground.learned):
+        array = ground.learned[name]
+        digest.update(f"{name} {array.dtype.str} {array.shape}".encode())
+        digest.update(array.tobytes())
+    return digest.hexdigest()

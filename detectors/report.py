@@ -1,21 +1,23 @@
 """What one record makes the bank say: scores against open excursions, by row where it matters."""
 
+import math
 from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
 
 from detectors.base import Scores
-from detectors.cohort import Cohort, Late, Watch
+from detectors.cohort import Cohort, Evidence, Late, Watch, group_detector
 from detectors.roster import Roster
 from detectors.sifting import Columns
-from detectors.verdicts import Cause, Sight, finite, place_of_channel, say, sealed
+from detectors.verdicts import Cause, Place, Sight, finite, place_of_channel, say, sealed
 from lifeline.catalog import Catalog
-from lifeline.model import Finding, Frame, Lane
+from lifeline.model import Finding, Frame, GroupFrame, Lane
 
 LANES: tuple[Lane, ...] = ("live", "late", "historical")
 """Names of the lane codes."""
 NEVER_MS = 1 << 62
+EVIDENCE_MAX = 16
 
 
 @dataclass(slots=True)
@@ -97,6 +99,27 @@ class Report:
             place = place_of_channel(self.catalog, cohort.names[row])
             self.findings.append(say(watch, row, phase, place, sight, self.cause))
 
+    def judge_group(self, place: Place, watch: Watch, frame: GroupFrame) -> None:
+        """A rule's scores of a group's frame, one a slot."""
+        detector, ground = group_detector(watch.watching), watch.ground
+        assert ground is not None, place
+        scores = detector.step(ground, watch.state, frame)
+        for slot in np.flatnonzero((scores >= 1.0) | watch.alarm).tolist():
+            score = float(scores[slot])
+            phase = watch.phase(slot, frame.at_ms, self.held_ms, over=score >= 1.0)
+            if phase is None:
+                continue
+            detail = detector.told(ground, watch.state, slot, frame.at_ms)
+            sight = Sight(
+                frame.at_ms,
+                frame.at_ms,
+                detail.value,
+                score,
+                evidence=_group_evidence(frame),
+                detail=detail,
+            )
+            self.findings.append(say(watch, slot, phase, place, sight, self.cause))
+
     def hold(self, names: list[str], cohort: Cohort | None, watch: Watch, now_ms: int) -> None:
         """Say again what lasts although nothing came."""
         for row, excursion in list(watch.open.items()):
@@ -123,3 +146,13 @@ class Report:
                 place = place_of_channel(self.catalog, cohort.names[row])
                 self.findings.append(say(watch, row, "cleared", place, sight, self.cause))
                 late.forget(np.array([row], np.intp))
+
+
+def _group_evidence(frame: GroupFrame) -> Evidence:
+    pairs = zip(frame.values.tolist(), frame.age_s.tolist(), strict=True)
+    readings = [
+        (frame.at_ms - int(age_s * 1000.0), value, 0)
+        for value, age_s in pairs
+        if math.isfinite(value) and math.isfinite(age_s)
+    ]
+    return tuple(sorted(readings[:EVIDENCE_MAX]))

@@ -113,7 +113,7 @@ def _saved(bank: "Bank") -> Saved:
         ),
         faults=dict(sorted(faults.items())),
         groups={
-            name: tuple(_saved_watch(watch, 1) for watch in watches)
+            name: tuple(_saved_watch(watch) for watch in watches)
             for name, watches in sorted(bank.groups.items())
         },
         records=tuple(record for zone in sorted(bank.records) for record in bank.records[zone]),
@@ -138,11 +138,13 @@ def _saved_cohort(cohort: Cohort, last_ms: NDArray[np.int64]) -> SavedCohort:
     )
 
 
-def _saved_watch(watch: Watch, n: int) -> SavedWatch:
+def _saved_watch(watch: Watch, n: int | None = None) -> SavedWatch:
+    """A watch with the first ``n`` rows of its state; that of a group has no rows but is whole."""
+    state = watch.state if n is None else {name: a[:n] for name, a in watch.state.items()}
     return SavedWatch(
         rule=watch.watching.rule.id,
-        key=watch.watching.key,
-        state={name: _array(array[:n]) for name, array in watch.state.items()},
+        key=watch.key,
+        state={name: _array(array) for name, array in state.items()},
         open=tuple(Opened(row, e.told_ms, e.raised) for row, e in sorted(watch.open.items())),
     )
 
@@ -246,26 +248,26 @@ def _fill_group(
     watches = bank.watches_of(group) if known else ()
     by_key = {watch.key: watch for watch in saved}
     for watch in watches:
-        source = by_key.get(watch.watching.key)
-        if source is None or not _fits(source.state, watch.state):
+        source = by_key.get(watch.key)
+        if source is None or not _fits(source.state, watch.state, 0):
             name = f"rule {watch.watching.rule.id}"
             blank[name] = blank.get(name, 0) + 1
             continue
         for name, array in source.state.items():
-            watch.state[name][:] = _cells(array)
+            watch.state[name][...] = _cells(array)
     now = {watch.watching.rule.id: watch for watch in watches}
     for source in saved:
         for opened in source.open:
-            if source.rule in now:
-                _reopen(now[source.rule], 0, opened.told_ms, opened.raised)
+            if source.rule in now and opened.row < len(now[source.rule].alarm):
+                _reopen(now[source.rule], opened.row, opened.told_ms, opened.raised)
             else:
                 bank.orphans.append(_orphan(opened.raised))
 
 
-def _fits(state: dict[str, Array], fresh: dict[str, NDArray[Any]]) -> bool:
-    """Whether saved arrays have the names, kinds and row shapes that the detector has now."""
+def _fits(state: dict[str, Array], fresh: dict[str, NDArray[Any]], axis: int = 1) -> bool:
+    """Whether saved arrays have the names, kinds and shapes (from ``axis``) that are used now."""
     return state.keys() == fresh.keys() and all(
-        array.shape[1:] == fresh[name].shape[1:] and np.dtype(array.kind) == fresh[name].dtype
+        array.shape[axis:] == fresh[name].shape[axis:] and np.dtype(array.kind) == fresh[name].dtype
         for name, array in state.items()
     )
 

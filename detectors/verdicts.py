@@ -8,10 +8,12 @@ import msgspec
 from detectors.cohort import Evidence, Excursion, Phase, Watch
 from detectors.plan import ONLINE
 from lifeline.catalog import Catalog, Group
-from lifeline.model import Finding, Lane, Quality, finding_id
+from lifeline.model import Detail, Finding, Lane, Quality, finding_id
 
 SCORE_MAX = 1e6
 """Scores beyond it say nothing more, and JSON has no infinity."""
+
+UNSAID = Detail()
 
 
 @dataclass(slots=True, frozen=True)
@@ -35,6 +37,7 @@ class Sight:
     lane: Lane = "live"
     limit: float | None = None
     evidence: Evidence = ()
+    detail: Detail | None = None
 
 
 @dataclass(slots=True, frozen=True)
@@ -83,15 +86,19 @@ def say(watch: Watch, row: int, phase: Phase, place: Place, sight: Sight, cause:
 def _raise(watch: Watch, row: int, place: Place, sight: Sight, cause: Cause) -> Finding:
     """The finding that begins an excursion, which is open from now on."""
     rule, detector, limit = watch.watching.rule, watch.detector, watch.watching.limit
+    detail = sight.detail or UNSAID
+    sure = rule.confidence if detail.probability is None else detail.probability
+    # One group may have several excursions at once, and each is an alarm of its own.
+    name = detail.channel or (f"{place.name}/{row + 1}" if row and sight.detail else place.name)
     # Drill and real readings may bear the same time: their excursions must not bear the same name.
     zone = f"drill:{place.zone}" if cause.drill else place.zone
     raised = Finding(
-        id=finding_id(zone, rule.id, place.name, sight.onset_ms),
+        id=finding_id(zone, rule.id, name, sight.onset_ms),
         phase="raised",
         zone=place.zone,
         asset=place.asset,
         lifeline=place.lifeline,
-        channel=place.name,
+        channel=name,
         rule=rule.id,
         detector=detector.kind,
         version=detector.version,
@@ -102,20 +109,21 @@ def _raise(watch: Watch, row: int, place: Place, sight: Sight, cause: Cause) -> 
         received_ms=cause.received_ms,
         lane=sight.lane,
         # "0 is below the limit of 0.5" would be true, and tell an officer nothing.
-        code="offline" if rule.quantity == ONLINE else detector.code,
+        code="offline" if rule.quantity == ONLINE else detail.code or detector.code,
         value=sight.value,
-        unit=place.unit,
+        unit=detail.unit or place.unit,
         limit=detector.limit_value if sight.limit is None else sight.limit,
         limit_id=limit.id if limit else "",
         clause=limit.clause if limit else "",
         score=_score(sight.score),
-        confidence=rule.confidence,
+        confidence=sure,
         quality=sight.quality,
         on_delay_s=rule.on_delay_s,
         off_delay_s=rule.off_delay_s,
         evidence=sight.evidence,
         trace=cause.trace,
         drill=cause.drill,
+        detail=sight.detail,
     )
     told_ms = sight.at_ms if sight.lane == "live" else cause.received_ms
     watch.open[row] = Excursion(raised, told_ms)
@@ -142,6 +150,7 @@ def _follow(watch: Watch, row: int, phase: Phase, sight: Sight, cause: Cause) ->
         quality=sight.quality,
         evidence=sight.evidence,
         trace=cause.trace,
+        detail=sight.detail,
     )
 
 

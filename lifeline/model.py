@@ -100,6 +100,10 @@ CANARY = "canary"
 """Lifeline, hazard and quantity of the readings with which the watchdog proves the chain."""
 
 
+HOTLINE = "hotline"
+"""Detector, context and way of what people tell on the telephone."""
+
+
 class Text(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """One text for people, in both languages."""
 
@@ -180,14 +184,36 @@ class Frame:
 class GroupFrame:
     """A group's channels on the group's own grid at one instant; NaN where one is missing.
 
-    ``row`` is the group's row in the detector's state; ``values`` and ``age_s`` have one entry a
-    channel of the group, in the order in which the catalog declares them.
+    ``values`` and ``age_s`` have one entry a channel of the group, in the order in which the
+    catalog declares them.
     """
 
-    row: int
     at_ms: int
     values: Floats
     age_s: Floats
+    regimes: tuple[str, ...] = ()
+    """Kinds of the context records that hold in the zone at that instant, sorted."""
+
+
+class Detail(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
+    """What a detector of groups knows beyond its score."""
+
+    channel: str = ""
+    """The member that it is about, such as the sensor that is at fault."""
+    code: str = ""
+    """What happened, where the detector can tell several things apart."""
+    value: float | None = None
+    unit: str = ""
+    onset_ms: int | None = None
+    """When it began, as the detector believes: before the reading that raised it."""
+    probability: float | None = None
+    """Calibrated; takes the place of the rule's confidence."""
+    facts: dict[str, float] = {}
+    """Named with their unit: ``size_m3_h``, ``lost_m3`` …"""
+    candidates: tuple[tuple[str, float], ...] = ()
+    """Where it may be: pipes with their probability, the most probable first, at most 32."""
+    residuals: tuple[tuple[str, float], ...] = ()
+    """How far each channel stands from what was expected, in its own standard deviations."""
 
 
 class Finding(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
@@ -236,6 +262,9 @@ class Finding(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     trace: str = ""
     """topic/partition/offset of the record that caused it."""
     drill: bool = False
+    detail: Detail | None = None
+    said: str = ""
+    """What a caller said, in his own words, where no sensor but a person is behind it."""
 
 
 def finding_id(zone: str, rule: str, channel: str, onset_ms: int) -> str:

@@ -65,7 +65,7 @@ class Plot:
             values, at_ms = self.cells.pop(cell_ms)
             self.newest_ms = np.maximum(self.newest_ms, at_ms)
             age_s = np.where(self.newest_ms > 0, (cell_ms - self.newest_ms) / 1000.0, np.inf)
-            frames.append(GroupFrame(row=0, at_ms=cell_ms, values=values, age_s=age_s))
+            frames.append(GroupFrame(at_ms=cell_ms, values=values, age_s=age_s))
         self.closed_ms = until_ms // self.grid_ms * self.grid_ms
         return frames
 

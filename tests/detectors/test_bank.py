@@ -290,10 +290,10 @@ def test_a_group_is_judged_together_and_unknown_ones_are_counted() -> None:
     said = []
     for k in range(70):
         values = rng.normal(size=2) + (30.0 if k >= 60 else 0.0)
-        frame = GroupFrame(0, START_MS + k * 10_000, values, np.array([1.0, np.nan]))
+        frame = GroupFrame(START_MS + k * 10_000, values, np.array([1.0, np.nan]))
         said += b.group_frame(frame, "pair", received_ms=START_MS + k * 10_000)
 
-    b.group_frame(GroupFrame(0, 1, np.zeros(2), np.zeros(2)), "ghost", received_ms=1)
+    b.group_frame(GroupFrame(1, np.zeros(2), np.zeros(2)), "ghost", received_ms=1)
 
     assert told(said)[0] == ("raised", "picture", "pair", 620.0)
     assert (said[0].zone, said[0].code, len(said[0].evidence)) == ("gas/z", "anomalous", 1)

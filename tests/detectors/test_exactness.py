@@ -139,7 +139,7 @@ def go_on(target: Bank, work, start: int, end: int) -> list[Finding]:
         said += target.tick(made.received_ms + 500, f"t/0/{k}")
         for j in range(8):
             values = np.random.default_rng(8 * k + j).normal(size=2) + (9.0 if k > 15 else 0.0)
-            frame = GroupFrame(0, START_MS + (8 * k + j) * 10_000, values, np.zeros(2))
+            frame = GroupFrame(START_MS + (8 * k + j) * 10_000, values, np.zeros(2))
             said += target.group_frame(
                 frame, "pair", received_ms=made.received_ms, trace=f"t/0/{k}"
             )

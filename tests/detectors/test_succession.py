@@ -35,7 +35,7 @@ def group_bank(*rules: Rule) -> Bank:
         wild = k > 190
         values = np.array([90.0, 5.0]) if wild else 20.0 + rng.normal(size=2)
         at_ms = START_MS + 10_000 * k
-        made.group_frame(GroupFrame(0, at_ms, values, np.zeros(2)), "pair", received_ms=at_ms)
+        made.group_frame(GroupFrame(at_ms, values, np.zeros(2)), "pair", received_ms=at_ms)
     return made
 
 
