@@ -14,7 +14,9 @@ bootstrap = "{kafka}"
 dsn = "{dsn}"
 [catalog]
 compiled = "{folder}/catalog.bin"
+# For a story of minutes: a city writes a seal down once a minute.
 [audit]
+anchor_s = 5.0
 anchor_file = "{folder}/anchors/audit.log"
 [console]
 port = {console}

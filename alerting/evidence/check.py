@@ -11,6 +11,7 @@ import msgspec
 from alerting.audit import proof
 from alerting.audit.anchors import Anchor
 from alerting.audit.words import sentence as audit_sentence
+from alerting.evidence.dossier import Run
 from alerting.evidence.package import FORM, MANIFEST, SUMS, Chain, Manifest, sums
 from lifeline.words import LANGUAGES, Language
 
@@ -56,6 +57,8 @@ class Checked(msgspec.Struct, frozen=True):
     """Lines that were so young when it was made that no seal in it covers them."""
     anchors: int = 0
     """How many of the given anchors are of seals in it."""
+    proven: int = 0
+    """How many lines of its audit these anchors prove."""
 
 
 def sentence(flaw: Flaw, language: Language) -> str:
@@ -79,20 +82,42 @@ def check(package: bytes, anchors: Sequence[Anchor] = ()) -> Checked:
     if carried is None:
         return Checked(manifest, (*flaws, Flaw("other-chain", other=problem)))
     flaws += _actions(manifest, carried)
-    inside = [a for a in anchors if a.seal in {s.number for s in carried.seals}]
-    placed = [one.anchor for one in carried.anchors]
-    found = proof.verify(carried.entries, carried.seals, [*placed, *inside], begin=_begin(carried))
+    runs = [Run(carried.before, carried.seals), *([carried.proven] if carried.proven else [])]
+    known = {seal.number for run in runs for seal in run.seals}
+    inside = [one for one in anchors if one.seal in known]
+    told = [*(one.anchor for one in carried.anchors), *inside]
+    problems: list[proof.Problem] = []
+    proven, unsealed = 0, 0
+    for run in runs:
+        own = {seal.number for seal in run.seals}
+        # What is of neither is told once, with the newest.
+        mine = [
+            one for one in told if one.seal in own or (run is runs[0] and one.seal not in known)
+        ]
+        covered = _covered(run, manifest.incident)
+        lines = carried.entries if run is runs[0] else carried.entries[:covered]
+        found = proof.verify(lines, run.seals, mine, begin=_begin(run))
+        problems += found.problems
+        unsealed = max(unsealed, found.unsealed)
+        if any(one.seal in own for one in inside):
+            proven = max(proven, covered)
     flaws += [
         Flaw("chain", audit=problem)
-        for problem in found.problems
+        for problem in problems
         if problem.subject in ("", manifest.incident)
     ]
-    return Checked(manifest, tuple(flaws), found.unsealed, len(inside))
+    return Checked(manifest, tuple(flaws), unsealed, len(inside), proven)
 
 
-def _begin(carried: Chain) -> tuple[int, bytes]:
+def _begin(run: Run) -> tuple[int, bytes]:
     """The number and hash of the seal before the first that is here."""
-    return (carried.seals[0].number - 1 if carried.seals else 0), carried.before
+    return (run.seals[0].number - 1 if run.seals else 0), run.before
+
+
+def _covered(run: Run, incident: str) -> int:
+    """How many lines of the incident's chain the first of these seals covers."""
+    heads = run.seals[0].heads if run.seals else ()
+    return max((head.number for head in heads if head.subject == incident), default=0)
 
 
 def _members(package: bytes) -> tuple[dict[str, bytes], list[Flaw]]:
@@ -134,9 +159,9 @@ def _actions(manifest: Manifest, carried: Chain) -> Iterator[Flaw]:
     others = {e.line.chain for e in carried.entries} - {manifest.incident}
     if others:
         yield Flaw("other-chain", other=", ".join(sorted(others)))
-    sealed = {h.subject for h in carried.seals[0].heads} if carried.seals else {manifest.incident}
-    if manifest.incident not in sealed:
-        yield Flaw("other-chain", other=f"seal {carried.seals[0].number}")
+    for seals in (carried.seals, carried.proven.seals if carried.proven else ()):
+        if seals and manifest.incident not in {head.subject for head in seals[0].heads}:
+            yield Flaw("other-chain", other=f"seal {seals[0].number}")
     head = carried.entries[-1].hash.hex() if carried.entries else ""
     if (len(carried.entries), head) != (manifest.lines, manifest.head):
         yield Flaw("other-chain", other=f"{len(carried.entries)} ≠ {manifest.lines}")

@@ -36,6 +36,14 @@ class Placed(msgspec.Struct, frozen=True):
     anchor: Anchor
 
 
+class Run(msgspec.Struct, frozen=True):
+    """Seals one after the other; the first with its heads."""
+
+    before: bytes
+    """The hash of the seal before them."""
+    seals: tuple[Seal, ...]
+
+
 class Measured(msgspec.Struct, frozen=True):
     """What is known of a channel."""
 
@@ -58,6 +66,8 @@ class Dossier(msgspec.Struct, frozen=True, kw_only=True):
     """The hash of the seal before the first of ``seals``."""
     seals: tuple[Seal, ...] = ()
     """From the one that covers the newest line that is covered, up to the next that is anchored."""
+    proven: Run | None = None
+    """The same for the newest line that an anchor proves, where ``seals`` have none yet."""
     anchors: tuple[Placed, ...] = ()
     channels: dict[str, Measured] = {}
     readings: tuple[Reading, ...] = ()

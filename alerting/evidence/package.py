@@ -16,7 +16,7 @@ import msgspec
 from alerting.audit.anchors import stamp
 from alerting.audit.chain import Entry, Seal
 from alerting.evidence import summary
-from alerting.evidence.dossier import Dossier, Placed, Row
+from alerting.evidence.dossier import Dossier, Placed, Row, Run
 from lifeline.words import LANGUAGES
 
 FORM = "lifeline-evidence/1"
@@ -59,6 +59,8 @@ class Chain(msgspec.Struct, frozen=True):
     before: bytes
     seals: tuple[Seal, ...]
     anchors: tuple[Placed, ...]
+    proven: Run | None = None
+    """The seals up to the newest anchor, where those above are younger than it."""
 
 
 def make(dossier: Dossier, zone: tzinfo) -> bytes:
@@ -152,7 +154,7 @@ def _readings(dossier: Dossier) -> bytes:
 
 
 def _chain(dossier: Dossier) -> Row:
-    carried = Chain(dossier.entries, dossier.before, dossier.seals, dossier.anchors)
+    carried = Chain(dossier.entries, dossier.before, dossier.seals, dossier.anchors, dossier.proven)
     found: Row = msgspec.to_builtins(carried)
     return found
 

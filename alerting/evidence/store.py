@@ -4,16 +4,16 @@ Every function works in the transaction of the connection that it is given.
 """
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 from psycopg import Connection
 
 from alerting.audit import store as audit
 from alerting.audit.anchors import Anchor
-from alerting.audit.chain import GENESIS, Entry, Head, Line, Seal
+from alerting.audit.chain import GENESIS, Entry, Head, Line
 from alerting.evidence import spans
-from alerting.evidence.dossier import Dossier, Measured, Placed, Reading, Row, Told
+from alerting.evidence.dossier import Dossier, Measured, Placed, Reading, Row, Run, Told
 from alerting.evidence.spans import Span
 from alerting.store import lock_zones
 from lifeline.catalog import Catalog
@@ -181,7 +181,7 @@ def gather(
     facts: Row = kept[0] if kept else {}
     findings = _rows(connection, _FINDINGS, incident)
     entries = tuple(audit.entries_of(connection, incident))
-    before, seals, anchors = _seals(connection, incident, entries)
+    sealed = _seals(connection, incident, entries)
     own = {str(row["body"]["channel"]) for row in findings} | {str(rows[0]["lead"]["channel"])}
     groups = {group.name: group.channels for group in catalog.head.groups}
     own |= {name for one in own for name in groups.get(one, ())}
@@ -196,9 +196,10 @@ def gather(
         notices=_notices(connection, incident),
         receipts=tuple(_rows(connection, _RECEIPTS, incident)),
         entries=entries,
-        before=before,
-        seals=seals,
-        anchors=anchors,
+        before=sealed.newest.before,
+        seals=sealed.newest.seals,
+        proven=sealed.proven,
+        anchors=sealed.anchors,
         channels=_measured(catalog, sorted({*own, *(r.channel for r in readings)}), own),
         readings=readings,
         spans=facts.get("spans", {}),
@@ -257,14 +258,39 @@ def _notices(connection: Connection, incident: str) -> tuple[Told, ...]:
     return tuple(Told(row, bytes(body), tuple(attempts)) for row, body, attempts in rows)
 
 
-def _seals(
-    connection: Connection, incident: str, entries: Sequence[Entry]
-) -> tuple[bytes, tuple[Seal, ...], tuple[Placed, ...]]:
-    """The seal over the newest line that one covers, those up to the next anchor, the anchors."""
+class _Sealed(NamedTuple):
+    """What proves a chain."""
+
+    newest: Run = Run(b"", ())
+    proven: Run | None = None
+    anchors: tuple[Placed, ...] = ()
+
+
+def _seals(connection: Connection, incident: str, entries: Sequence[Entry]) -> _Sealed:
+    """The seals over the newest line that one covers, those over the newest that is anchored."""
     covers = audit.seals_of(connection, incident)
     if not (covers and entries):
-        return b"", (), ()
-    first = covers[max(covers)]
+        return _Sealed()
+    newest = covers[max(covers)]
+    row = connection.execute("select max(seal) from anchor").fetchone()
+    anchored = 0 if row is None or row[0] is None else row[0]
+    earlier = max((seal for seal in covers.values() if seal <= anchored), default=0)
+    runs = [_run(connection, first) for first in dict.fromkeys((newest, earlier)) if first]
+    numbers = [seal.number for run in runs for seal in run.seals]
+    placed = connection.execute(
+        "select place, seal, (extract(epoch from at) * 1000000)::int8, hash from anchor"
+        " where seal = any(%s) order by id",
+        (numbers,),
+    ).fetchall()
+    return _Sealed(
+        runs[0],
+        runs[1] if len(runs) > 1 else None,
+        tuple(Placed(row[0], Anchor(row[1], row[2], bytes(row[3]))) for row in placed),
+    )
+
+
+def _run(connection: Connection, first: int) -> Run:
+    """The seals from one up to the next that is anchored; that one alone where none is yet."""
     row = connection.execute("select min(seal) from anchor where seal >= %s", (first,)).fetchone()
     last = first if row is None or row[0] is None else row[0]
     seals = audit.seals_between(connection, first - 1, last)
@@ -275,16 +301,7 @@ def _seals(
     seals[0] = msgspec.structs.replace(
         seals[0], heads=tuple(sorted(Head(name, n, bytes(made)) for name, n, made in heads))
     )
-    placed = connection.execute(
-        "select place, seal, (extract(epoch from at) * 1000000)::int8, hash from anchor"
-        " where seal between %s and %s order by id",
-        (first, last),
-    ).fetchall()
-    return (
-        before,
-        tuple(seals),
-        tuple(Placed(row[0], Anchor(row[1], row[2], bytes(row[3]))) for row in placed),
-    )
+    return Run(before, tuple(seals))
 
 
 def is_sealed(dossier: Dossier) -> bool:

@@ -77,7 +77,8 @@ def verify(
     if as_json:
         print_json(
             {"is_whole": is_whole, "flaws": flaws, "manifest": found.manifest,
-             "unsealed": found.unsealed, "anchors": found.anchors, "anchor_files": bad}
+             "unsealed": found.unsealed, "anchors": found.anchors, "proven": found.proven,
+             "anchor_files": bad}
         )  # fmt: skip
     else:
         for sentence in (*bad, *(f"{flaw['zh']} / {flaw['en']}" for flaw in flaws)):
@@ -86,7 +87,8 @@ def verify(
             typer.echo(
                 f"incident {found.manifest.incident}: {len(found.manifest.files)} files,"
                 f" {found.manifest.lines} audit lines ({found.unsealed} not sealed),"
-                f" {found.manifest.readings} readings; {found.anchors} anchors of its seals given"
+                f" {found.manifest.readings} readings; {found.anchors} anchors of its seals given,"
+                f" which prove {found.proven} of the lines"
             )
     if not is_whole:
         raise typer.Exit(1)

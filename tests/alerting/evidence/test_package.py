@@ -12,9 +12,9 @@ import pytest
 from alerting.audit.anchors import Anchor
 from alerting.evidence import package
 from alerting.evidence.check import FLAWS, Flaw, check, sentence
-from alerting.evidence.dossier import Dossier
+from alerting.evidence.dossier import Dossier, Placed, Run
 from lifeline.words import LANGUAGES
-from tests.alerting.audit.ledgers import relinked
+from tests.alerting.audit.ledgers import Ledger, line, relinked
 from tests.alerting.evidence.case import (
     INCIDENT,
     ONSET_MS,
@@ -101,6 +101,50 @@ def test_an_untouched_package_is_in_order_also_by_the_anchor_outside() -> None:
     assert check(content, made.anchors).flaws == ()
     assert check(content, [Anchor(99, 0, bytes(32))]).flaws == ()
     assert check(content).unsealed == 0
+
+
+def young(n: int = 3) -> tuple[Ledger, Dossier]:
+    """A package made before its newest seal was written down: an older one has been."""
+    made = ledger(n)
+    first = made.seals[1:]
+    made.write(line(INCIDENT, 7), line(INCIDENT, 8))
+    made.seal()
+    bare = [msgspec.structs.replace(one, heads=()) for one in first[1:]]
+    of = dossier(
+        made, before=made.seals[-2].hash, seals=(made.seals[-1],),
+        proven=Run(made.seals[0].hash, (first[0], *bare)),
+        anchors=(Placed("desk:audit.log", made.anchors[0]),),
+    )  # fmt: skip
+    return made, of
+
+
+@pytest.mark.feature("D-21", "O-2")
+def test_a_young_package_carries_the_anchors_of_its_time_and_says_what_they_prove() -> None:
+    made, of = young()
+    later = dossier()
+
+    found = check(package.make(of, CITY), made.anchors)
+    alone = check(package.make(of, CITY))
+    whole = check(package.make(later, CITY), ledger().anchors)
+
+    assert found.flaws == alone.flaws == ()
+    assert (found.anchors, found.proven, found.unsealed) == (1, 3, 0)
+    assert (alone.anchors, alone.proven) == (0, 0)
+    assert (whole.anchors, whole.proven) == (1, 5)
+
+
+@pytest.mark.feature("D-21")
+def test_a_young_package_made_anew_is_found_by_the_anchor_of_its_time() -> None:
+    made, of = young()
+    _, forged = young(2)
+    elsewhere = msgspec.structs.replace(of, anchors=(Placed("x", Anchor(99, 0, bytes(32))),))
+    assert of.proven is not None
+    others = msgspec.structs.replace(of.proven, seals=tuple(made.seals[2:3]))
+
+    assert codes(package.make(forged, CITY), tuple(made.anchors)) == ["anchor-other"]
+    assert codes(package.make(elsewhere, CITY)) == ["anchor-without-seal"]
+    moved = package.make(msgspec.structs.replace(of, proven=others), CITY)
+    assert "other-chain" in codes(moved)
 
 
 def test_lines_too_young_for_a_seal_are_counted() -> None:
