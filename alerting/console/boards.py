@@ -6,11 +6,11 @@ from typing import Any
 from alerting.board.rows import LISTS, Listed
 from alerting.console import desk, duty, views
 from alerting.console.doors import shift, windows
-from alerting.console.evidence import clock, moment
 from alerting.console.gate import page
 from alerting.console.records import Records
 from alerting.console.sessions import ACTORS
 from alerting.console.visit import Answer, Visit
+from alerting.people import times
 from alerting.people.handover import Handover
 from alerting.windows import OPENED, Window, unticked
 from lifeline import words
@@ -74,7 +74,7 @@ def window(visit: Visit, one: Window, zones: Mapping[str, str]) -> Mapping[str, 
     say, zone = visit.say, visit.site.zone
     ended = ""
     if one.ended_ms is not None:
-        ended = say("windows.ended", at=moment(one.ended_ms, zone)[5:19], by=one.ended_by)
+        ended = say("windows.ended", at=times.day_second(one.ended_ms, zone), by=one.ended_by)
     now_ms = visit.pulse.now_ms
     is_overdue = not ended and one.until_ms <= now_ms
     state = say("windows.running") if now_ms >= one.from_ms else say("windows.to-come")
@@ -88,8 +88,8 @@ def window(visit: Visit, one: Window, zones: Mapping[str, str]) -> Mapping[str, 
         "work": say("windows.order", name=one.work) if one.work else "",
         "span": say(
             "windows.span",
-            start=moment(one.from_ms, zone)[5:16],
-            end=moment(one.until_ms, zone)[5:16],
+            start=times.day_hour(one.from_ms, zone),
+            end=times.day_hour(one.until_ms, zone),
         ),
         "hid": say("windows.hid", n=one.hidden) if one.hidden else "",
         "ended": ended,
@@ -101,7 +101,7 @@ def window(visit: Visit, one: Window, zones: Mapping[str, str]) -> Mapping[str, 
                 "title": _check_title(visit, check.name),
                 "done": ""
                 if check.done_ms is None
-                else say("windows.done", name=check.done_by, at=clock(check.done_ms, zone)),
+                else say("windows.done", name=check.done_by, at=times.second(check.done_ms, zone)),
             }
             for check in one.checks
         ],
@@ -134,7 +134,7 @@ def letters(records: Records, visit: Visit) -> Answer:
             "incident": one.incident or "",
             "reason": words.reason(one.reason, visit.language),
             "code": one.last_code,
-            "at": moment(one.last_ms, visit.site.zone)[5:19] if one.last_ms else "–",
+            "at": times.day_second(one.last_ms, visit.site.zone) if one.last_ms else "–",
             "attempts": one.attempts,
         }
         for one in records.board.letters()
@@ -156,7 +156,7 @@ def roster(records: Records, visit: Visit) -> Answer:
     desks = []
     for one in found:
         sheet = records.crew.newest(one.desk)
-        until = clock(one.until_ms, visit.site.zone)[:5] if one.until_ms else ""
+        until = times.hour(one.until_ms, visit.site.zone) if one.until_ms else ""
         stand_in = titles.get(one.seat, one.seat) if one.seat != one.desk else ""
         desks.append(
             {

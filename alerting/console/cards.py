@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from alerting.console import views
-from alerting.console.evidence import clock
 from alerting.console.visit import Visit
+from alerting.people import times
 from alerting.plans import Card
 from alerting.valves import Isolation
 from lifeline.model import Text
@@ -21,7 +21,7 @@ def plan(
 ) -> Mapping[str, Any]:
     """What to do now, in words; ``done``: the steps that somebody has ticked, from 1, and when."""
     ticked = {
-        number: f"{clock(at_ms, visit.site.zone)[:5]} {by}"
+        number: f"{times.hour(at_ms, visit.site.zone)} {by}"
         for number, (by, at_ms) in (done or {}).items()
     }
     say, zone = visit.say, visit.site.zone
@@ -38,7 +38,7 @@ def plan(
                 "done": ticked.get(number, ""),
                 "do": said(visit, step.do),
                 "role": said(visit, step.role),
-                "by": say("plan.by", at=clock(step.due_ms, zone)[:5]),
+                "by": say("plan.by", at=times.hour(step.due_ms, zone)),
                 "is_late": step.due_ms < visit.pulse.now_ms,
             }
             for number, step in enumerate(card.steps, 1)

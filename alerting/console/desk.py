@@ -9,13 +9,13 @@ from alerting.actions import Action
 from alerting.alarms import STALE_MS, Change
 from alerting.board.rows import Member, Sift, Told, Wait
 from alerting.console import cards, details, duty, following, pages, queue, views
-from alerting.console.evidence import clock, moment
 from alerting.console.gate import page
 from alerting.console.records import Records
 from alerting.console.sessions import ACTORS
 from alerting.console.visit import Answer, Visit
 from alerting.desk.rows import Detail
 from alerting.incidents import VERDICT_CODES
+from alerting.people import times
 from alerting.people.responders import Responder
 from alerting.risk import Risk
 from lifeline import words
@@ -139,7 +139,7 @@ def _facts(visit: Visit, row: Detail, risk: Risk) -> Sequence[tuple[str, str]]:
         facts.append(
             (
                 say("detail.first"),
-                f"{moment(one.first_ms, zone)} · {words.explain(first, visit.language)}",
+                f"{times.moment(one.first_ms, zone)} · {words.explain(first, visit.language)}",
             )
         )
     if one.verdict:
@@ -150,13 +150,15 @@ def _facts(visit: Visit, row: Detail, risk: Risk) -> Sequence[tuple[str, str]]:
             ],
             visit.language,
         )
-        at = moment(one.verdict_ms or one.updated_ms, zone)
+        at = times.moment(one.verdict_ms or one.updated_ms, zone)
         facts.append((say("detail.verdict"), f"{judged} · {one.verdict_by} · {at}"))
     if one.task:
-        at = moment(one.dispatched_ms or one.updated_ms, zone)
+        at = times.moment(one.dispatched_ms or one.updated_ms, zone)
         facts.append((say("detail.task"), f"{one.task} · {one.person} · {at}"))
     if one.arrived_ms is not None:
-        facts.append((say("detail.arrived"), f"{one.person} · {moment(one.arrived_ms, zone)}"))
+        facts.append(
+            (say("detail.arrived"), f"{one.person} · {times.moment(one.arrived_ms, zone)}")
+        )
     if one.overridden:
         facts.append(
             (words.phase("closed", visit.language), say("detail.override", name=one.second or "–"))
@@ -180,7 +182,11 @@ def line(visit: Visit, member: Member) -> AlarmLine:
     ]
     hidden = ""
     if member.hidden_by:
-        until = "–" if member.hidden_until_ms is None else moment(member.hidden_until_ms, zone)[5:]
+        until = (
+            "–"
+            if member.hidden_until_ms is None
+            else times.day_second(member.hidden_until_ms, zone)
+        )
         hidden = say("detail.hidden", by=member.hidden_by, until=until)
         marks.append(say("alarms.raises", n=member.hidden_raises))
         if member.active_ms is not None:
@@ -197,7 +203,7 @@ def line(visit: Visit, member: Member) -> AlarmLine:
         channel=member.channel,
         detector=words.detector(member.detector, language),
         state=words.alarm_state(member.state, language),
-        since=moment(member.since_ms, zone)[5:19],
+        since=times.day_second(member.since_ms, zone),
         why=why,
         marks=marks,
         hidden=hidden,
@@ -239,9 +245,9 @@ def _people(
         if one.code and one.state in ("waiting", "leased", "dead"):
             state += f" · {one.code}"
         if person is not None and person.acknowledged_ms is not None:
-            state += " · " + say("people.took", at=clock(person.acknowledged_ms, zone))
+            state += " · " + say("people.took", at=times.second(person.acknowledged_ms, zone))
         elif person is not None and person.seen_ms is not None:
-            state += " · " + say("people.seen", at=clock(person.seen_ms, zone))
+            state += " · " + say("people.seen", at=times.second(person.seen_ms, zone))
         shown.append(
             {
                 "person": duty.title_of(visit.site.roster, one.person, visit.language),
@@ -249,7 +255,7 @@ def _people(
                 "reason": words.reason(one.reason, visit.language),
                 "state_name": one.state,
                 "state": state,
-                "at": clock(one.at_ms, zone) if one.at_ms else "–",
+                "at": times.second(one.at_ms, zone) if one.at_ms else "–",
             }
         )
     return shown
@@ -277,8 +283,8 @@ def proposal(visit: Visit, wait: Wait) -> Mapping[str, Any]:
         "what": f"{what} · {words.window(wait.kind, language)}" if wait.kind else what,
         "about": wait.alarm or wait.zone,
         "incident": wait.incident,
-        "by": visit.say("proposal.by", name=wait.by, at=clock(wait.at_ms, zone)),
+        "by": visit.say("proposal.by", name=wait.by, at=times.second(wait.at_ms, zone)),
         "note": wait.note,
-        "until": visit.say("proposal.until", at=clock(wait.expires_ms, zone)),
+        "until": visit.say("proposal.until", at=times.second(wait.expires_ms, zone)),
         "can_approve": visit.session.role in ACTORS and not is_mine,
     }

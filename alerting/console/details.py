@@ -9,10 +9,11 @@ from markupsafe import Markup
 from alerting import cases
 from alerting.cases import Case
 from alerting.console import evidence, views
-from alerting.console.evidence import LimitLine, Point, Trace, clock, moment, number_text
+from alerting.console.evidence import LimitLine, Point, Trace, number_text
 from alerting.console.visit import Visit
 from alerting.console.words import age, text
 from alerting.desk.rows import Detail, FindingRow, Summary
+from alerting.people import times
 from lifeline import words
 from lifeline.catalog import Catalog
 from lifeline.model import STATE_BITS, UNTITLED, Finding, Quality
@@ -98,20 +99,23 @@ def _facts(visit: Visit, one: Summary) -> Sequence[tuple[str, str]]:
     facts += [
         (
             visit.say("detail.since"),
-            f"{moment(one.onset_ms, zone)} · {visit.say('incident.age', age=old)}",
+            f"{times.moment(one.onset_ms, zone)} · {visit.say('incident.age', age=old)}",
         ),
-        (visit.say("detail.detected"), moment(one.opened_ms, zone)),
+        (visit.say("detail.detected"), times.moment(one.opened_ms, zone)),
     ]
     if one.acknowledged_by and one.acknowledged_ms:
         facts.append(
             (
                 words.phase("acknowledged", language),
-                f"{one.acknowledged_by} · {moment(one.acknowledged_ms, zone)}",
+                f"{one.acknowledged_by} · {times.moment(one.acknowledged_ms, zone)}",
             )
         )
     if one.closed_by and one.closed_ms:
         facts.append(
-            (words.phase("closed", language), f"{one.closed_by} · {moment(one.closed_ms, zone)}")
+            (
+                words.phase("closed", language),
+                f"{one.closed_by} · {times.moment(one.closed_ms, zone)}",
+            )
         )
     facts.append(
         (
@@ -134,7 +138,7 @@ def _reason(visit: Visit, finding: Finding) -> Mapping[str, Any]:
     facts += [
         (say("detail.score"), number_text(finding.score)),
         (say("detail.confidence"), f"{finding.confidence:.0%}"),
-        (say("detail.since"), moment(finding.onset_ms, visit.site.zone)),
+        (say("detail.since"), times.moment(finding.onset_ms, visit.site.zone)),
         (say("detail.quality"), quality_words(finding.quality, language)),
     ]
     if finding.contexts:
@@ -195,7 +199,7 @@ def _notices(visit: Visit, row: Detail) -> Sequence[Mapping[str, Any]]:
                 "state_name": state,
                 "state": visit.say(f"notice.{state}") + code,
                 "attempts": one.attempts,
-                "at": clock(at_ms, visit.site.zone) if at_ms else "–",
+                "at": times.second(at_ms, visit.site.zone) if at_ms else "–",
             }
         )
     return [*shown, *(_case(visit, one) for one in row.cases)]
@@ -210,14 +214,14 @@ def _case(visit: Visit, case: Case) -> Mapping[str, Any]:
         "state_name": "dead" if step == "strange" else step,
         "state": visit.say(f"case.{step}", code=case.state),
         "attempts": case.messages,
-        "at": clock(case.at_ms, visit.site.zone) if case.at_ms else "–",
+        "at": times.second(case.at_ms, visit.site.zone) if case.at_ms else "–",
     }
 
 
 def _timeline(visit: Visit, row: Detail) -> Sequence[Mapping[str, str]]:
     return [
         {
-            "at": moment(one.at_ms, visit.site.zone)[5:19],
+            "at": times.day_second(one.at_ms, visit.site.zone),
             "iso": views.iso(one.at_ms),
             "actor": one.actor if views.is_person(one.actor) else visit.say("timeline.system"),
             "action": words.reason(one.reason or one.action, visit.language),
@@ -295,7 +299,7 @@ def _picture(visit: Visit, trace: Trace, number: int) -> Picture:
     is_present = trace.until_ms >= trace.now_ms
     rows = [
         {
-            "at": clock(at_ms, zone),
+            "at": times.second(at_ms, zone),
             "value": number_text(value),
             "quality": quality_words(quality, language),
         }

@@ -7,12 +7,13 @@ measured is hatched, never interpolated.  Values that cannot be trusted are cros
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, tzinfo
+from datetime import tzinfo
 from itertools import pairwise
 
 from markupsafe import Markup
 
 from alerting.console.words import text
+from alerting.people import times
 from lifeline.model import UNUSABLE, Quality
 from lifeline.words import Language
 
@@ -198,8 +199,8 @@ def describe(trace: Trace, language: Language, zone: tzinfo) -> str:
             "evidence.span",
             language,
             n=len(trace.points),
-            start=clock(trace.from_ms, zone),
-            end=clock(trace.until_ms, zone),
+            start=times.second(trace.from_ms, zone),
+            end=times.second(trace.until_ms, zone),
         )
     ]
     if good:
@@ -211,7 +212,7 @@ def describe(trace: Trace, language: Language, zone: tzinfo) -> str:
                 low=number_text(min(map(_value, good))),
                 high=number_text(_value(top)),
                 unit=trace.unit,
-                at=clock(top[0], zone),
+                at=times.second(top[0], zone),
                 last=number_text(_value(good[-1])),
             )
         )
@@ -225,24 +226,13 @@ def describe(trace: Trace, language: Language, zone: tzinfo) -> str:
         text(
             "evidence.moments",
             language,
-            onset=clock(trace.onset_ms, zone),
-            detected=clock(trace.detected_ms, zone),
+            onset=times.second(trace.onset_ms, zone),
+            detected=times.second(trace.detected_ms, zone),
         )
     )
     bad = len(trace.points) - len(good)
     lines.append(text("evidence.bad", language, bad=bad, gaps=len(gaps(trace))))
     return " ".join(lines)
-
-
-def clock(at_ms: int, zone: tzinfo) -> str:
-    """A moment as people at the desk read it: local hours, minutes and seconds."""
-    return datetime.fromtimestamp(at_ms / 1000.0, UTC).astimezone(zone).strftime("%H:%M:%S")
-
-
-def moment(at_ms: int, zone: tzinfo) -> str:
-    """A moment with its day and its offset from UTC."""
-    local = datetime.fromtimestamp(at_ms / 1000.0, UTC).astimezone(zone)
-    return local.strftime("%Y-%m-%d %H:%M:%S %z")
 
 
 def number_text(value: float | None) -> str:
@@ -271,7 +261,7 @@ def _frame(trace: Trace, scale: Scale, zone: tzinfo) -> Iterator[Markup]:
         yield Markup('<line class="axis-tick" x1="{}" y1="{}" x2="{}" y2="{}"></line>').format(
             x, bottom, x, bottom + 5
         )
-        yield _label("axis", x, bottom + 20, clock(at_ms, zone), anchor)
+        yield _label("axis", x, bottom + 20, times.second(at_ms, zone), anchor)
     yield Markup('<line class="axis-line" x1="{}" y1="{}" x2="{}" y2="{}"></line>').format(
         LEFT, bottom, WIDTH - RIGHT, bottom
     )
@@ -308,7 +298,7 @@ def _moments(trace: Trace, scale: Scale, language: Language, zone: tzinfo) -> It
         if not trace.from_ms <= at_ms <= trace.until_ms:
             continue
         x = scale.x(at_ms)
-        words = text(f"evidence.{kind}", language, at=clock(at_ms, zone))
+        words = text(f"evidence.{kind}", language, at=times.second(at_ms, zone))
         yield Markup('<line class="{}" x1="{}" y1="{}" x2="{}" y2="{}"></line>').format(
             kind, x, TOP - 36 + 20 * row, x, HEIGHT - BOTTOM
         )

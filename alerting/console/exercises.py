@@ -4,13 +4,13 @@ from collections.abc import Mapping
 from typing import Any
 
 from alerting.console import pages, views
-from alerting.console.evidence import moment
 from alerting.console.gate import page
 from alerting.console.records import Records
 from alerting.console.sessions import ACTORS
 from alerting.console.visit import Answer, Problem, Visit, redirect
 from alerting.drill.running import Drill, Refusal
 from alerting.drill.scenarios import MINUTES_MAX
+from alerting.people import times
 
 SHOWN_MAX = 20
 
@@ -45,8 +45,8 @@ def _line(visit: Visit, one: Drill) -> Mapping[str, Any]:
         "title": views.title(one.scenario.title, one.scenario.name, visit.language),
         "span": visit.say(
             "windows.span",
-            start=moment(one.started_ms, zone)[5:16],
-            end=moment(ends_ms, zone)[5:16],
+            start=times.day_hour(one.started_ms, zone),
+            end=times.day_hour(ends_ms, zone),
         ),
         "by": one.started_by,
         "why": visit.say(f"drill.why.{one.ended_why}") if one.ended_why else "",

@@ -4,12 +4,12 @@ import msgspec
 
 from alerting.actions import Act
 from alerting.console import details, duty, pages, refusals, views
-from alerting.console.evidence import moment
 from alerting.console.gate import page
 from alerting.console.records import Records
 from alerting.console.visit import Answer, Problem, Visit
 from alerting.desk.rows import Detail
 from alerting.incidents import ENDED
+from alerting.people import times
 from alerting.people.links import LinkView
 
 PICTURES_MAX = 1
@@ -57,7 +57,7 @@ def _plain(visit: Visit, row: Detail) -> list[tuple[str, str]]:
     one = row.summary
     if not one.acknowledged_by or one.acknowledged_ms is None:
         return []
-    at = moment(one.acknowledged_ms, visit.site.zone)
+    at = times.moment(one.acknowledged_ms, visit.site.zone)
     return [(visit.say("link.acknowledge"), f"{one.acknowledged_by} · {at}")]
 
 

@@ -11,6 +11,7 @@ from alerting.console.records import Records
 from alerting.console.visit import Answer, Call, Problem, Site, Visit, redirect
 from alerting.console.words import age
 from alerting.desk.rows import Detail
+from alerting.people import times
 
 NOTE_MAX = 2000
 NEED_NOTE = frozenset(("close", "prolong", "shelve", "retire"))
@@ -75,7 +76,7 @@ def account(_: Records, visit: Visit) -> Answer:
     return page(
         visit,
         "account.html",
-        since=evidence.moment(visit.session.created_ms, visit.site.zone),
+        since=times.moment(visit.session.created_ms, visit.site.zone),
         idle=age(visit.site.settings.console.idle_s, visit.language),
     )
 

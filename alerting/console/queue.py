@@ -6,12 +6,13 @@ from urllib.parse import quote, urlencode
 
 from alerting.actions import Act
 from alerting.board.rows import Queued, Sift
-from alerting.console import evidence, following, pages, views
+from alerting.console import following, pages, views
 from alerting.console.gate import page
 from alerting.console.records import Records
 from alerting.console.sessions import ACTORS
 from alerting.console.visit import Answer, Problem, Visit, redirect
 from alerting.flood import Raised, View
+from alerting.people import times
 from lifeline.model import CANARY, GRADE_FAULT, GRADES
 
 LISTED_MAX = 200
@@ -117,7 +118,7 @@ def queue(records: Records, visit: Visit) -> Answer:
         did=_told(visit),
         floods=[_flood(visit, name, view) for name, view in visit.site.floods.items()
                 if view.is_flood],
-        seal_broken=evidence.moment(broken_ms, visit.site.zone) if broken_ms else "",
+        seal_broken=times.moment(broken_ms, visit.site.zone) if broken_ms else "",
         n_max=LISTED_MAX if len(rows) == LISTED_MAX else 0,
         may_act=visit.session.role in ACTORS,
         pick=PICK,
@@ -192,7 +193,7 @@ def _flood(visit: Visit, desk: str, view: View) -> FloodView:
                 place=views.asset_title(visit.site.catalog, one.first_out.asset, visit.language),
                 n=len(one.standing),
                 m=one.incidents,
-                at=evidence.clock(one.first_out.onset_ms, visit.site.zone),
+                at=times.second(one.first_out.onset_ms, visit.site.zone),
             ),
             f"/incidents/{one.worst.incident}",
             one.worst.grade,

@@ -2,9 +2,9 @@
 
 from alerting import witnesses
 from alerting.console import views
-from alerting.console.evidence import clock
 from alerting.console.visit import Problem, Visit
 from alerting.desk.rows import Outcome
+from alerting.people import times
 from lifeline import words
 from lifeline.words import Language
 
@@ -23,7 +23,7 @@ def problem(visit: Visit, outcome: Outcome, note: str = "") -> Problem:
         return Problem(400, "problem.note-missing")
     if outcome.code in ("faster", "already-acknowledged", "already-closed") and outcome.actor:
         if views.is_person(outcome.actor):
-            at = clock(outcome.at_ms, visit.site.zone)
+            at = times.second(outcome.at_ms, visit.site.zone)
             return Problem(409, "problem.409.faster", note, name=outcome.actor, at=at)
         return Problem(409, "problem.409.changed", note)
     if outcome.code == "faster":

@@ -7,11 +7,11 @@ from typing import Any
 
 from alerting.console import pages, views
 from alerting.console.doors import city
-from alerting.console.evidence import moment
 from alerting.console.gate import Handler, page
 from alerting.console.records import Records
 from alerting.console.sessions import ACTORS
 from alerting.console.visit import Answer, Problem, Visit, redirect
+from alerting.people import times
 from alerting.rules import versions, words
 from alerting.rules.moves import OF_RULE, Move
 from alerting.rules.versions import Ruleset, Step, Version
@@ -57,15 +57,15 @@ STEPS: tuple[Step, ...] = ("approve", "schedule", "withdraw")
 
 def _line(visit: Visit, one: Version) -> Mapping[str, Any]:
     zone, say = visit.site.zone, visit.say
-    facts = [(say("rules.by"), f"{one.author} · {moment(one.at_ms, zone)[:16]}")]
+    facts = [(say("rules.by"), f"{one.author} · {times.clock(one.at_ms, zone)}")]
     if one.approved_by and one.approved_ms is not None:
-        agreed = f"{one.approved_by} · {moment(one.approved_ms, zone)[:16]}"
+        agreed = f"{one.approved_by} · {times.clock(one.approved_ms, zone)}"
         facts.append((say("rules.agreed"), agreed))
     if one.effective_ms is not None:
-        since = f"{moment(one.effective_ms, zone)[:16]} · {one.scheduled_by}"
+        since = f"{times.clock(one.effective_ms, zone)} · {one.scheduled_by}"
         facts.append((say("rules.since"), since))
     if one.applied_ms is not None:
-        facts.append((say("rules.applied"), moment(one.applied_ms, zone)[:16]))
+        facts.append((say("rules.applied"), times.clock(one.applied_ms, zone)))
     return {
         "number": one.number,
         "title": say("rules.number", n=one.number),

@@ -7,13 +7,13 @@ from urllib.parse import quote, urlencode
 
 from alerting.board.rows import Queued
 from alerting.console import duty, following
-from alerting.console.evidence import clock, moment
 from alerting.console.records import Feed
 from alerting.console.sessions import safe_next
 from alerting.console.visit import Visit
 from alerting.console.words import age
 from alerting.desk.rows import Summary
 from alerting.incidents import ENDED, TAKEN
+from alerting.people import times
 from lifeline import words
 from lifeline.catalog import Catalog
 from lifeline.model import CANARY, GRADES, Grade, Text
@@ -120,7 +120,7 @@ def frame(visit: Visit, refresh: str) -> Frame:
     return Frame(
         feeds=feeds,
         stopped=("、" if visit.language == "zh" else ", ").join(stopped),
-        at=moment(pulse.now_ms, visit.site.zone),
+        at=times.moment(pulse.now_ms, visit.site.zone),
         here=here(visit),
         other="en" if visit.language == "zh" else "zh",
         expiring=expiring,
@@ -188,7 +188,7 @@ def card(visit: Visit, queued: Queued) -> Card:
     if one.episode > 1:
         more.append(visit.say("incident.episode", n=one.episode))
     if one.acknowledged_by and one.phase in (*TAKEN, "watching"):
-        at = moment(one.acknowledged_ms or one.updated_ms, visit.site.zone)[11:19]
+        at = times.second(one.acknowledged_ms or one.updated_ms, visit.site.zone)
         more.append(visit.say("incident.by", name=one.acknowledged_by, at=at))
     if one.verdict:
         more.append(words.verdict(one.verdict, language))
@@ -207,7 +207,7 @@ def card(visit: Visit, queued: Queued) -> Card:
     )
     start_ms = (one.closed_ms or one.updated_ms) if is_closed else one.onset_ms
     old = age((visit.pulse.now_ms - start_ms) / 1000.0, language)
-    onset = moment(one.onset_ms, visit.site.zone)
+    onset = times.moment(one.onset_ms, visit.site.zone)
     lasting = visit.say("incident.closed-at" if is_closed else "incident.age", age=old)
     if is_past(one) and not is_closed:
         # Nobody knows whether it still lasts: the day is all that can be said.
@@ -234,7 +234,7 @@ def undo(visit: Visit, one: Summary) -> str:
     """Until when the visitor can take his acknowledgement back; empty: he cannot."""
     if one.undo_ms is None or not following.can_undo(visit, one):
         return ""
-    return visit.say("undo.until", at=clock(one.undo_ms, visit.site.zone))
+    return visit.say("undo.until", at=times.second(one.undo_ms, visit.site.zone))
 
 
 def next_step(visit: Visit, queued: Queued) -> str:
@@ -242,7 +242,7 @@ def next_step(visit: Visit, queued: Queued) -> str:
     if queued.next_ms is None:
         return ""
     what = visit.say(f"next.{queued.next_kind}")
-    at = clock(queued.next_ms, visit.site.zone)
+    at = times.second(queued.next_ms, visit.site.zone)
     told = visit.say("next.at", at=at[:5], what=what)
     persons = following.persons(visit, queued.summary, queued.next_kind, queued.next_ms)
     if persons:

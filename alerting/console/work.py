@@ -7,11 +7,11 @@ from zoneinfo import ZoneInfo
 import msgspec
 
 from alerting.console import boards, rules, views
-from alerting.console.evidence import moment
 from alerting.console.gate import page
 from alerting.console.records import Records
 from alerting.console.sessions import ACTORS
 from alerting.console.visit import Answer, Problem, Visit, redirect
+from alerting.people import times
 from alerting.plans import Book
 from alerting.windows import Window, runs, unticked
 from alerting.work import orders
@@ -46,15 +46,15 @@ def _line(visit: Visit, one: Listed, zones: Mapping[str, str]) -> Mapping[str, A
     assets = [views.asset_title(visit.site.catalog, name, visit.language) for name in order.assets]
     span = say(
         "windows.span",
-        start=moment(order.from_ms, zone)[5:16],
-        end=moment(order.until_ms, zone)[5:16],
+        start=times.day_hour(order.from_ms, zone),
+        end=times.day_hour(order.until_ms, zone),
     )
     facts = [
         (say("work.span"), span),
         (say("work.places"), views.joined([*places, *assets], visit.language)),
         (say("work.contractor"), " · ".join(t for t in (order.contractor, order.contact) if t)),
-        (say("work.watch"), say("work.watch.until", at=moment(order.watch_until_ms, zone)[5:16])),
-        (say("work.taken"), f"{one.taken_by} · {moment(one.taken_ms, zone)[5:16]}"),
+        (say("work.watch"), say("work.watch.until", at=times.day_hour(order.watch_until_ms, zone))),
+        (say("work.taken"), f"{one.taken_by} · {times.day_hour(one.taken_ms, zone)}"),
     ]
     now_ms = visit.pulse.now_ms
     return {

@@ -8,8 +8,9 @@ from markupsafe import Markup
 
 from alerting.audit.anchors import stamp
 from alerting.console import evidence
-from alerting.console.evidence import LimitLine, Trace, moment
+from alerting.console.evidence import LimitLine, Trace
 from alerting.evidence.dossier import Dossier, Reading, Row
+from alerting.people import times
 from lifeline import words
 from lifeline.model import Finding
 from lifeline.words import LANGUAGES, Language
@@ -177,7 +178,7 @@ def page(dossier: Dossier, language: Language, zone: tzinfo) -> str:
 def _facts(dossier: Dossier, language: Language, zone: tzinfo) -> Iterator[tuple[str, str]]:
     incident = dossier.incident
     title = dossier.title.said(language)
-    yield say("made", language), moment(dossier.made_ms, zone)
+    yield say("made", language), times.moment(dossier.made_ms, zone)
     yield say("incident", language), words.hazard(incident["hazard"], language)
     where = f"{title} ({incident['asset']})" if title else incident["asset"]
     yield say("where", language), where
@@ -187,11 +188,11 @@ def _facts(dossier: Dossier, language: Language, zone: tzinfo) -> Iterator[tuple
     if incident["verdict"]:
         code = words.verdict_code(incident["verdict_code"], language)
         yield say("verdict", language), f"{words.verdict(incident['verdict'], language)} · {code}"
-    yield say("onset", language), moment(incident["onset_ms"], zone)
-    yield say("opened", language), moment(incident["opened_ms"], zone)
+    yield say("onset", language), times.moment(incident["onset_ms"], zone)
+    yield say("opened", language), times.moment(incident["opened_ms"], zone)
     for key in ("acknowledged", "closed"):
         if incident[f"{key}_ms"] is not None:
-            at = moment(incident[f"{key}_ms"], zone)
+            at = times.moment(incident[f"{key}_ms"], zone)
             yield say(key, language), f"{incident[f'{key}_by']} · {at}"
     if incident["overridden"]:
         yield say("closed", language), f"{say('overridden', language)} · {incident['second']}"
@@ -204,7 +205,7 @@ def _actions(dossier: Dossier, language: Language, zone: tzinfo) -> Iterator[Seq
         line = entry.line
         actor = say("system", language) if line.actor == "router" else line.actor
         what = words.reason(line.reason or line.action, language)
-        yield moment(line.at_ms, zone), actor, line.second, what, line.note
+        yield times.moment(line.at_ms, zone), actor, line.second, what, line.note
 
 
 def _sealed(dossier: Dossier, language: Language) -> str:
@@ -232,7 +233,8 @@ def _told(dossier: Dossier, language: Language, zone: tzinfo) -> Iterator[Sequen
             "waiting",
         )
         answers = [
-            f"{r['word']} {r['by']} {moment(r['at_ms'], zone)}" for r in receipts.get(row["id"], ())
+            f"{r['word']} {r['by']} {times.moment(r['at_ms'], zone)}"
+            for r in receipts.get(row["id"], ())
         ]
         yield (
             " ".join(filter(None, (row["target"], row["person"]))),

@@ -57,7 +57,7 @@ def instant(day: dt.date, hour: str, zone: ZoneInfo) -> int:
     return round(dt.datetime.combine(day, time, zone).timestamp()) * 1000
 
 
-def civil(at_ms: int, zone: ZoneInfo) -> dt.datetime:
+def civil(at_ms: int, zone: dt.tzinfo) -> dt.datetime:
     """The city's date and time."""
     return dt.datetime.fromtimestamp(at_ms / 1000, zone)
 
@@ -89,19 +89,55 @@ def is_working(working: Working, at_ms: int, zone: ZoneInfo) -> bool:
     return any(working.has(day) for day, _, _ in spans(hours, at_ms, at_ms + 1, zone))
 
 
-def clock(at_ms: int, zone: ZoneInfo) -> str:
+def clock(at_ms: int, zone: dt.tzinfo) -> str:
     """Date and time as a person reads them.
 
-    >>> clock(1795262400000, ZoneInfo("Asia/Shanghai"))
+    >>> clock(1795262405000, ZoneInfo("Asia/Shanghai"))
     '2026-11-21 20:00'
     """
     return f"{civil(at_ms, zone):%Y-%m-%d %H:%M}"
 
 
-def hour(at_ms: int, zone: ZoneInfo) -> str:
+def moment(at_ms: int, zone: dt.tzinfo) -> str:
+    """The same to the second, with the offset from UTC.
+
+    >>> moment(1795262405000, ZoneInfo("Asia/Shanghai"))
+    '2026-11-21 20:00:05 +0800'
+    """
+    return f"{civil(at_ms, zone):%Y-%m-%d %H:%M:%S %z}"
+
+
+def day_hour(at_ms: int, zone: dt.tzinfo) -> str:
+    """The same where the year goes without saying.
+
+    >>> day_hour(1795262405000, ZoneInfo("Asia/Shanghai"))
+    '11-21 20:00'
+    """
+    return f"{civil(at_ms, zone):%m-%d %H:%M}"
+
+
+def day_second(at_ms: int, zone: dt.tzinfo) -> str:
+    """The same, to the second.
+
+    >>> day_second(1795262405000, ZoneInfo("Asia/Shanghai"))
+    '11-21 20:00:05'
+    """
+    return f"{civil(at_ms, zone):%m-%d %H:%M:%S}"
+
+
+def hour(at_ms: int, zone: dt.tzinfo) -> str:
     """The time of day.
 
-    >>> hour(1795262400000, ZoneInfo("Asia/Shanghai"))
+    >>> hour(1795262405000, ZoneInfo("Asia/Shanghai"))
     '20:00'
     """
     return f"{civil(at_ms, zone):%H:%M}"
+
+
+def second(at_ms: int, zone: dt.tzinfo) -> str:
+    """The time of day, to the second.
+
+    >>> second(1795262405000, ZoneInfo("Asia/Shanghai"))
+    '20:00:05'
+    """
+    return f"{civil(at_ms, zone):%H:%M:%S}"

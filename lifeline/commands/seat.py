@@ -15,12 +15,12 @@ from alerting.actions import Act
 from alerting.board import store as board
 from alerting.console import refusals
 from alerting.console.accounts import store as accounts
-from alerting.console.evidence import moment
 from alerting.console.sessions import ACTORS, VIEWERS, login_name
 from alerting.desk import store as desk
 from alerting.desk.rows import Outcome
 from alerting.house.service import House
 from alerting.ledger.store import Contended, contended
+from alerting.people import times
 from alerting.store import now
 from lifeline import words
 from lifeline.commands.outcome import (
@@ -61,7 +61,7 @@ class Seat:
 
     def moment(self, at_ms: int) -> str:
         """A moment as the city reads it."""
-        return moment(at_ms, ZoneInfo(self.settings.console.timezone))
+        return times.moment(at_ms, ZoneInfo(self.settings.console.timezone))
 
     def who(self, name: str, *, may_only_note: bool = False) -> str:
         """The console user who acts; ends the command with 1 where he may not."""
