@@ -15,7 +15,8 @@ import msgspec
 from lxml import etree
 
 from alerting.exchange.tables import EventKind, Place, Tables
-from lifeline.model import GRADES, Grade, Quality
+from lifeline.grades import Grading
+from lifeline.model import Quality
 from lifeline.wire import Notice
 from lifeline.words import LANGUAGES, Language
 
@@ -86,7 +87,9 @@ def certainty_of(notice: Notice) -> str:
     return "Likely" if confidence > 0.5 else "Possible" if confidence > 0.05 else "Unlikely"
 
 
-def document(notice: Notice, names: Names, chain: Sequence[str], tables: Tables) -> bytes:
+def document(
+    notice: Notice, names: Names, chain: Sequence[str], tables: Tables, grades: Grading
+) -> bytes:
     """The document; ``chain`` holds the references of those that this receiver was sent before."""
     kind = type_of(notice, chain)
     assert kind is not None, "nothing to tell"
@@ -108,7 +111,7 @@ def document(notice: Notice, names: Names, chain: Sequence[str], tables: Tables)
         _add(alert, "references", " ".join(_named(chain)))
     _add(alert, "incidents", token(notice.incident))
     for language in LANGUAGES:
-        _add_info(alert, notice, names, language, tables)
+        _add_info(alert, notice, names, language, tables, grades)
     made: bytes = etree.tostring(alert, encoding="UTF-8", xml_declaration=True)
     return made
 
@@ -143,10 +146,16 @@ def _named(chain: Sequence[str]) -> Sequence[str]:
 
 
 def _add_info(
-    alert: etree._Element, notice: Notice, names: Names, language: Language, tables: Tables
+    alert: etree._Element,
+    notice: Notice,
+    names: Names,
+    language: Language,
+    tables: Tables,
+    grades: Grading,
 ) -> None:
     info = etree.SubElement(alert, f"{{{NAMESPACE}}}info")
-    kind, grade, has_ended = tables.kind_of(notice.hazard), _grade(notice), is_over(notice)
+    kind, has_ended = tables.kind_of(notice.hazard), is_over(notice)
+    grade = grades.of(notice.grade.level)
     _add(info, "language", TAGS[language])
     _add(info, "category", kind.category)
     _add(info, "event", notice.hazard_title.said(language))
@@ -168,7 +177,8 @@ def _add_info(
     if advice and not has_ended:
         _add(info, "instruction", advice)
     _add(info, "web", token(notice.link))
-    for name, value in parameters(notice):
+    told = notice.grade.zh if language == "zh" else notice.grade.en
+    for name, value in (("gradeName", told), ("gradeColour", grade.colour), *parameters(notice)):
         _add_pair(info, "parameter", name, value)
     _add_area(info, notice, kind, tables.place_of(notice.zone), language)
 
@@ -201,12 +211,6 @@ def parameters(notice: Notice) -> Iterable[tuple[str, str]]:
 
 def _number(value: float | None) -> str:
     return "" if value is None else f"{value:.10g}"
-
-
-def _grade(notice: Notice) -> Grade:
-    level = notice.grade.level
-    found = next((grade for grade in GRADES if grade.level == level), None)
-    return found or Grade(level, notice.grade.zh, notice.grade.en, "", "")
 
 
 def _add_area(

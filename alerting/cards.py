@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 import msgspec
 
 from lifeline.cards import Card, Words, marked
-from lifeline.model import GRADES, Grade
+from lifeline.grades import Grading
 from lifeline.wire import Malformed, Notice, decode_notice
 from lifeline.words import Language
 
@@ -38,19 +38,19 @@ _LABELS: dict[Language, tuple[str, str, str, str]] = {
 _card = msgspec.json.Decoder(Card)
 
 
-def read(body: bytes, language: Language, zone: str, *, is_page: bool) -> Card:
+def read(body: bytes, language: Language, zone: str, grades: Grading, *, is_page: bool) -> Card:
     """The card that an outbox row holds; raises Malformed."""
     if not is_page:
-        return of_notice(decode_notice(body), language, zone)
+        return of_notice(decode_notice(body), language, zone, grades)
     try:
         return marked(_card.decode(body))
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         raise Malformed(f"not a card: {error}") from error
 
 
-def of_notice(notice: Notice, language: Language, zone: str) -> Card:
-    """A notice as a card, times as in the time zone ``zone``."""
-    grade = _grade(notice.grade.level)
+def of_notice(notice: Notice, language: Language, zone: str, grades: Grading) -> Card:
+    """A notice as a card, times as in the time zone ``zone``, in the colours of the city."""
+    grade = grades.of(notice.grade.level)
     word = _in(notice.grade, language)
     headline = notice.headline.said(language)
     why = notice.explanation.text.said(language)
@@ -80,10 +80,12 @@ def of_notice(notice: Notice, language: Language, zone: str) -> Card:
     )
 
 
-def of_unreadable(grade_level: int, incident: str, language: Language, url: str) -> Card:
+def of_unreadable(
+    grade_level: int, incident: str, language: Language, url: str, grades: Grading
+) -> Card:
     """What is told in place of a row that cannot be read: that something is, and how grave."""
-    grade = _grade(grade_level)
-    word = _in(grade, language)
+    grade = grades.of(grade_level)
+    word = grades.word(grade_level, language)
     title = _UNREADABLE[language].format(grade=word)
     return Card(
         title=title,
@@ -101,9 +103,9 @@ def of_unreadable(grade_level: int, incident: str, language: Language, url: str)
     )
 
 
-def of_test(language: Language, url: str) -> Card:
+def of_test(language: Language, url: str, grades: Grading) -> Card:
     """The card with which a channel is tried: it looks like an alarm to nobody."""
-    grade = GRADES[-1]
+    grade = grades.of(grades.device)
     return Card(
         title=_TEST[language],
         grade=grade.level,
@@ -164,10 +166,6 @@ def _counted(cards: Iterable[Card], language: Language) -> str:
     words = (f"{shape}{word} {n}" for (_, shape, word), n in sorted(counts.items()))
     total = sum(counts.values())
     return _COUNTED[language].format(n=total, grades=_BETWEEN[language].join(words))
-
-
-def _grade(level: int) -> Grade:
-    return next((grade for grade in GRADES if grade.level == level), GRADES[-1])
 
 
 def _in(text: Any, language: Language) -> str:

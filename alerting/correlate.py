@@ -14,6 +14,7 @@ from alerting.rulegraph import Crossing, Effect, Network, Rules, Selector
 from alerting.sightings import Sighting, of_finding, sightings
 from alerting.topology import Topology
 from lifeline.catalog import Catalog
+from lifeline.grades import GRADING, Grading
 from lifeline.model import UNTITLED, Finding, Text
 
 MILD: frozenset[Effect] = frozenset(("lower", "suppress", "load"))
@@ -52,6 +53,7 @@ class Correlator:
 
     catalog: Catalog
     rules: Rules
+    grades: Grading = GRADING
     topology: Topology = field(init=False)
     _reaches: dict[Sighting, frozenset[str]] = field(default_factory=dict, init=False)
 
@@ -226,7 +228,7 @@ class Correlator:
             rule=rule.id,
             distance_m=metres,
             hypothesis=f"{rule.hypothesis.zh} / {rule.hypothesis.en}",
-            grade=_grade(rule, a.grade, b.grade, self.rules.top_grade, is_cause=is_cause),
+            grade=self._grade(rule, a.grade, b.grade, is_cause=is_cause),
             effect=rule.effect,
             lag_s=(scene.seen.onset_ms - there.onset_ms) / 1000,
             said=rule.hypothesis,
@@ -234,6 +236,20 @@ class Correlator:
             is_cause=is_cause,
             origin=self._origin(rule, scene) or "",
         )
+
+    def _grade(self, rule: Crossing, a: int, b: int, *, is_cause: bool) -> int | None:
+        """What the finding counts as; None: what it is."""
+        match rule.effect:
+            case "raise":
+                return min(a, b, self.rules.top_grade)
+            case "lower":
+                # A device's own fault it does not become: something has happened.
+                return None if is_cause else max(b, min(b + 1, self.grades.least))
+            case "suppress" | "load":
+                # No graver than its cause: it calls nobody by itself.
+                return None if is_cause else max(a, b)
+            case _:
+                return None
 
     def _holds(self, rule: Crossing, scene: "_Scene", a: Sighting, b: Sighting) -> bool:
         """Whether nothing speaks against it, there are enough of them, and the lags fit."""
@@ -345,17 +361,3 @@ def _metres(rule: Crossing, *, is_frozen: bool) -> float:
 def _nearer(near: dict[str, float], found: Mapping[str, float]) -> None:
     for name, metres in found.items():
         near[name] = min(metres, near.get(name, metres))
-
-
-def _grade(rule: Crossing, a: int, b: int, top: int, *, is_cause: bool) -> int | None:
-    """What the finding counts as; None: what it is."""
-    match rule.effect:
-        case "raise":
-            return min(a, b, top)
-        case "lower":
-            return None if is_cause else b + 1
-        case "suppress" | "load":
-            # No graver than its cause: it calls nobody by itself.
-            return None if is_cause else max(a, b)
-        case _:
-            return None

@@ -24,7 +24,7 @@ def settle(turn: Turn, alarm: str, record: Finding) -> None:
 
 def begin(turn: Turn, record: Finding) -> None:
     """An excursion not heard of before.  ``held`` without ``raised`` counts: it lasts."""
-    finding = windows.sharpened(turn.slice.windows_of(record.zone), record)
+    finding = windows.sharpened(turn.slice.windows_of(record.zone), record, turn.policy.grades)
     key = excursions.key_of(finding)
     excursion = Excursion(
         id=excursions.excursion_id(finding),

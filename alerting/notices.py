@@ -122,7 +122,9 @@ class Wording:
         """
         finding = tell.finding
         desk = self.desk(finding.lifeline, finding.zone)
-        targets = routes.targets_for(self.settings.targets, finding.lifeline, finding.grade, desk)
+        targets = routes.targets_for(
+            self.settings.targets, finding.lifeline, finding.grade, self.policy.grades, desk
+        )
         if not targets:
             return []
         notice = self.notice(tell, verdict if tell.revision else "")
@@ -152,7 +154,7 @@ class Wording:
                 chain = chains.get((notice.incident, target.name), ())
                 if cap.type_of(notice, chain) is None:
                     return None
-                body = cap.document(notice, names, chain, self.tables)
+                body = cap.document(notice, names, chain, self.tables, self.policy.grades)
                 identifier = names.identifier
                 reference = cap.reference_of(notice, names, self.tables)
                 if reference not in chain:
@@ -175,7 +177,7 @@ class Wording:
         finding = tell.finding
         title = self._title(finding.asset)
         asset = self._asset(finding.asset)
-        reason = TOLD[tell.reason]
+        reason, grades = TOLD[tell.reason], self.policy.grades
         kind: Kind = "alert" if tell.is_first else "end" if reason in ENDS else "update"
         return Notice(
             incident=tell.incident,
@@ -192,15 +194,15 @@ class Wording:
                 words.hazard(finding.hazard, "zh"), words.hazard(finding.hazard, "en")
             ),
             grade=NoticeGrade(
-                finding.grade, words.grade(finding.grade, "zh"), words.grade(finding.grade, "en")
+                finding.grade, grades.word(finding.grade, "zh"), grades.word(finding.grade, "en")
             ),
             onset_ms=finding.onset_ms,
             detected_ms=finding.received_ms,
             at_ms=tell.at_ms,
             revision=tell.revision,
             headline=Text(
-                words.headline(finding, title.zh, "zh", reason=reason),
-                words.headline(finding, title.en, "en", reason=reason),
+                words.headline(finding, title.zh, "zh", grades, reason=reason),
+                words.headline(finding, title.en, "en", grades, reason=reason),
             ),
             explanation=self._explanation(finding),
             link=f"{self.settings.public_url.rstrip('/')}/incidents/{tell.incident}",

@@ -15,11 +15,9 @@ from alerting.incidents import Incident
 from alerting.people import times
 from alerting.witnesses import Sensor
 from lifeline.catalog import Rule
+from lifeline.grades import GRADING, Grading
 from lifeline.life import Life
-from lifeline.model import GRADES, Finding, Grade
-
-TOP_GRADES = 2
-"""How many of the gravest grades page at any hour."""
+from lifeline.model import Finding
 
 
 class Clocks(msgspec.Struct, frozen=True):
@@ -71,12 +69,12 @@ class Correlator(Protocol):
 
 
 def _default_clocks() -> Mapping[int, Clocks]:
-    return clocks_of(GRADES)
+    return clocks_of(GRADING)
 
 
-def clocks_of(grades: Sequence[Grade]) -> Mapping[int, Clocks]:
+def clocks_of(grades: Grading) -> Mapping[int, Clocks]:
     """The clocks of a grading table."""
-    return {g.level: Clocks(g.remind_s, g.escalate_s, g.progress_s) for g in grades}
+    return {g.level: Clocks(g.remind_s, g.escalate_s, g.progress_s) for g in grades.rows}
 
 
 def offices(timezone: str) -> Callable[[int], bool]:
@@ -92,7 +90,7 @@ WEEKDAYS = offices("Asia/Shanghai")
 class Policy:
     """Everything about a desk that the engine must know and that is neither state nor finding."""
 
-    grades: tuple[Grade, ...] = GRADES
+    grades: Grading = GRADING
     clocks: Mapping[int, Clocks] = field(default_factory=_default_clocks)
     treatments: Mapping[str, Treatment] = field(default_factory=dict)
     life: Life = field(default_factory=Life)
@@ -114,7 +112,7 @@ class Policy:
 
     def is_top(self, grade: int) -> bool:
         """Whether it pages at any hour."""
-        return grade in sorted(g.level for g in self.grades)[:TOP_GRADES]
+        return self.grades.is_top(grade)
 
     def may_page(self, grade: int, at_ms: int) -> bool:
         """Whether a clock of this grade may call somebody at that moment."""
@@ -126,7 +124,7 @@ DEFAULT = Policy()
 
 
 def policy_of(
-    grades: Sequence[Grade],
+    grades: Grading,
     life: Life,
     rules: Sequence[Rule],
     correlator: Correlator | None = None,
@@ -140,7 +138,7 @@ def policy_of(
     ``clocks``: the roster's, where one is written; without, those of the grading table.
     """
     return Policy(
-        grades=tuple(grades),
+        grades=grades,
         clocks=clocks_of(grades) if clocks is None else clocks,
         treatments={
             rule.id: Treatment(rule.latching, rule.is_managed, rule.realarm_s, rule.fall_hold_s)

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 
+from lifeline.grades import Grading
 from lifeline.model import CANARY
 from lifeline.targets import Target
 
@@ -12,9 +13,11 @@ ADDRESSED = frozenset(("email", "sms", "voice"))
 """Ways that must be told whom to reach: without recipients of their own they are the roster's."""
 
 
-def wants(target: Target, lifeline: str, grade: int, desk: str = "") -> bool:
+def wants(target: Target, lifeline: str, grade: int, grades: Grading, desk: str = "") -> bool:
     """Whether a target is told of incidents of this lifeline, grade and desk."""
-    if grade > target.grade_max or (target.desks and desk not in target.desks):
+    if target.desks and desk not in target.desks:
+        return False
+    if not grades.reaches(grade, target.grade_max):
         return False
     if target.kind in ADDRESSED and not target.recipients:
         return False
@@ -24,7 +27,7 @@ def wants(target: Target, lifeline: str, grade: int, desk: str = "") -> bool:
 
 
 def targets_for(
-    targets: Iterable[Target], lifeline: str, grade: int, desk: str = ""
+    targets: Iterable[Target], lifeline: str, grade: int, grades: Grading, desk: str = ""
 ) -> list[Target]:
     """The targets to tell, in the order of the settings."""
-    return [target for target in targets if wants(target, lifeline, grade, desk)]
+    return [target for target in targets if wants(target, lifeline, grade, grades, desk)]

@@ -127,7 +127,7 @@ class Router:
         row = connection.execute("select to_regclass('outbox') is not null").fetchone()
         if row is None or not row[0]:
             raise Refused("router: its tables are not there: run `lifeline migrate`.")
-        store.keep_grades(connection, self.settings.grades)
+        store.keep_grades(connection, self.settings.grading)
 
     async def read(self) -> None:
         """Reads and folds for ever."""

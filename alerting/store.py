@@ -26,7 +26,8 @@ from alerting.turn import Turn
 from alerting.windows import Window
 from lifeline import crashpoints
 from lifeline.catalog import Catalog
-from lifeline.model import GRADES, Finding, Grade
+from lifeline.grades import Grade, Grading
+from lifeline.model import Finding
 
 __all__ = ["act", "fire", "fold", "incident_of", "keep_grades", "lock_zones", "now", "running"]
 
@@ -54,24 +55,29 @@ def now(connection: Connection) -> int:
     return int(row[0])
 
 
-def keep_grades(connection: Connection, grades: Sequence[Grade] = GRADES) -> None:
-    """Brings the grading table up to date."""
+def keep_grades(connection: Connection, grades: Grading) -> None:
+    """Makes the table that reports join with what is configured now."""
+    levels = [grade.level for grade in grades.rows]
+    connection.execute("delete from grade where level <> all(%s)", (levels,))
     with connection.cursor() as cursor:
         cursor.executemany(
-            "insert into grade values (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)"
+            "insert into grade (level, zh, en, colour, shape, cap_severity, cap_urgency, dark,"
+            " remind_s, escalate_s, progress_s) values (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)"
             " on conflict (level)"
             " do update set"
             " zh = excluded.zh, en = excluded.en, colour = excluded.colour, shape = excluded.shape,"
             " cap_severity = excluded.cap_severity, cap_urgency = excluded.cap_urgency,"
             " dark = excluded.dark, remind_s = excluded.remind_s,"
             " escalate_s = excluded.escalate_s, progress_s = excluded.progress_s",
-            [_row(grade) for grade in grades],
+            [_row(grade) for grade in grades.rows],
         )
 
 
-def _row(grade: Grade) -> list[object]:
-    values = msgspec.structs.asdict(grade) | {"escalate_s": list(grade.escalate_s)}
-    return list(values.values())
+def _row(one: Grade) -> list[object]:
+    return [
+        one.level, one.zh, one.en, one.colour, one.shape, one.cap_severity, one.cap_urgency,
+        one.dark, one.remind_s, list(one.escalate_s), one.progress_s,
+    ]  # fmt: skip
 
 
 def fold(connection: Connection, wording: Wording, findings: Sequence[Finding]) -> Folded:

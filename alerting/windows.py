@@ -12,7 +12,8 @@ from typing import Literal, get_args
 
 import msgspec
 
-from lifeline.model import GRADE_FAULT, Finding, Quality
+from lifeline.grades import Grading
+from lifeline.model import Finding, Quality
 
 Kind = Literal["maintenance", "calibration", "common-cause", "work-watch"]
 Opened = Literal["maintenance", "calibration", "work-watch"]
@@ -92,12 +93,12 @@ def watching(windows: Iterable[Window], zone: str, at_ms: int) -> Window | None:
     return min(found, key=lambda w: (w.factor, w.id), default=None)
 
 
-def sharpened(windows: Iterable[Window], finding: Finding) -> Finding:
+def sharpened(windows: Iterable[Window], finding: Finding, grades: Grading) -> Finding:
     """The finding as it reaches the desk: one grade graver where its zone is watched.
 
     Sensors' own faults stay what they are: nothing has happened in the city.
     """
-    if not 1 < finding.grade < GRADE_FAULT or not _is_watched(windows, finding):
+    if not 1 < finding.grade <= grades.least or not _is_watched(windows, finding):
         return finding
     return msgspec.structs.replace(finding, grade=finding.grade - 1)
 

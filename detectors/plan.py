@@ -22,7 +22,7 @@ from detectors.robust import Robust
 from detectors.silence import Silence
 from detectors.threshold import Threshold
 from lifeline.catalog import Limit, Rule
-from lifeline.model import GRADE_FAULT
+from lifeline.grades import GRADING
 
 ChannelDetector = Threshold | Rate | Flatline | Cusum | Robust | Silence | BadValue
 GroupDetector = HalfSpace
@@ -36,7 +36,7 @@ BUILT_IN = (
     Rule(
         id="sensor.bad-value",
         hazard="sensor-fault",
-        grade=GRADE_FAULT,
+        grade=GRADING.device,
         detector={"kind": "bad_value"},
         quantity="*",
         confidence=1.0,
@@ -44,7 +44,7 @@ BUILT_IN = (
     Rule(
         id="device.silent",
         hazard="gateway-silent",
-        grade=GRADE_FAULT,
+        grade=GRADING.device,
         detector={"kind": "silence"},
         quantity="meter.seen",
         confidence=1.0,
@@ -52,7 +52,7 @@ BUILT_IN = (
     Rule(
         id="device.offline",
         hazard="gateway-silent",
-        grade=GRADE_FAULT,
+        grade=GRADING.device,
         detector={"kind": "threshold", "limit": 0.5, "side": "below"},
         quantity="meter.online",
         confidence=1.0,
@@ -60,21 +60,21 @@ BUILT_IN = (
     Rule(
         id="device.rejects",
         hazard="data-quality",
-        grade=GRADE_FAULT,
+        grade=GRADING.device,
         detector={"kind": "threshold", "limit": 1.0, "side": "above"},
         quantity="meter.rejects",
     ),
     Rule(
         id="device.gaps",
         hazard="data-quality",
-        grade=GRADE_FAULT,
+        grade=GRADING.device,
         detector={"kind": "threshold", "limit": 20.0, "side": "above"},
         quantity="meter.gaps",
     ),
     Rule(
         id="device.ahead",
         hazard="data-quality",
-        grade=GRADE_FAULT,
+        grade=GRADING.device,
         detector={"kind": "threshold", "limit": -30000.0, "side": "below", "deadband": 5000.0},
         quantity="meter.skew",
     ),
@@ -143,10 +143,16 @@ class Plan:
         return tuple(self._of_group.get(group, ()))
 
 
-def compile_plan(rules: Sequence[Rule], limits: Mapping[str, Limit]) -> Plan:
-    """The plan of these rules and the built-in ones; PlanError names the first wrong rule."""
+def compile_plan(
+    rules: Sequence[Rule], limits: Mapping[str, Limit], device_grade: int = GRADING.device
+) -> Plan:
+    """The plan of these rules and the built-in ones; PlanError names the first wrong rule.
+
+    ``device_grade``: of what the built-in ones find, by the city's grading table.
+    """
     own = {rule.id for rule in rules}
-    everything = [*rules, *(rule for rule in BUILT_IN if rule.id not in own)]
+    built_in = (msgspec.structs.replace(rule, grade=device_grade) for rule in BUILT_IN)
+    everything = [*rules, *(rule for rule in built_in if rule.id not in own)]
     return Plan([_bind(rule, limits) for rule in everything])
 
 

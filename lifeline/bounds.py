@@ -10,10 +10,9 @@ from dataclasses import dataclass
 import msgspec
 
 from lifeline.catalog import Limit, Rule, Source
+from lifeline.grades import Grading
 from lifeline.model import Text
 
-TOP_GRADES = 2
-"""Rules of these grades page at any hour: lives depend on them."""
 ON_DELAY_S_MAX = 60.0
 SILENT_S_MAX = 180.0
 SLOW_INTERVALS = 3
@@ -36,7 +35,7 @@ class Bound(msgspec.Struct, frozen=True):
     quantities: tuple[str, ...] = ()
     """Empty: whatever is measured in that unit."""
     is_needed: bool = False
-    """Whether a catalog that measures it must have such a rule of one of the two top grades."""
+    """Whether a catalog that measures it must have such a rule of one of the top grades."""
 
 
 BOUNDS: tuple[Bound, ...] = (
@@ -69,9 +68,9 @@ BOUNDS: tuple[Bound, ...] = (
 """Their clauses have not been read in the standards by this project; the reasons are its own."""
 
 
-def is_life_safety(rule: Rule) -> bool:
+def is_life_safety(rule: Rule, grades: Grading) -> bool:
     """Whether lives depend on a rule: a top grade, or marked as managed."""
-    return rule.grade <= TOP_GRADES or rule.is_managed
+    return grades.is_top(rule.grade) or rule.is_managed
 
 
 @dataclass(slots=True, frozen=True)
@@ -84,13 +83,13 @@ class _Measured:
     """Channel -> its quantity."""
 
 
-def problems(sources: Sequence[Source]) -> Iterator[str]:
+def problems(sources: Sequence[Source], grades: Grading) -> Iterator[str]:
     """A sentence with its place for everything beyond a bound."""
     measured = _measured(sources)
     limits = {limit.id: limit for source in sources for limit in source.limit}
     for source in sources:
         for rule in source.rule:
-            yield from (f"{source.place}: {text}" for text in _rule(rule, limits, measured))
+            yield from (f"{source.place}: {text}" for text in _rule(rule, limits, measured, grades))
         for model in source.model:
             if not any(channel.unit == "%LEL" for channel in model.channel):
                 continue
@@ -114,8 +113,10 @@ def _measured(sources: Sequence[Source]) -> _Measured:
     return _Measured(units, quantity)
 
 
-def _rule(rule: Rule, limits: Mapping[str, Limit], measured: _Measured) -> Iterator[str]:
-    if is_life_safety(rule) and rule.on_delay_s > ON_DELAY_S_MAX:
+def _rule(
+    rule: Rule, limits: Mapping[str, Limit], measured: _Measured, grades: Grading
+) -> Iterator[str]:
+    if is_life_safety(rule, grades) and rule.on_delay_s > ON_DELAY_S_MAX:
         yield (
             f"rule {rule.id} waits {rule.on_delay_s:g} s; the bound is {ON_DELAY_S_MAX:g} s:"
             f" {WHY_DELAY.en}"
@@ -161,7 +162,7 @@ def _meant(bound: Bound, measured: _Measured) -> set[str]:
     }
 
 
-def missing(sources: Sequence[Source]) -> Iterator[str]:
+def missing(sources: Sequence[Source], grades: Grading) -> Iterator[str]:
     """A sentence for everything that is measured, must be watched, and is not: never disabled."""
     measured = _measured(sources)
     limits = {limit.id: limit for source in sources for limit in source.limit}
@@ -169,7 +170,7 @@ def missing(sources: Sequence[Source]) -> Iterator[str]:
         rule
         for source in sources
         for rule in source.rule
-        if rule.grade <= TOP_GRADES and _value(rule, limits) is not None
+        if grades.is_top(rule.grade) and _value(rule, limits) is not None
     ]
     for bound in BOUNDS:
         for quantity in sorted(_meant(bound, measured)) if bound.is_needed else ():
@@ -177,7 +178,8 @@ def missing(sources: Sequence[Source]) -> Iterator[str]:
             named = {channel for rule in fit for channel in rule.channels}
             channels = {name for name, of in measured.quantity.items() if of == quantity}
             if not any(rule.quantity == quantity for rule in fit) and not channels <= named:
+                top = grades.top[-1]
                 yield (
-                    f"{quantity} is measured in {bound.unit} and no rule of grade {TOP_GRADES} or"
+                    f"{quantity} is measured in {bound.unit} and no rule of grade {top} or"
                     f" graver watches all of it: such a rule cannot be left out, {bound.why.en}"
                 )

@@ -23,15 +23,16 @@ from lifeline.catalog import (
     Source,
     hash_of,
 )
-from lifeline.model import CANARY, GRADES
+from lifeline.grades import GRADING, Grading
+from lifeline.model import CANARY
 from lifeline.network import SPACES, UNDELIVERING, Link
 
 _pack = msgspec.msgpack.Encoder().encode
 
 
-def compile_catalog(sources: Sequence[Source]) -> bytes:
+def compile_catalog(sources: Sequence[Source], grades: Grading = GRADING) -> bytes:
     """The packed catalog of these lifelines; raises CatalogError with every problem found."""
-    problems = problems_of(sources)
+    problems = problems_of(sources, grades)
     if problems:
         raise CatalogError(problems)
     devices = [device for source in sources for device in _devices(source)]
@@ -136,7 +137,9 @@ def _table(
     sections[f"{table}.records"] = b"".join(records)
 
 
-def problems_of(sources: Sequence[Source], *, is_all: bool = True) -> list[str]:
+def problems_of(
+    sources: Sequence[Source], grades: Grading = GRADING, *, is_all: bool = True
+) -> list[str]:
     """A sentence with its place for everything that does not hold together.
 
     Where not ``is_all`` could be read, what is named may stand in the rest: only what is wrong in
@@ -162,9 +165,9 @@ def problems_of(sources: Sequence[Source], *, is_all: bool = True) -> list[str]:
             if len(places) > 1
         ]
     for source in sources:
-        found = [*_forms(source), *(_references(source, known) if is_all else ())]
+        found = [*_forms(source, grades), *(_references(source, known) if is_all else ())]
         problems += [f"{source.place}: {text}" for text in found]
-    return [*problems, *bounds.problems(sources)]
+    return [*problems, *bounds.problems(sources, grades)]
 
 
 @dataclass(slots=True, frozen=True)
@@ -182,7 +185,7 @@ class _Known:
     """Quantity -> the units in which it is measured; a device's own meters too."""
 
 
-def _forms(source: Source) -> Iterator[str]:
+def _forms(source: Source, grades: Grading) -> Iterator[str]:
     """What is wrong in itself, whatever the other files say."""
     for kind, names in (
         ("zone", [zone.name for zone in source.zone]),
@@ -195,7 +198,7 @@ def _forms(source: Source) -> Iterator[str]:
         if not DEVICE.fullmatch(entry.name):
             yield f"device name {entry.name!r} does not fit {wire.DEVICE_NAME}"
     yield from _network_forms(source)
-    levels = {grade.level for grade in GRADES}
+    levels = {grade.level for grade in grades.rows}
     for rule in source.rule:
         if rule.grade not in levels:
             yield f"rule {rule.id} has grade {rule.grade}, which the grading table lacks"

@@ -13,8 +13,8 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import Meta
 
+from lifeline.grades import GRADES, Grade, Grading, unfit
 from lifeline.life import Life
-from lifeline.model import GRADES, Grade
 from lifeline.targets import Target, hosts_problem
 
 Port = Annotated[int, Meta(ge=0, le=65535)]
@@ -295,9 +295,13 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The grading table, the gravest first: names, colours, order, words of CAP, clocks."""
 
     def __post_init__(self) -> None:
-        levels = [grade.level for grade in self.grades]
-        if levels != sorted(set(levels)):
-            raise ValueError("grades: each level once, 1 the gravest, in rising order")
+        for problem in unfit(self.grades):
+            raise ValueError(f"grades: {problem}")
+
+    @property
+    def grading(self) -> Grading:
+        """The grading table as its readers ask it."""
+        return Grading(self.grades)
 
 
 PREFIX = "LIFELINE_"

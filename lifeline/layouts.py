@@ -4,6 +4,7 @@ A card has plain words alone: what an asset is called can become neither a link 
 a heading, and nothing is longer than the vendor's documents allow, cut between two characters.
 """
 
+import colorsys
 import unicodedata
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
@@ -38,7 +39,20 @@ NTFY_TITLE_BYTES, NTFY_TEXT_BYTES = 250, 4000
 SUBJECT_BYTES, LETTER_BYTES = 200, 60_000
 SMS_CHARACTERS, VOICE_CHARACTERS = 500, 200
 NTFY_PRIORITY = {1: 5, 2: 4, 3: 3}
-FEISHU_COLOUR = {1: "red", 2: "orange", 3: "yellow", 4: "blue"}
+FEISHU_COLOURS = (
+    (15, "red"),
+    (42, "orange"),
+    (70, "yellow"),
+    (165, "green"),
+    (195, "turquoise"),
+    (255, "blue"),
+    (290, "purple"),
+    (340, "violet"),
+    (361, "red"),
+)
+"""Of its own names for the heads of cards, up to which hue each is the nearest."""
+PALE = 0.25
+"""What has less saturation is grey."""
 
 _json = msgspec.json.Encoder()
 
@@ -121,13 +135,25 @@ def feishu(card: Card) -> bytes:
         }
         elements.append({"tag": "action", "actions": [button]})
     title = {"tag": "plain_text", "content": short(card.title, FEISHU_TITLE)}
-    colour = FEISHU_COLOUR.get(card.grade, "grey")
     body = {
         "config": {"wide_screen_mode": True},
-        "header": {"title": title, "template": colour},
+        "header": {"title": title, "template": feishu_colour(card.colour)},
         "elements": elements,
     }
     return _json.encode({"msg_type": "interactive", "card": body})
+
+
+def feishu_colour(colour: str) -> str:
+    """The vendor's name that comes nearest to a grade's colour.
+
+    >>> [feishu_colour(c) for c in ("#C8102E", "#B85000", "#F2C200", "#1F5FBF", "#6B7280")]
+    ['red', 'orange', 'yellow', 'blue', 'grey']
+    """
+    red, green, blue = (int(colour[n : n + 2], 16) / 255 for n in (1, 3, 5))
+    hue, saturation, _ = colorsys.rgb_to_hsv(red, green, blue)
+    if saturation < PALE:
+        return "grey"
+    return next(name for until, name in FEISHU_COLOURS if hue * 360 < until)
 
 
 def ntfy(card: Card, topic: str) -> bytes:

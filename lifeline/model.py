@@ -1,4 +1,4 @@
-"""What flows through the pipeline: readings as columns, frames, findings, quality bits, grades."""
+"""What flows through the pipeline: readings as columns, frames, findings, quality bits."""
 
 import enum
 import hashlib
@@ -55,46 +55,6 @@ UNUSABLE = Quality.NON_FINITE | Quality.OUT_OF_RANGE | Quality.WRONG_UNIT
 """A value with one of these never reaches a detector of the physical world:
 it is a sensor fault itself."""
 
-
-class Grade(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """One row of the grading table, level 1 the gravest.  Grades are configuration, no enum."""
-
-    level: int
-    zh: str
-    en: str
-    colour: str
-    shape: str
-    cap_severity: str = "Unknown"
-    cap_urgency: str = "Unknown"
-    dark: str = ""
-    """Its colour on a dark ground; empty: the same."""
-    remind_s: float | None = None
-    """When people who have not acknowledged it are reminded; None: it is only listed."""
-    escalate_s: tuple[float, ...] = ()
-    """When each further step of escalation falls due, counted from the same moment."""
-    progress_s: float | None = None
-    """How long an acknowledged incident may go without a step of its people."""
-
-
-GRADES = (
-    Grade(
-        1, "一级", "Critical", "#C8102E", "▲", "Extreme", "Immediate", "#FF5A5F",
-        30.0, (120.0, 300.0, 600.0), 600.0,
-    ),
-    Grade(
-        2, "二级", "Major", "#B85000", "◆", "Severe", "Immediate", "#FF9A3C",
-        120.0, (300.0, 900.0), 1200.0,
-    ),
-    Grade(
-        3, "三级", "Moderate", "#F2C200", "■", "Moderate", "Expected", "#F2C200",
-        600.0, (1800.0,), 7200.0,
-    ),
-    Grade(4, "四级", "Minor", "#1F5FBF", "●", "Minor", "Future", "#6FA8FF"),
-    Grade(5, "设备", "Device", "#6B7280", "○"),
-)  # fmt: skip
-"""The default table: the four levels of the law, and one for devices and data."""
-
-GRADE_FAULT = 5
 
 CANARY = "canary"
 """Lifeline, hazard and quantity of the readings with which the watchdog proves the chain."""

@@ -74,8 +74,9 @@ class Target(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     timeout_s: Annotated[float, Meta(gt=0)] = 10.0
     private_allowed: bool = False
     """Whether the address may be loopback or private (SSRF guard)."""
-    grade_max: Annotated[int, Meta(ge=1, le=9)] = 4
-    """The least grave grade that it is told of; 5 are sensor faults, a matter for maintenance."""
+    grade_max: Annotated[int, Meta(ge=0, le=9)] = 0
+    """The least grave grade that it is told of, that of devices too; 0: whatever happens in the
+    city, and no device's fault: that is a matter for maintenance."""
     lifelines: tuple[str, ...] = ()
     """The lifelines that it is told of; empty: all of the city's, but not the canary, which is
     told to the target ``watchdog`` alone."""

@@ -6,7 +6,8 @@ that a missing word never hides an alarm.
 
 from typing import Literal
 
-from lifeline.model import GRADE_FAULT, GRADES, Finding, Quality
+from lifeline.grades import Grading
+from lifeline.model import Finding, Quality
 from lifeline.terms import (
     ACTIONS,
     ALARM_MARKS,
@@ -211,18 +212,6 @@ def action(code: str, language: Language) -> str:
     return _word(ACTIONS, code, language)
 
 
-def grade(level: int, language: Language) -> str:
-    """A grade's word.
-
-    >>> grade(1, "en"), grade(1, "zh"), grade(8, "en")
-    ('Critical', '一级', '8')
-    """
-    found = next((g for g in GRADES if g.level == level), None)
-    if found is None:
-        return str(level)
-    return found.zh if language == "zh" else found.en
-
-
 def reason(code: str, language: Language) -> str:
     """Why an incident changed."""
     return _word(REASONS, code, language)
@@ -273,24 +262,29 @@ def explain(finding: Finding, language: Language) -> str:
 
 
 def headline(
-    finding: Finding, asset_title: str, language: Language, *, reason: str = "opened"
+    finding: Finding,
+    asset_title: str,
+    language: Language,
+    grades: Grading,
+    *,
+    reason: str = "opened",
 ) -> str:
     """One line for a list or a push: how grave, what, where.
 
     >>> f = Finding(
     ...     id="1", phase="raised", zone="z", asset="a", lifeline="gas", channel="a/ch4", rule="r",
     ...     detector="threshold", hazard="gas-leak", grade=1, onset_ms=0, at_ms=0, received_ms=0)
-    >>> headline(f, "Well 7", "en"), headline(f, "7 号井", "zh")
+    >>> headline(f, "Well 7", "en", Grading()), headline(f, "7 号井", "zh", Grading())
     ('Critical gas alarm: Gas leak at Well 7', '一级燃气报警：7 号井 燃气泄漏')
     """
     at = LANGUAGES.index(language)
     name = lifeline(finding.lifeline, language)
-    of_device = _DEVICE_HEADLINES.get(reason) if finding.grade >= GRADE_FAULT else None
+    of_device = _DEVICE_HEADLINES.get(reason) if grades.is_device(finding.grade) else None
     texts = of_device or _HEADLINES.get(reason, _HEADLINES["opened"])
     return texts[at].format(
         mark=(_EXERCISE[at] if finding.drill else "")
         + (_TEST_GAS[at] if finding.quality & Quality.TEST_GAS else ""),
-        grade=grade(finding.grade, language),
+        grade=grades.word(finding.grade, language),
         lifeline=name.lower() if language == "en" and not of_device else name,
         hazard=hazard(finding.hazard, language),
         asset=asset_title or finding.asset,

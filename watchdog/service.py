@@ -185,7 +185,7 @@ async def _announce(dog: Dog) -> None:
 async def _tell(dog: Dog, target: Target, way: Channel, silence: Silence) -> None:
     body = msgspec.json.encode(silence)
     if target.kind not in MACHINES:
-        body = layouts.payload(target, card_of(silence, target.language))
+        body = layouts.payload(target, card_of(silence, target.language, dog.settings.grading))
     name = target.name
     key = hashlib.sha256(name.encode() + msgspec.json.encode(silence)).hexdigest()
     delay_s = 0.5

@@ -3,7 +3,7 @@
 import msgspec
 
 from lifeline.cards import Card, Words
-from lifeline.model import GRADES
+from lifeline.grades import Grading
 from lifeline.words import Language
 from watchdog.canary import Verdict
 
@@ -45,10 +45,10 @@ def said_of(verdict: Verdict, ahead_ms: int) -> Silence:
     return Silence("silence/1", kind, verdict.silent, since_ms, at_ms, zh, en)
 
 
-def card_of(silence: Silence, language: Language) -> Card:
+def card_of(silence: Silence, language: Language, grades: Grading) -> Card:
     """The same for people: silence is as grave as the gravest that it may hide."""
     is_silent = silence.kind == "silence"
-    grade = GRADES[0] if is_silent else GRADES[-1]
+    grade = grades.of(1 if is_silent else grades.device)
     said = silence.zh if language == "zh" else silence.en
     return Card(
         title=(_TITLE if is_silent else _BACK)[language],

@@ -35,10 +35,10 @@ def policy(settings: Settings, catalog: Catalog, rules: Rules) -> Policy:
 
     The clocks are those of the grading table; where there is a roster, its chains' come instead.
     """
-    knower = Correlator(catalog, rules)
+    knower = Correlator(catalog, rules, settings.grading)
     knower.topology.edges("")  # Built now: the first alarm must not wait half a second for it.
     return policy_of(
-        settings.grades,
+        settings.grading,
         settings.life,
         catalog.head.rules,
         correlator=knower,

@@ -26,7 +26,7 @@ from starlette.middleware.trustedhost import TrustedHostMiddleware
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from alerting.console import gate, inbound, pages, sessions, store
+from alerting.console import gate, inbound, pages, palette, sessions, store
 from alerting.console.accounts.service import Door
 from alerting.console.gate import Route
 from alerting.console.ground.service import Ground, make_site
@@ -88,6 +88,10 @@ def create_app(site: Site, database: Database, log: Log, house: House | None = N
             serve = partial(console.serve, route)
             app.add_api_route(route.path, serve, methods=["HEAD"], include_in_schema=False)
     app.add_api_route("/login", console.sign_in, methods=["POST"], include_in_schema=False)
+    # Before the folder: the one sheet in it that the settings make.
+    app.add_api_route(
+        "/static/grades.css", console.colours, methods=["GET", "HEAD"], include_in_schema=False
+    )
     static = files("alerting.console") / "static"
     app.mount("/static", StaticFiles(directory=str(static)), name="static")
     app.add_exception_handler(HTTPException, console.on_http)
@@ -214,6 +218,10 @@ class _Console:
         """POST /login."""
         signing_in = partial(self._door.sign_in, self._site, self._through)
         return await self._guarded(request, signing_in)
+
+    async def colours(self) -> Response:
+        """GET /static/grades.css."""
+        return Response(palette.css(self._site.grades), media_type="text/css")
 
     async def on_http(self, request: Request, error: Exception) -> Response:
         """404 and 405 of the framework, as sentences."""

@@ -19,7 +19,7 @@ LABELS: Table = {
     "drill.stop": ("结束演练", "End the exercise"),
     "drill.scenario": ("演练内容", "What is played"),
     "drill.hint": (
-        "一级真实事件未关闭时不能开始；演练中发生真实一级事件，演练立即结束。",
+        "最高等级的真实事件未关闭时不能开始；演练中发生此类真实事件，演练立即结束。",
         "None begins while a real incident of the top grade is open; such an incident ends it.",
     ),
     "drill.none": ("还没有已结束的演练。", "No exercise has been held yet."),

@@ -13,7 +13,7 @@ from alerting.console.sessions import ACTORS
 from alerting.console.visit import Answer, Problem, Visit, redirect
 from alerting.flood import Raised, View
 from alerting.people import times
-from lifeline.model import CANARY, GRADE_FAULT, GRADES
+from lifeline.model import CANARY
 
 LISTED_MAX = 200
 CLOSED_MS = 8 * 3_600_000
@@ -56,7 +56,7 @@ def marks(visit: Visit) -> dict[str, str]:
     if show == DEVICES or show in {one.name for one in catalog.head.lifelines}:
         kept["show"] = show
     grade = query.get("grade", "")
-    if grade in {str(one.level) for one in GRADES}:
+    if grade in {str(one.level) for one in visit.site.grades.rows}:
         kept["grade"] = grade
     roster = visit.site.roster
     desk = query.get("desk", "")
@@ -79,7 +79,7 @@ def _sift(visit: Visit, kept: Mapping[str, str]) -> Sift:
     show = kept.get("show", "")
     grades: tuple[int, ...] = (int(kept["grade"]),) if "grade" in kept else ()
     if show == DEVICES:
-        grades = tuple(one.level for one in GRADES if one.level >= GRADE_FAULT)
+        grades = (visit.site.grades.device,)
     roster = visit.site.roster
     zones = None
     if "desk" in kept and roster is not None:
@@ -112,7 +112,7 @@ def queue(records: Records, visit: Visit) -> Answer:
         marks=kept,
         filters=_filters(visit, kept),
         desks=_desks(visit),
-        grades=GRADES,
+        grades=visit.site.grades.rows,
         waiting=len(shown[0].cards),
         is_calm=is_whole and not rows,
         did=_told(visit),
@@ -248,9 +248,8 @@ def back(visit: Visit) -> dict[str, str]:
 
 def others(rows: Sequence[Queued], visit: Visit, incident: str) -> list[tuple[str, str]]:
     """The incidents that could go on in this one: name and headline."""
-    catalog, language = visit.site.catalog, visit.language
     return [
-        (one.summary.id, views.headline(catalog, one.summary, language))
+        (one.summary.id, views.headline(visit.site, one.summary, visit.language))
         for one in rows
         if one.summary.id != incident
     ]

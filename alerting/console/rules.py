@@ -38,7 +38,7 @@ def version(records: Records, visit: Visit) -> Answer:
     if found is None:
         raise Problem(404)
     one, body, running = found
-    changes = versions.differences(running, body)
+    changes = versions.differences(running, body, visit.site.grades)
     may_act = visit.session.role in ACTORS
     can = {step: may_act and versions.after(one, step) is not None for step in STEPS}
     return page(

@@ -9,14 +9,15 @@ from alerting.board.rows import Queued
 from alerting.console import duty, following
 from alerting.console.records import Feed
 from alerting.console.sessions import safe_next
-from alerting.console.visit import Visit
+from alerting.console.visit import Site, Visit
 from alerting.console.words import age
 from alerting.desk.rows import Summary
 from alerting.incidents import ENDED, TAKEN
 from alerting.people import times
 from lifeline import words
 from lifeline.catalog import Catalog
-from lifeline.model import CANARY, GRADES, Grade, Text
+from lifeline.grades import Grade
+from lifeline.model import CANARY, Text
 from lifeline.words import Language
 
 WARNING_S = 120.0
@@ -83,14 +84,6 @@ def title(named: Text, name: str, language: Language) -> str:
     """A title in the wanted language, else in the other, else the name."""
     first, second = (named.zh, named.en) if language == "zh" else (named.en, named.zh)
     return first or second or name
-
-
-def grade_of(level: int) -> Grade:
-    """The row of the grading table; a level that it lacks shows as itself."""
-    for grade in GRADES:
-        if grade.level == level:
-            return grade
-    return Grade(level, str(level), str(level), "#6B7280", "○")
 
 
 def lifeline_title(catalog: Catalog, name: str, language: Language) -> str:
@@ -176,9 +169,10 @@ def feed_views(visit: Visit) -> tuple[Sequence[FeedView], Sequence[str]]:
     return shown, stopped
 
 
-def headline(catalog: Catalog, one: Summary, language: Language) -> str:
+def headline(site: Site, one: Summary, language: Language) -> str:
     """What and where, in one line."""
-    return words.headline(one.lead, asset_title(catalog, one.asset, language), language)
+    where = asset_title(site.catalog, one.asset, language)
+    return words.headline(one.lead, where, language, site.grades)
 
 
 def card(visit: Visit, queued: Queued) -> Card:
@@ -214,8 +208,8 @@ def card(visit: Visit, queued: Queued) -> Card:
         lasting = visit.say("incident.on", at=onset[5:10])
     return Card(
         id=one.id,
-        grade=grade_of(one.grade),
-        headline=headline(catalog, one, language),
+        grade=visit.site.grades.of(one.grade),
+        headline=headline(visit.site, one, language),
         lifeline=lifeline_title(catalog, one.lifeline, language),
         asset=asset_title(catalog, one.asset, language),
         words=more,

@@ -20,6 +20,7 @@ from alerting.risk import Weights
 from alerting.topology import Topology
 from lifeline.catalog import Catalog
 from lifeline.config import Settings
+from lifeline.grades import Grading
 from lifeline.words import Language
 
 HTML, JSON, PROBLEM = "text/html; charset=utf-8", "application/json", "application/problem+json"
@@ -44,6 +45,11 @@ class Site:
     """None: nobody is paged."""
     floods: Mapping[str, View] = field(default_factory=dict)
     """By desk, as of a second ago."""
+
+    @property
+    def grades(self) -> Grading:
+        """The city's grading table."""
+        return self.wording.policy.grades
 
     @property
     def is_secure(self) -> bool:

@@ -10,6 +10,7 @@ from alerting.drill.scenarios import Scenario
 from alerting.drill.scoring import Score, Scored
 from alerting.people.times import clock
 from lifeline import words
+from lifeline.grades import Grading
 from lifeline.model import Text
 from lifeline.words import Language
 
@@ -38,7 +39,7 @@ WORDS: dict[str, Text] = {
     "time": Text("到时自动结束", "its time was over"),
     "stopped": Text("人工结束", "stopped by hand"),
     "real": Text(
-        "真实的一级事件发生，演练立即让路", "a real incident of the top grade broke it off"
+        "真实的最高等级事件发生，演练立即让路", "a real incident of the top grade broke it off"
     ),
 }
 STYLE = """
@@ -70,7 +71,7 @@ def as_json(report: DrillReport) -> bytes:
     return msgspec.json.encode(report)
 
 
-def as_html(report: DrillReport, language: Language, zone: ZoneInfo) -> str:
+def as_html(report: DrillReport, language: Language, zone: ZoneInfo, grades: Grading) -> str:
     """For people, on paper too; nothing in it comes from elsewhere."""
     said = report.score
     points = _say("nothing", language) if said.points is None else f"{said.points:g} / 100"
@@ -85,7 +86,7 @@ def as_html(report: DrillReport, language: Language, zone: ZoneInfo) -> str:
         Markup('<p class="total">{}: {}</p>').format(_say("total", language), points),
         _table((), [(_say(code, language), value) for code, value in facts]),
         *(Markup("<p>{}</p>").format(_say("unfound", language, n=n)) for n in said.unfound),
-        *(_incident(one, language, zone) for one in said.scored),
+        *(_incident(one, language, zone, grades) for one in said.scored),
     ]
     lang = "zh-CN" if language == "zh" else "en"
     head = Markup('<!doctype html><html lang="{}"><head><meta charset="utf-8"><title>{}</title>')
@@ -101,10 +102,11 @@ def _say(code: str, language: Language, **facts: int) -> str:
     return WORDS[code].said(language).format(**facts)
 
 
-def _incident(one: Scored, language: Language, zone: ZoneInfo) -> Markup:
+def _incident(one: Scored, language: Language, zone: ZoneInfo, grades: Grading) -> Markup:
     course = one.course
     mark = "" if one.event else f" ({_say('unscripted', language)})"
-    head = f"{words.hazard(course.hazard, language)} {course.asset}, {one.points:g} / 100{mark}"
+    grade, hazard = grades.word(course.grade, language), words.hazard(course.hazard, language)
+    head = f"{grade} {hazard} {course.asset}, {one.points:g} / 100{mark}"
     marks = [
         (_say(m.aspect, language), f"{m.points:g} / {m.of:g}", m.why.said(language))
         for m in one.marks

@@ -35,7 +35,7 @@ class Refusal(msgspec.Struct, frozen=True):
         """The sentence in Chinese."""
         if self.code == "running":
             return f"已有演练正在进行（{self.subject}）"
-        return f"一级事件 {self.subject} 未关闭，不能开始演练"
+        return f"最高等级事件 {self.subject} 未关闭，不能开始演练"
 
     @property
     def en(self) -> str:

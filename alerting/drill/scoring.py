@@ -4,13 +4,14 @@ People are scored on what reached them alone: what the chain did not find is sai
 nothing.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Literal
 
 import msgspec
 
 from alerting.drill.scenarios import Event, Scenario
-from lifeline.model import GRADES, Text
+from alerting.policy import STILL, Clocks
+from lifeline.model import Text
 
 Aspect = Literal["seen", "acknowledged", "verified", "plan", "verdict"]
 POINTS: dict[Aspect, float] = {
@@ -88,8 +89,11 @@ class Score(msgspec.Struct, frozen=True):
     """Events that the chain made no incident of: its fault, not the desk's."""
 
 
-def score(scenario: Scenario, courses: Sequence[Course]) -> Score:
-    """What an exercise was worth: the mean of what was scripted, or of all where nothing was."""
+def score(scenario: Scenario, courses: Sequence[Course], clocks: Mapping[int, Clocks]) -> Score:
+    """What an exercise was worth: the mean of what was scripted, or of all where nothing was.
+
+    ``clocks``: those by which people were called, by grade.
+    """
     left = sorted(courses, key=lambda course: (course.opened_ms, course.incident))
     scored: list[Scored] = []
     unfound: list[int] = []
@@ -99,8 +103,8 @@ def score(scenario: Scenario, courses: Sequence[Course]) -> Score:
             unfound.append(number)
             continue
         left.remove(found)
-        scored.append(_scored(number, found, event))
-    scored += [_scored(0, course, None) for course in left]
+        scored.append(_scored(number, found, event, clocks))
+    scored += [_scored(0, course, None, clocks) for course in left]
     counted = [one for one in scored if one.event or not scenario.event]
     points = sum(one.points for one in counted) / len(counted) if counted else None
     return Score(None if points is None else round(points, 1), tuple(scored), tuple(unfound))
@@ -110,18 +114,20 @@ def _is_of(course: Course, event: Event) -> bool:
     return course.hazard == event.hazard and event.asset in ("", course.asset)
 
 
-def _scored(number: int, course: Course, event: Event | None) -> Scored:
-    marks = _marks(course, event)
+def _scored(
+    number: int, course: Course, event: Event | None, clocks: Mapping[int, Clocks]
+) -> Scored:
+    marks = _marks(course, event, clocks.get(course.grade, STILL))
     points = sum(mark.points for mark in marks) * 100 / sum(mark.of for mark in marks)
     return Scored(number, course, round(points, 1), marks)
 
 
-def _marks(course: Course, event: Event | None) -> tuple[Mark, ...]:
+def _marks(course: Course, event: Event | None, clocks: Clocks) -> tuple[Mark, ...]:
     taken_s = verified_s = OTHER_S
-    for grade in GRADES:
-        if grade.level == course.grade and grade.remind_s and grade.escalate_s and grade.progress_s:
-            taken_s = (grade.remind_s, grade.escalate_s[0])
-            verified_s = (grade.progress_s / 2, grade.progress_s)
+    if clocks.remind_s and clocks.escalate_s and clocks.escalate_s[0] > clocks.remind_s:
+        taken_s = (clocks.remind_s, clocks.escalate_s[0])
+    if clocks.progress_s:
+        verified_s = (clocks.progress_s / 2, clocks.progress_s)
     marks = [
         _timed("seen", course, course.seen_ms, course.seen_by, SEEN_S),
         _timed("acknowledged", course, course.acknowledged_ms, course.acknowledged_by, taken_s),

@@ -212,7 +212,11 @@ def finish(
         started_ms=drill.started_ms,
         ended_ms=now_ms,
         ended_why=why,
-        score=score(drill.scenario, [course for course in courses if course is not None]),
+        score=score(
+            drill.scenario,
+            [course for course in courses if course is not None],
+            wording.policy.clocks,
+        ),
     )
     for name, _ in rows:
         _put_away(connection, wording, name, now_ms)

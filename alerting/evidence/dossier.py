@@ -86,3 +86,5 @@ class Dossier(msgspec.Struct, frozen=True, kw_only=True):
     made_ms: int
     title: Text = UNTITLED
     """What people call the asset."""
+    grade: Text = UNTITLED
+    """What the city calls its grade."""

@@ -105,7 +105,12 @@ def produce(
     while True:
         dossier = database.run_now(
             lambda c: store.gather(
-                c, incident, catalog, settings=digest, software=version("urban-lifeline")
+                c,
+                incident,
+                catalog,
+                settings.grading,
+                settings=digest,
+                software=version("urban-lifeline"),
             )
         )
         if dossier is None:

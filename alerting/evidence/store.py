@@ -18,7 +18,8 @@ from alerting.evidence.spans import Span
 from alerting.store import lock_zones
 from lifeline.catalog import Catalog
 from lifeline.config import Evidence
-from lifeline.model import CANARY, UNTITLED
+from lifeline.grades import Grading
+from lifeline.model import CANARY, UNTITLED, Text
 
 AGAIN_S = 30.0
 """An incident that changes all the time is looked at so often."""
@@ -163,6 +164,7 @@ def gather(
     connection: Connection,
     incident: str,
     catalog: Catalog,
+    grades: Grading,
     *,
     settings: str = "",
     software: str = "",
@@ -210,6 +212,7 @@ def gather(
         software=software,
         made_ms=clock[0],
         title=asset.title if asset is not None else UNTITLED,
+        grade=Text(grades.word(rows[0]["grade"], "zh"), grades.word(rows[0]["grade"], "en")),
     )
 
 

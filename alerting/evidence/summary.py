@@ -183,7 +183,8 @@ def _facts(dossier: Dossier, language: Language, zone: tzinfo) -> Iterator[tuple
     where = f"{title} ({incident['asset']})" if title else incident["asset"]
     yield say("where", language), where
     yield say("zone", language), incident["zone"]
-    yield say("grade", language), words.grade(incident["grade"], language)
+    named = dossier.grade.zh if language == "zh" else dossier.grade.en
+    yield say("grade", language), named or str(incident["grade"])
     yield say("phase", language), words.phase(incident["phase"], language)
     if incident["verdict"]:
         code = words.verdict_code(incident["verdict_code"], language)

@@ -9,6 +9,7 @@ import msgspec
 
 from alerting.console.evidence import number_text
 from alerting.console.words import age
+from lifeline.grades import Grading
 from lifeline.words import LANGUAGES, Language
 
 Dimension = Literal["desk", "lifeline", "model", "day"]
@@ -86,14 +87,14 @@ TOP = ("最频繁的报警", "The alarms that come most often")
 NOTHING = "–"
 
 
-def table(report: Report, language: Language) -> list[list[str]]:
+def table(report: Report, language: Language, grades: Grading) -> list[list[str]]:
     """The figures as a table of words, its head first."""
     at = LANGUAGES.index(language)
     columns = [name for name in HEADS if name not in DIMENSIONS]
     head = [HEADS[report.by][at], *(HEADS[name][at] for name in columns)]
     return [
         head,
-        *([one.key or NOTHING, *(_cell(one, name, language) for name in columns)]
+        *([one.key or NOTHING, *(_cell(one, name, language, grades) for name in columns)]
           for one in report.figures),
     ]  # fmt: skip
 
@@ -107,12 +108,13 @@ def top_lines(report: Report) -> list[str]:
     ]
 
 
-def _cell(figures: Figures, name: str, language: Language) -> str:
+def _cell(figures: Figures, name: str, language: Language, grades: Grading) -> str:
     value = getattr(figures, name)
     if value is None:
         return NOTHING
     if name == "grades":
-        return " ".join(f"{grade}:{n}" for grade, n in sorted(value.items()))
+        counted = sorted((int(grade), n) for grade, n in value.items())
+        return " ".join(f"{grades.word(grade, language)}:{n}" for grade, n in counted)
     if name.endswith("_s"):
         return age(value, language)
     if name.endswith("_share"):

@@ -7,6 +7,7 @@ from alerting import cards
 from alerting.outbox.messages import Leased, Message
 from lifeline import layouts
 from lifeline.cards import Card
+from lifeline.grades import Grading
 from lifeline.targets import MACHINES, Target
 from lifeline.wire import Malformed
 from lifeline.words import Language
@@ -14,10 +15,11 @@ from lifeline.words import Language
 
 @dataclass(slots=True)
 class Contents:
-    """How messages are put: where the desk is, and the city's time."""
+    """How messages are put: where the desk is, the city's time, and its grades."""
 
     public_url: str
     zone: str
+    grades: Grading
 
     def of(self, target: Target, message: Message) -> tuple[str, bytes]:
         """The key and the bytes of a message for its target."""
@@ -40,6 +42,8 @@ class Contents:
     def _card(self, target: Target, row: Leased) -> Card:
         language: Language = "en" if (row.language or target.language) == "en" else "zh"
         try:
-            return cards.read(row.body, language, self.zone, is_page=row.is_page)
+            return cards.read(row.body, language, self.zone, self.grades, is_page=row.is_page)
         except Malformed:
-            return cards.of_unreadable(row.grade, row.incident, language, self.public_url)
+            return cards.of_unreadable(
+                row.grade, row.incident, language, self.public_url, self.grades
+            )

@@ -95,7 +95,7 @@ class Courier:
         self.database = database
         self.log = log
         self.settled = settled
-        self.contents = Contents(settings.public_url, whole.console.timezone)
+        self.contents = Contents(settings.public_url, whole.console.timezone, whole.grading)
         self.owner = f"lifeline router {os.getpid()} {secrets.token_hex(4)}"
         tls = ssl.create_default_context()
         self.boxes = {t.name: Mailbox(t, channel_for(t, tls), pace_of(t)) for t in settings.targets}

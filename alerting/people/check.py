@@ -14,11 +14,10 @@ from alerting.people.rota import POSTS, Chain, Desk, Step
 from alerting.people.times import DAY_MS
 from alerting.people.words import LACKS, PROBLEMS, WHOM, both, joined
 from lifeline import words
+from lifeline.grades import ESCALATE_S_MAX, PROGRESS_S_MAX, REMIND_S_MAX
 from lifeline.model import Text
 
 HOUR_MS = 3_600_000
-TOP_GRADES = (1, 2)
-"""Somebody must be reached for these at any hour."""
 
 
 class Problem(msgspec.Struct, frozen=True):
@@ -76,21 +75,37 @@ def instants(roster: Roster, from_ms: int, until_ms: int) -> list[int]:
     return sorted(at_ms for at_ms in found if from_ms <= at_ms < until_ms)
 
 
-def _grade(level: int) -> Text:
-    return Text(words.grade(level, "zh"), str(level))
+def _grade(roster: Roster, level: int) -> Text:
+    return Text(roster.grades.word(level, "zh"), f"{level} {roster.grades.word(level, 'en')}")
 
 
 def _chains(roster: Roster) -> Iterator[Problem]:
     entry = f"{roster.file}: chains"
-    for grade in TOP_GRADES:
+    for grade in roster.grades.top:
         chain = roster.chains.get(grade)
         if chain is None or chain.hours != "any":
-            text = both(PROBLEMS, "no-chain", grade=_grade(grade))
+            text = both(PROBLEMS, "no-chain", grade=_grade(roster, grade))
             yield Problem("no-chain", entry, text, is_grave=True, grade=grade)
+        elif _is_slow(chain):
+            text = both(
+                PROBLEMS,
+                "slow-chain",
+                grade=_grade(roster, grade),
+                remind=f"{REMIND_S_MAX:g}",
+                escalate=f"{ESCALATE_S_MAX:g}",
+                progress=f"{PROGRESS_S_MAX:g}",
+            )
+            yield Problem("slow-chain", entry, text, is_grave=True, grade=grade)
     missing = () if roster.targets is None else roster.wanted() - roster.targets
     for target in sorted(missing):
         text = both(PROBLEMS, "no-target", target=target)
         yield Problem("no-target", entry, text, is_grave=False)
+
+
+def _is_slow(chain: Chain) -> bool:
+    """Whether its clocks are beyond what a grading table may set for what pages at any hour."""
+    nobody_else = len(chain.steps) < 2 or chain.steps[1].after_s > ESCALATE_S_MAX
+    return nobody_else or chain.remind_s > REMIND_S_MAX or chain.progress_s > PROGRESS_S_MAX
 
 
 def _holes(roster: Roster, from_ms: int, until_ms: int) -> Iterator[Problem]:
@@ -119,7 +134,7 @@ def _hole(
         desk=roster.desks[desk].title,
         begins=times.clock(begins_ms, roster.zone),
         ends=times.clock(ends_ms, roster.zone),
-        grade=_grade(grade),
+        grade=_grade(roster, grade),
         why=why(roster, roster.chains[grade], reach.lacks),
     )
     entry = f"{roster.file}: desk {desk}"
@@ -234,7 +249,8 @@ def _addresses(roster: Roster) -> Iterator[Problem]:
                     is_cut_off = len(missing) == len(step.targets)
                     code = "unreachable" if is_cut_off else "no-address"
                     for target in missing[:1] if is_cut_off else missing:
-                        if (name, code + target) in told or chain.grade > person.grade_max:
+                        is_spared = not roster.grades.reaches(chain.grade, person.grade_max)
+                        if is_spared or (name, code + target) in told:
                             continue
                         told.add((name, code + target))
                         text = both(
@@ -243,7 +259,7 @@ def _addresses(roster: Roster) -> Iterator[Problem]:
                             person=person.title,
                             target=target,
                             desk=roster.desks[desk].title,
-                            grade=_grade(chain.grade),
+                            grade=_grade(roster, chain.grade),
                             step=str(number),
                         )
                         entry = f"{roster.file}: person {name}"

@@ -15,7 +15,7 @@ from alerting.people.rota import Chain, Person
 from alerting.people.words import KINDS, LINES, PAGES, WHOM, joined, say
 from alerting.slices import Page
 from lifeline import words
-from lifeline.model import CANARY, GRADES, Grade
+from lifeline.model import CANARY
 from lifeline.words import Language
 
 LATE_KINDS = frozenset(("remind", "escalate", "progress"))
@@ -31,7 +31,6 @@ class Paging:
     roster: Roster
     wording: Wording
     secret: bytes
-    grades: tuple[Grade, ...] = GRADES
 
     def reach(self, page: Page, incident: Incident) -> Reach:
         """Whom a page is for, before anybody is left out who has stopped his own."""
@@ -116,11 +115,11 @@ class Paging:
     ) -> Card:
         language = to.language
         finding = page.finding
-        grade = self._grade(page.grade)
-        word = grade.zh if language == "zh" else grade.en
+        grades = self.roster.grades
+        grade, word = grades.of(page.grade), grades.word(page.grade, language)
         told = TOLD.get(page.reason, "opened")
         where = self._place(finding.asset, language)
-        title = words.headline(finding, where, language, reason=told)
+        title = words.headline(finding, where, language, grades, reason=told)
         if kind != "first":
             suffix = say(KINDS, kind, language)
             title += f"（{suffix}）" if language == "zh" else f" ({suffix})"
@@ -186,10 +185,6 @@ class Paging:
         known = self.wording.catalog.asset(asset) if self.wording.catalog else None
         title = "" if known is None else known.title.said(language)
         return title or asset
-
-    def _grade(self, level: int) -> Grade:
-        plain = Grade(level, str(level), str(level), "#6B7280", "○")
-        return next((grade for grade in self.grades if grade.level == level), plain)
 
     def is_own(self, target: str, address: str) -> bool:
         """Whether only the person himself reads what is sent there.

@@ -11,6 +11,7 @@ import msgspec
 from alerting.people import times
 from alerting.people.rota import POSTS, Chain, Cover, Desk, Person, Post, Rota, Whom
 from alerting.people.times import DAY_MS
+from lifeline.grades import GRADING, Grading
 from lifeline.model import Text
 
 CHUNKS_MAX = 512
@@ -80,6 +81,8 @@ class Roster:
     calendars: Mapping[str, tuple[Calendar, ...]] = field(default_factory=dict)
     """By desk."""
     targets: frozenset[str] | None = None
+    grades: Grading = GRADING
+    """How what people are told of is called, and for which of it somebody is always reached."""
     zone: ZoneInfo = field(init=False)
     persons: dict[str, Person] = field(init=False)
     desks: dict[str, Desk] = field(init=False)
@@ -260,7 +263,7 @@ class Roster:
             people = [person for person in people if person.name in self.rota.drill.persons]
             if not people:
                 return "exercise"
-        people = [person for person in people if grade <= person.grade_max]
+        people = [one for one in people if self.grades.reaches(grade, one.grade_max)]
         if not people:
             return "threshold"
         people = [person for person in people if not self.is_quiet(person, grade, at_ms)]

@@ -29,8 +29,8 @@ class Person(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     """By target of ``router.targets``: a telephone number, a mail address, an account; empty for a
     group's robot, which knows whom it speaks to."""
     language: Literal["zh", "en"] = "zh"
-    grade_max: Level = 4
-    """The least grave grade that he is paged for."""
+    grade_max: Annotated[int, Meta(ge=0, le=9)] = 0
+    """The least grave grade that he is paged for; 0: whatever happens in the city."""
     quiet: tuple[Hours, ...] = ()
     """When he is paged for the top grade alone."""
     login: str = ""

@@ -51,7 +51,7 @@ def read_roster(settings: Settings) -> Roster:
     if problems:
         raise RosterError(problems)
     targets = frozenset(target.name for target in settings.router.targets)
-    return Roster(rota, file, calendars, targets)
+    return Roster(rota, file, calendars, targets, settings.grading)
 
 
 def _calendar(roster: Path, desk: str, name: str, rota: Rota) -> Calendar:

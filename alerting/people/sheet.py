@@ -16,7 +16,7 @@ from alerting.people.check import Problem
 from alerting.people.handover import Handover, ItemKey, OpenIncident
 from alerting.people.roster import Roster
 from lifeline import words
-from lifeline.model import GRADES
+from lifeline.grades import Grade
 from lifeline.terms import Table
 from lifeline.words import LANGUAGES, Language
 
@@ -73,6 +73,8 @@ class SheetTable(msgspec.Struct, frozen=True):
     title: str
     heads: tuple[str, ...]
     rows: tuple[tuple[str, ...], ...]
+    grades: tuple[Grade, ...] = ()
+    """Of each row, where its first word is its grade."""
 
 
 class SheetView(msgspec.Struct, frozen=True):
@@ -116,6 +118,11 @@ class Tongue:
         """What people call him who signs in by that name."""
         known = self.roster.person_of(login)
         return known.title.said(self.language) if known else login
+
+    def grade(self, level: int) -> str:
+        """A grade's sign and name."""
+        grades = self.roster.grades
+        return f"{grades.of(level).shape} {grades.word(level, self.language)}"
 
     def signed(self, at_ms: int | None) -> str:
         """Whether and when somebody has signed."""
@@ -182,7 +189,7 @@ def view(
 def _incidents(tongue: Tongue, handover: Handover) -> SheetTable:
     rows = tuple(
         (
-            _grade(one.grade, tongue.language),
+            tongue.grade(one.grade),
             words.hazard(one.hazard, tongue.language),
             tongue.place(one.asset),
             words.phase(one.phase, tongue.language),
@@ -197,7 +204,8 @@ def _incidents(tongue: Tongue, handover: Handover) -> SheetTable:
     heads = tongue.labels(
         "grade", "what", "where", "phase", "since", "owner", "next", "note", "accepted"
     )
-    return SheetTable("incidents", tongue.label("incidents"), heads, rows)
+    grades = tuple(tongue.roster.grades.of(one.grade) for one in handover.facts.incidents)
+    return SheetTable("incidents", tongue.label("incidents"), heads, rows, grades)
 
 
 def _next(tongue: Tongue, one: OpenIncident) -> str:
@@ -210,7 +218,7 @@ def _next(tongue: Tongue, one: OpenIncident) -> str:
 def _shelved(tongue: Tongue, handover: Handover) -> SheetTable:
     rows = tuple(
         (
-            _grade(one.grade, tongue.language),
+            tongue.grade(one.grade),
             one.channel,
             words.hazard(one.hazard, tongue.language),
             tongue.person(one.by),
@@ -220,7 +228,8 @@ def _shelved(tongue: Tongue, handover: Handover) -> SheetTable:
         for one in handover.facts.shelved
     )
     heads = tongue.labels("grade", "point", "what", "by", "until", "accepted")
-    return SheetTable("shelved", tongue.label("shelved"), heads, rows)
+    grades = tuple(tongue.roster.grades.of(one.grade) for one in handover.facts.shelved)
+    return SheetTable("shelved", tongue.label("shelved"), heads, rows, grades)
 
 
 def _faulty(tongue: Tongue, handover: Handover) -> SheetTable:
@@ -237,11 +246,6 @@ def _faulty(tongue: Tongue, handover: Handover) -> SheetTable:
     return SheetTable("faulty", tongue.label("faulty"), heads, rows)
 
 
-def _grade(level: int, language: Language) -> str:
-    shape = next((grade.shape for grade in GRADES if grade.level == level), "")
-    return f"{shape} {words.grade(level, language)}".strip()
-
-
 EPOCH = dt.datetime(2000, 1, 1)  # noqa: DTZ001 - the library takes it without a zone
 """When the file says it was made: when the sheet was is on the sheet."""
 
@@ -253,6 +257,13 @@ def workbook(sheet: SheetView) -> bytes:
     book.set_properties({"title": sheet.title, "created": EPOCH})
     bold = book.add_format({"bold": True, "bg_color": "#E5E7EB", "border": 1})
     cell = book.add_format({"text_wrap": True, "valign": "top", "border": 1})
+    chips = {
+        grade: book.add_format(
+            {"border": 1, "bg_color": grade.colour, "font_color": grade.ink, "valign": "top"}
+        )
+        for table in sheet.tables
+        for grade in table.grades
+    }
     page = book.add_worksheet(sheet.title[:31])
     page.set_landscape()
     page.set_paper(9)
@@ -271,9 +282,11 @@ def workbook(sheet: SheetView) -> bytes:
         for column, head in enumerate(table.heads):
             page.write_string(row, column, head, bold)
         row += 1
-        for values in table.rows:
+        for number, values in enumerate(table.rows):
             for column, value in enumerate(values):
-                page.write_string(row, column, value, cell)
+                is_grade = bool(table.grades) and column == 0
+                look = chips[table.grades[number]] if is_grade else cell
+                page.write_string(row, column, value, look)
             row += 1
     page.write_string(row + 1, 0, sheet.notes_title, bold)
     page.write_string(row + 1, 1, sheet.notes or sheet.none, cell)

@@ -83,6 +83,13 @@ PROBLEMS: Table = {
         "{grade}没有任何时段都有效的呼叫预案：必须全天有人可达。",
         "Grade {grade} has no chain that holds at any hour: somebody must always be reached.",
     ),
+    "slow-chain": (
+        "{grade}的呼叫预案过慢：提醒、升级、催办最迟为 {remind}、{escalate}、{progress} 秒。",
+        (
+            "The chain of grade {grade} is too slow: {remind} s to remind, {escalate} s to call"
+            " others, {progress} s to ask for progress are the most."
+        ),
+    ),
     "no-target": (
         "呼叫预案使用 {target}，但 router.targets 中没有它。",
         "the chains use {target}, which router.targets lacks.",

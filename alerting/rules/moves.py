@@ -9,7 +9,7 @@ from msgspec import Meta
 from alerting.rules.versions import Refusal, Ruleset
 from lifeline import bounds
 from lifeline.catalog import Catalog, DeviceEntry, Lifeline, Limit, Rule, Source
-from lifeline.model import GRADES
+from lifeline.grades import Grading
 
 Field = Literal[
     "value", "grade", "on_delay_s", "off_delay_s", "confidence", "realarm_s", "fall_hold_s"
@@ -28,7 +28,7 @@ class Move(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     value: float
 
 
-def moved(running: Ruleset, moves: Sequence[Move]) -> Ruleset | Refusal:
+def moved(running: Ruleset, moves: Sequence[Move], grades: Grading) -> Ruleset | Refusal:
     """The rules with these numbers moved; or why one cannot be."""
     limits = {limit.id: limit for limit in running.limits}
     rules = {rule.id: rule for rule in running.rules}
@@ -45,7 +45,7 @@ def moved(running: Ruleset, moves: Sequence[Move]) -> Ruleset | Refusal:
             return Refusal("no-such-number", facts)
         if isinstance(made, Limit):
             limits[made.id] = made
-        elif made.grade in {grade.level for grade in GRADES}:
+        elif made.grade in {grade.level for grade in grades.rows}:
             rules[made.id] = made
         else:
             return Refusal("no-such-number", facts)
@@ -62,12 +62,12 @@ def _with(known: Limit | Rule, move: Move) -> Limit | Rule:
     return msgspec.convert(written, type(known))
 
 
-def beyond(catalog: Catalog, wanted: Ruleset) -> str:
+def beyond(catalog: Catalog, wanted: Ruleset, grades: Grading) -> str:
     """What of these rules the bounds of the program forbid in this city; empty: nothing."""
     devices = tuple(
         DeviceEntry(one.name, one.zone, one.asset, channel=one.channels)
         for one in catalog.devices()
     )
     source = Source(Lifeline("rules"), device=devices, limit=wanted.limits, rule=wanted.rules)
-    told = [text.partition(": ")[2] for text in bounds.problems([source])]
-    return "; ".join([*told, *bounds.missing([source])])
+    told = [text.partition(": ")[2] for text in bounds.problems([source], grades)]
+    return "; ".join([*told, *bounds.missing([source], grades)])

@@ -15,6 +15,7 @@ from alerting.audit.chain import Line
 from alerting.rules import versions
 from alerting.rules.versions import SUBJECT, Refusal, Ruleset, State, Step, Version
 from alerting.store import now
+from lifeline.grades import Grading
 
 LOCK = 0x11FE_2011
 """One step at a time: two who propose at once must see each other."""
@@ -72,6 +73,7 @@ def propose(
     connection: Connection,
     wanted: Ruleset,
     running: Ruleset,
+    grades: Grading,
     *,
     author: str,
     note: str,
@@ -87,7 +89,7 @@ def propose(
     known = connection.execute(_PENDING, (wanted.digest, running.digest)).fetchone()
     if known is not None:
         return Refusal("same", {"number": known[0]})
-    changes = versions.differences(running, wanted)
+    changes = versions.differences(running, wanted, grades)
     is_grave = versions.is_grave(changes)
     row = connection.execute(
         _INSERT,
@@ -139,7 +141,13 @@ def withdraw(
 
 
 def roll_back(
-    connection: Connection, number: int, running: Ruleset, *, author: str, channel: str = "command"
+    connection: Connection,
+    number: int,
+    running: Ruleset,
+    grades: Grading,
+    *,
+    author: str,
+    channel: str = "command",
 ) -> Version | Refusal:
     """Proposes an earlier version again: it needs the same people as any other change."""
     wanted = body_of(connection, number)
@@ -147,7 +155,14 @@ def roll_back(
         return Refusal("unknown", {"number": number})
     note = f"version {number}"
     return propose(
-        connection, wanted, running, author=author, note=note, channel=channel, action="rollback"
+        connection,
+        wanted,
+        running,
+        grades,
+        author=author,
+        note=note,
+        channel=channel,
+        action="rollback",
     )
 
 

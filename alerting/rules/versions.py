@@ -12,6 +12,7 @@ import msgspec
 
 from lifeline.bounds import is_life_safety
 from lifeline.catalog import Head, Limit, Rule, Source
+from lifeline.grades import Grading
 from lifeline.model import CANARY
 
 SUBJECT = "rules"
@@ -111,13 +112,14 @@ def of_head(head: Head) -> Ruleset:
     return Ruleset(tuple(lim for lim in head.limits.values() if lim.id not in canarys), own)
 
 
-def differences(before: Ruleset, after: Ruleset) -> tuple[Change, ...]:
+def differences(before: Ruleset, after: Ruleset, grades: Grading) -> tuple[Change, ...]:
     """What differs, limits first, in the order of their names."""
-    return tuple(_limits(before, after)) + tuple(_rules(before, after))
+    return tuple(_limits(before, after, grades)) + tuple(_rules(before, after, grades))
 
 
-def _limits(before: Ruleset, after: Ruleset) -> Iterator[Change]:
-    vital = {r.limit for r in (*before.rules, *after.rules) if is_life_safety(r) and r.limit}
+def _limits(before: Ruleset, after: Ruleset, grades: Grading) -> Iterator[Change]:
+    rules = (*before.rules, *after.rules)
+    vital = {rule.limit for rule in rules if is_life_safety(rule, grades) and rule.limit}
     old, new = ({limit.id: limit for limit in one.limits} for one in (before, after))
     for name in sorted({*old, *new}):
         a, b = old.get(name), new.get(name)
@@ -134,11 +136,11 @@ def _limits(before: Ruleset, after: Ruleset) -> Iterator[Change]:
             yield Change("limit", name, "changed", is_vital, field, was, now, unit)
 
 
-def _rules(before: Ruleset, after: Ruleset) -> Iterator[Change]:
+def _rules(before: Ruleset, after: Ruleset, grades: Grading) -> Iterator[Change]:
     old, new = ({rule.id: rule for rule in one.rules} for one in (before, after))
     for name in sorted({*old, *new}):
         a, b = old.get(name), new.get(name)
-        is_vital = any(one is not None and is_life_safety(one) for one in (a, b))
+        is_vital = any(one is not None and is_life_safety(one, grades) for one in (a, b))
         if a is None or b is None:
             yield Change("rule", name, "new" if a is None else "gone", is_vital)
             continue

@@ -10,11 +10,9 @@ from alerting.people import times
 from alerting.people.roster import Recipient, Roster
 from alerting.windows import Window, unticked
 from lifeline.cards import Card
-from lifeline.model import GRADES, Text
+from lifeline.model import Text
 from lifeline.words import Language
 
-GRADE = 3
-"""It waits behind whatever is grave, and reaches whoever is paged for moderate incidents."""
 TITLES = Text(
     "{zone}作业观察已超时，必查项未完成",
     "{zone}: the watch after work is over time, checks are missing",
@@ -38,19 +36,30 @@ def pages(
     """
     if not roster.is_working(at_ms) or not unticked(window):
         return []
-    reach = roster.reach(desk, GRADE, 0, at_ms)
+    level = level_of(roster)
+    reach = roster.reach(desk, level, 0, at_ms)
     return [
-        _push(roster, window, title, checks, url, at_ms, to)
+        _push(roster, window, title, checks, url, at_ms, to, level)
         for to in dict.fromkeys(reach.recipients)
     ]
 
 
+def level_of(roster: Roster) -> int:
+    """The gravest level that does not page at any hour, and somebody is paged for.
+
+    A missing check waits behind whatever is grave.
+    """
+    grades = roster.grades
+    mild = [one.level for one in grades.city if not grades.is_top(one.level)]
+    return min((level for level in mild if level in roster.chains), default=grades.top[-1])
+
+
 def _push(
     roster: Roster, window: Window, title: Text, checks: Sequence[Text], url: str, at_ms: int,
-    to: Recipient,
+    to: Recipient, level: int,
 ) -> Push:  # fmt: skip
     language: Language = to.language
-    grade = next(grade for grade in GRADES if grade.level == GRADE)
+    grade = roster.grades.of(level)
     head = TITLES.said(language).format(zone=title.said(language) or window.zone)
     values = (
         window.reason,
@@ -64,8 +73,8 @@ def _push(
     stop = "。" if language == "zh" else ". "
     card = Card(
         title=head,
-        grade=GRADE,
-        grade_word=grade.zh if language == "zh" else grade.en,
+        grade=level,
+        grade_word=roster.grades.word(level, language),
         colour=grade.colour,
         shape=grade.shape,
         lines=lines,
@@ -84,7 +93,7 @@ def _push(
         incident="",
         kind="page",
         reason="watch",
-        grade=GRADE,
+        grade=level,
         received_ms=0,
         is_page=True,
         person=to.person,

@@ -32,16 +32,16 @@ DICTIONARY = (
 def _compiled(sources: list[str] | None, config: str | None) -> Catalog:
     settings = settings_from(config)
     paths = tuple(sources) if sources else settings.catalog.sources
-    return Catalog(compile_catalog(store.read_sources(paths)))
+    return Catalog(compile_catalog(store.read_sources(paths), settings.grading))
 
 
-def rules_of(catalog: Catalog) -> plan.Plan:
+def rules_of(catalog: Catalog, settings: Settings) -> plan.Plan:
     """The catalog's rules with their detectors; raises CatalogError naming each that is wrong."""
     head = catalog.head
     problems = [text for rule in head.rules for text in _rule_problems(rule, head.limits)]
     if problems:
         raise CatalogError(problems)
-    return plan.compile_plan(head.rules, head.limits)
+    return plan.compile_plan(head.rules, head.limits, settings.grading.device)
 
 
 def _rule_problems(rule: Rule, limits: Mapping[str, Limit]) -> Iterator[str]:
@@ -68,7 +68,7 @@ def class_problems(catalog: Catalog, settings: Settings, places: Mapping[str, st
 def survey(paths: tuple[str, ...], settings: Settings) -> tuple[Catalog | None, list[str]]:
     """The compiled catalog of these files, or every problem of every file."""
     sources, problems = store.survey_sources(paths)
-    problems += problems_of(sources, is_all=not problems)
+    problems += problems_of(sources, settings.grading, is_all=not problems)
     limits = {limit.id: limit for source in sources for limit in source.limit}
     problems += [
         f"{source.place}: {text}"
@@ -78,10 +78,10 @@ def survey(paths: tuple[str, ...], settings: Settings) -> tuple[Catalog | None, 
         if not rule.limit or rule.limit in limits
         for text in _rule_problems(rule, limits)
     ]
-    problems += bounds.missing(sources)
+    problems += bounds.missing(sources, settings.grading)
     if problems:
         return None, problems
-    catalog = Catalog(compile_catalog(sources))
+    catalog = Catalog(compile_catalog(sources, settings.grading))
     places = {source.lifeline.name: source.place for source in sources}
     return catalog, class_problems(catalog, settings, places)
 
@@ -119,7 +119,7 @@ def check(
         "channels": head.n_channels,
         "limits": len(head.limits),
         "limits_unverified": sum(not limit.verified for limit in head.limits.values()),
-        "rules": len(rules_of(catalog).rules),
+        "rules": len(rules_of(catalog, settings).rules),
         "digest": catalog.digest,
     }
     if as_json:

@@ -9,7 +9,7 @@ import msgspec
 import typer
 
 from lifeline import config as settings_of
-from lifeline import life, model, store, targets
+from lifeline import grades, life, store, targets
 from lifeline.commands import rules
 from lifeline.commands.outcome import Config, Json, fail, print_json, spoken
 
@@ -93,8 +93,8 @@ def _settings() -> Iterator[dict[str, Any]]:
                 if isinstance(part, type) and issubclass(part, msgspec.Struct):
                     for inner in msgspec.structs.fields(part):
                         yield _row(f"{key}.{inner.name}", part, inner, told) | {"variable": ""}
-    for inner in msgspec.structs.fields(model.Grade):
-        yield _row(f"grades.{inner.name}", model.Grade, inner, told) | {"variable": ""}
+    for inner in msgspec.structs.fields(grades.Grade):
+        yield _row(f"grades.{inner.name}", grades.Grade, inner, told) | {"variable": ""}
 
 
 def _row(
@@ -107,7 +107,7 @@ def _row(
 def _told() -> dict[tuple[str, str], str]:
     """The sentence under each setting, which Python itself does not keep."""
     found: dict[tuple[str, str], str] = {}
-    sources = (settings_of, targets, life, model)
+    sources = (settings_of, targets, life, grades)
     for owner in (c for source in sources for c in ast.parse(inspect.getsource(source)).body):
         if isinstance(owner, ast.ClassDef):
             for before, after in zip(owner.body, owner.body[1:], strict=False):

@@ -20,6 +20,7 @@ from alerting.console.accounts import store as users
 from alerting.desk.store import perform
 from alerting.notices import Wording
 from alerting.people.service import read_roster
+from alerting.policy import policy_of
 from lifeline import db
 from lifeline.commands.demo_officer import Officer
 from lifeline.commands.demo_seat import OFFICER, Api
@@ -225,9 +226,9 @@ class _Demo:
         try:
             for user in (USER, OFFICER):
                 users.create_user(database, user, "officer", self._password(user), replace=True)
-            closed = database.run_now(
-                lambda c: close_leftovers(c, Wording(catalog, settings.router))
-            )
+            policy = policy_of(settings.grading, settings.life, catalog.head.rules)
+            wording = Wording(catalog, settings.router, policy=policy)
+            closed = database.run_now(lambda c: close_leftovers(c, wording))
         finally:
             database.close()
         if closed:

@@ -185,7 +185,7 @@ def _clock(connection: psycopg.Connection) -> Verdict:
 def _catalog(settings: Settings) -> list[Verdict]:
     try:
         catalog = store.open_catalog(settings.catalog.compiled)
-        rules = rules_of(catalog)
+        rules = rules_of(catalog, settings)
     except CatalogError as error:
         return [
             Verdict("catalog", ok=False, text=problem, remedy="`lifeline catalog build`")
@@ -216,7 +216,7 @@ def _sources(settings: Settings, catalog: Catalog) -> list[Verdict]:
     if not problems:
         try:
             extra = canary.source(settings.kafka.partitions)
-            wanted = Catalog(compile_catalog([*sources, extra]))
+            wanted = Catalog(compile_catalog([*sources, extra], settings.grading))
         except CatalogError as error:
             problems = list(error.problems)
     if problems:

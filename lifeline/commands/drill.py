@@ -253,7 +253,8 @@ def report(
     if as_json:
         print_json(made)
     elif html:
-        typer.echo(reports.as_html(made, language, ZoneInfo(settings.console.timezone)))
+        zone = ZoneInfo(settings.console.timezone)
+        typer.echo(reports.as_html(made, language, zone, settings.grading))
     else:
         typer.echo("\n".join(_lines(made, language)))
 

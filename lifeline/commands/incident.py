@@ -68,7 +68,7 @@ def _line(one: Queued, at: Seat) -> list[str]:
     who = summary.person or summary.acknowledged_by or "–"
     return [
         summary.id[:8],
-        words.grade(summary.grade, language),
+        at.settings.grading.word(summary.grade, language),
         words.phase(summary.phase, language),
         "–" if one.risk is None else f"{one.risk:g}",
         at.moment(summary.onset_ms),

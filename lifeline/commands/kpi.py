@@ -53,7 +53,7 @@ def kpi(
         typer.echo(report.as_csv(found), nl=False)
     else:
         language = language_of(settings)
-        rows = report.table(found, language)
+        rows = report.table(found, language, settings.grading)
         for line in report.aligned(rows):
             typer.echo(line)
         if found.top:

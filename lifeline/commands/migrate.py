@@ -53,15 +53,16 @@ def build_catalog(settings: Settings, *, keep_rules: bool = False) -> Catalog:
     """
     files = settings.catalog
     sources = store.read_sources(files.sources)
-    problems = list(bounds.missing(sources))
+    problems = list(bounds.missing(sources, settings.grading))
     if problems:
         raise CatalogError(problems)
-    packed = compile_catalog([*sources, canary.source(settings.kafka.partitions)])
+    canaries = canary.source(settings.kafka.partitions)
+    packed = compile_catalog([*sources, canaries], settings.grading)
     now = _running(files.compiled)
     if now is not None and keep_rules:
         packed = with_rules(packed, now.limits, now.rules)
     elif now is not None and files.review == "required":
-        changes = versions.differences(now, versions.of_sources(sources))
+        changes = versions.differences(now, versions.of_sources(sources), settings.grading)
         if changes:
             vital = sum(change.is_life_safety for change in changes)
             why = (

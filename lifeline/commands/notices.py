@@ -109,7 +109,7 @@ def try_out(
     target = found[0]
     if target.kind in MACHINES:
         raise fail(f"{name} is a {target.kind}: a machine acts on what it gets; hold a drill.", 1)
-    card = cards.of_test(target.language, settings.router.public_url)
+    card = cards.of_test(target.language, settings.router.public_url, settings.grading)
     began = time.monotonic()
     try:
         code = asyncio.run(_send(target, layouts.payload(target, card, to)))

@@ -14,6 +14,7 @@ from lifeline.catalog import Catalog, CatalogError
 from lifeline.commands.outcome import Config, Json, Tongue, fail, print_json, settings_from, spoken
 from lifeline.compiler import compile_catalog
 from lifeline.config import Settings
+from lifeline.grades import Grading
 from lifeline.words import Language
 
 app = typer.Typer(
@@ -23,7 +24,7 @@ app = typer.Typer(
 
 
 def _catalog(settings: Settings) -> Catalog:
-    return Catalog(compile_catalog(store.read_sources(settings.catalog.sources)))
+    return Catalog(compile_catalog(store.read_sources(settings.catalog.sources), settings.grading))
 
 
 @app.command()
@@ -102,7 +103,8 @@ def show(
     if as_json:
         print_json({"plan": plan, "is_default": is_default, "valves": cuts})
         return
-    for line in [*_lines(plan, language), *(line for cut in cuts for line in _cut(cut, language))]:
+    said = _lines(plan, language, settings.grading)
+    for line in [*said, *(line for cut in cuts for line in _cut(cut, language))]:
         typer.echo(line)
 
 
@@ -125,7 +127,7 @@ def all_plans(config: Config = None, as_json: Json = False) -> None:
         typer.echo(f"{plan.lifeline or '-':10} {plan.hazard:16} {plan.title.zh}  {plan.title.en}")
 
 
-def _lines(plan: Plan, language: Language) -> list[str]:
+def _lines(plan: Plan, language: Language, grades: Grading) -> list[str]:
     lines = [plan.title.said(language)]
     for number, step in enumerate(sorted(plan.step, key=lambda one: one.within_s), 1):
         minutes = f"{step.within_s / 60:g} min"
@@ -134,7 +136,7 @@ def _lines(plan: Plan, language: Language) -> list[str]:
     lines += [f"    ☎ {one.name.said(language)} {one.number or '–'}" for one in plan.phone]
     for one in plan.radius:
         mark = "" if one.verified else " (unverified)"
-        grade = words.grade(one.grade, language)
+        grade = grades.word(one.grade, language)
         lines.append(f"    {grade}: {one.metres:g} m, {one.source}{mark}")
     lines += [f"    ✗ {text.said(language)}" for text in plan.avoid]
     lines += [f"    ☐ {one.said.said(language)}" for one in plan.check]

@@ -35,7 +35,7 @@ def replay(
     settings = settings_from(config)
     with spoken():
         catalog = store.open_catalog(settings.catalog.compiled)
-        rules = rules_of(catalog)
+        rules = rules_of(catalog, settings)
         policy = book.policy(settings, catalog, book.read_rules(settings.router))
         with trace.open(encoding="utf-8") as lines:
             try:

@@ -41,7 +41,7 @@ def written(settings: Settings) -> Ruleset:
     """The rules of the catalog's files, which must hold together; raises CatalogError."""
     catalog, problems = survey(settings.catalog.sources, settings)
     sources = store.read_sources(settings.catalog.sources)
-    problems += bounds.missing(sources)
+    problems += bounds.missing(sources, settings.grading)
     if catalog is None or problems:
         raise CatalogError(problems)
     return versions.of_sources(sources)
@@ -83,7 +83,7 @@ def diff(
     """
     settings = settings_from(config)
     with spoken():
-        changes = versions.differences(_side(settings, a), _side(settings, b))
+        changes = versions.differences(_side(settings, a), _side(settings, b), settings.grading)
     if as_json:
         print_json(changes)
     else:
@@ -105,7 +105,8 @@ def propose(
     with spoken():
         wanted, now = written(settings), running(settings)
     who = getpass.getuser()
-    made = _with(settings, lambda c: rules.propose(c, wanted, now, author=who, note=note))
+    grades = settings.grading
+    made = _with(settings, lambda c: rules.propose(c, wanted, now, grades, author=who, note=note))
     _told(settings, made, as_json=as_json)
 
 
@@ -161,7 +162,8 @@ def rollback(number: Number, config: Config = None, as_json: Json = False) -> No
     settings, who = settings_from(config), getpass.getuser()
     with spoken():
         now = running(settings)
-    made = _with(settings, lambda c: rules.roll_back(c, number, now, author=who))
+    grades = settings.grading
+    made = _with(settings, lambda c: rules.roll_back(c, number, now, grades, author=who))
     _told(settings, made, as_json=as_json)
 
 

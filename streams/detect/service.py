@@ -16,6 +16,7 @@ from lifeline.catalog import Catalog
 from lifeline.config import Settings
 from lifeline.db import Database
 from lifeline.errors import Refused, Unavailable
+from lifeline.grades import Grading
 from lifeline.log.service import Publisher, Reader, Record, Send
 from lifeline.store import CatalogFile
 from streams import store
@@ -57,7 +58,7 @@ class Detect:
     ) -> None:
         self.settings, self.health, self.log = settings, health, log
         self.catalog = catalog
-        self.plan = plan_of(catalog)
+        self.plan = plan_of(catalog, settings.grading)
         self.devices = devices_by_partition(catalog, settings.kafka.partitions)
         self.settling: asyncio.TimerHandle | None = None
         self.publisher = Publisher(settings.kafka, GROUP)
@@ -312,7 +313,7 @@ class Detect:
             if newer is None:
                 continue
             try:
-                self.plan = plan_of(newer)
+                self.plan = plan_of(newer, self.settings.grading)
             except Refused as error:
                 self.log.warning("the new catalog is not taken over", why=str(error))
                 continue
@@ -330,10 +331,10 @@ class Detect:
         self.database.close()
 
 
-def plan_of(catalog: Catalog) -> Plan:
+def plan_of(catalog: Catalog, grades: Grading) -> Plan:
     """The catalog's rules as detectors; raises Refused with the rule that is wrong."""
     try:
-        return compile_plan(catalog.head.rules, catalog.head.limits)
+        return compile_plan(catalog.head.rules, catalog.head.limits, grades.device)
     except PlanError as error:
         raise Refused(f"catalog: {error}") from error
 

@@ -5,6 +5,7 @@ import pytest
 
 from alerting import cards
 from lifeline.cards import Card
+from lifeline.grades import GRADING
 from lifeline.model import Text
 from lifeline.wire import (
     Explanation,
@@ -48,12 +49,12 @@ def notice(**changes: object) -> Notice:
 
 
 def card(n: int = 0, **changes: object) -> Card:
-    made = cards.of_notice(notice(incident=f"i-{n}"), "zh", ZONE)
+    made = cards.of_notice(notice(incident=f"i-{n}"), "zh", ZONE, GRADING)
     return msgspec.structs.replace(made, **changes)
 
 
 def test_a_card_says_what_how_grave_where_since_when_and_why_in_either_language() -> None:
-    zh, en = (cards.of_notice(notice(), language, ZONE) for language in ("zh", "en"))
+    zh, en = (cards.of_notice(notice(), language, ZONE, GRADING) for language in ("zh", "en"))
 
     assert zh.title == "一级燃气报警：1 号井 燃气泄漏"
     assert zh.lines == (
@@ -73,7 +74,7 @@ def test_a_card_says_what_how_grave_where_since_when_and_why_in_either_language(
     ("reason", "must_act"), [("worsened", True), ("returned", False), ("closed", False)]
 )
 def test_only_what_calls_for_somebody_asks_him_to_act(reason: str, must_act: bool) -> None:
-    made = cards.of_notice(notice(kind="update", reason=reason), "zh", ZONE)
+    made = cards.of_notice(notice(kind="update", reason=reason), "zh", ZONE, GRADING)
 
     assert made.must_act == must_act
 
@@ -92,7 +93,7 @@ def test_a_drill_is_marked_once_in_title_and_text(
 ) -> None:
     drill = notice(status="Exercise", headline=Text(headline, headline))
 
-    made = cards.of_notice(drill, language, ZONE)
+    made = cards.of_notice(drill, language, ZONE, GRADING)
 
     assert made.title == title
     assert made.text.startswith(title)
@@ -101,13 +102,13 @@ def test_a_drill_is_marked_once_in_title_and_text(
 def test_a_row_holds_a_notice_or_a_persons_card_and_nothing_else() -> None:
     page = card(3)
 
-    assert cards.read(msgspec.json.encode(page), "en", ZONE, is_page=True) == page
-    read = cards.read(encode_notice(notice()), "zh", ZONE, is_page=False)
+    assert cards.read(msgspec.json.encode(page), "en", ZONE, GRADING, is_page=True) == page
+    read = cards.read(encode_notice(notice()), "zh", ZONE, GRADING, is_page=False)
     assert read.title == page.title
     for body in (b"{}", b"\xff", b"[" * 100_000):
         for is_page in (True, False):
             with pytest.raises(Malformed):
-                cards.read(body, "zh", ZONE, is_page=is_page)
+                cards.read(body, "zh", ZONE, GRADING, is_page=is_page)
 
 
 def test_many_become_one_with_counts_by_grade_and_the_gravest_first() -> None:
@@ -150,20 +151,20 @@ def test_drills_never_pass_for_real_in_a_bundle_nor_hide_it() -> None:
 
 
 def test_a_test_card_calls_for_nobody() -> None:
-    made = cards.of_test("zh", "https://city.example")
+    made = cards.of_test("zh", "https://city.example", GRADING)
 
     assert made.title == "通道测试，无需处理"
     assert not made.must_act
 
 
 def test_a_grade_that_the_table_lacks_is_shown_as_the_least() -> None:
-    made = cards.of_notice(notice(grade=NoticeGrade(7, "七级", "Seven")), "zh", ZONE)
+    made = cards.of_notice(notice(grade=NoticeGrade(7, "七级", "Seven")), "zh", ZONE, GRADING)
 
     assert (made.shape, made.grade_word) == ("○", "七级")
 
 
 def test_what_cannot_be_read_is_told_all_the_same() -> None:
-    made = cards.of_unreadable(1, "i-1", "zh", "https://city.example/")
+    made = cards.of_unreadable(1, "i-1", "zh", "https://city.example/", GRADING)
 
     assert made.title == "一级事件，详情无法显示，请查看值守台"
     assert (made.grade, made.incident, made.must_act) == (1, "i-1", True)

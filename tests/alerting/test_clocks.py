@@ -8,8 +8,8 @@ from alerting import engine
 from alerting.policy import Clocks, Policy, clocks_of, policy_of
 from alerting.slices import Page
 from lifeline.catalog import Rule
+from lifeline.grades import GRADING, Grade, Grading
 from lifeline.life import Life
-from lifeline.model import GRADES, Grade
 from tests.alerting.scene import AT_ONCE, T0, Scene, ack, cleared, close, pages, raised
 
 # T0 is a Wednesday at 06:13 in Shanghai: outside working hours until 08:30.
@@ -307,10 +307,12 @@ def test_working_hours_are_the_citys(hour: int, *, is_working: bool) -> None:
 
 @pytest.mark.feature("A-4")
 def test_three_flood_grades_of_one_city_are_grades_like_any_other() -> None:
-    flood = (
-        Grade(1, "红色", "Red", "#C8102E", "▲", remind_s=30.0, escalate_s=(120.0,)),
-        Grade(2, "橙色", "Orange", "#B85000", "◆", remind_s=120.0),
-        Grade(3, "黄色", "Yellow", "#F2C200", "■"),
+    flood = Grading(
+        (
+            Grade(1, "红色", "Red", "#C8102E", "▲", remind_s=30.0, escalate_s=(120.0,)),
+            Grade(2, "橙色", "Orange", "#B85000", "◆", remind_s=120.0),
+            Grade(3, "黄色", "Yellow", "#F2C200", "■"),
+        )
     )
     rule = Rule("r", "flood", 3, {"kind": "threshold"}, latching=True, realarm_s=9.0)
 
@@ -322,13 +324,11 @@ def test_three_flood_grades_of_one_city_are_grades_like_any_other() -> None:
     assert (made.is_top(2), made.is_top(3)) == (True, False)
     assert made.treatment("r").latching
     assert not made.treatment("other").latching
-    assert policy_of(GRADES, Life(), [], clocks={}).clocks == {}
+    assert policy_of(GRADING, Life(), [], clocks={}).clocks == {}
 
 
 @pytest.mark.feature("A-4")
-def test_support_that_is_asked_for_calls_the_next_people_at_once_and_takes_nothing() -> (
-    None
-):
+def test_support_that_is_asked_for_calls_the_next_people_at_once_and_takes_nothing() -> None:
     scene = Scene()
     scene.play([(0, raised(0, grade=1))], until_s=10)
 

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from alerting import cards
 from lifeline import layouts, letters
 from lifeline.cards import Card
+from lifeline.grades import GRADES
 from lifeline.targets import Kind, Target
 from tests.alerting.test_cards import card
 from tests.vendors import schemas
@@ -123,12 +124,18 @@ def test_without_an_address_to_open_there_is_no_button() -> None:
 
 def test_the_graver_the_louder() -> None:
     priorities = [given_to("ntfy", card(grade=grade))["priority"] for grade in (1, 2, 3, 4, 5)]
-    colours = [
-        given_to("feishu", card(grade=grade))["card"]["header"]["template"] for grade in (1, 2, 5)
-    ]
 
     assert priorities == [5, 4, 3, 2, 2]
-    assert colours == ["red", "orange", "grey"]
+
+
+def test_a_head_has_the_vendors_colour_that_comes_nearest_to_the_grades() -> None:
+    def head(colour: str) -> str:
+        return str(given_to("feishu", card(colour=colour))["card"]["header"]["template"])
+
+    assert [head(grade.colour) for grade in GRADES] == ["red", "orange", "yellow", "blue", "grey"]
+    assert [head(c) for c in ("#FF0033", "#00A651", "#00B3B0", "#7A1FBF", "#E0199C")] == [
+        "red", "green", "turquoise", "purple", "violet",
+    ]  # fmt: skip
 
 
 def test_a_bundle_says_how_many_there_was_no_room_for() -> None:

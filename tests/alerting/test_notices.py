@@ -13,6 +13,7 @@ from lifeline import wire, words
 from lifeline.catalog import Asset, Catalog, Lifeline, Limit, Source, Zone
 from lifeline.compiler import compile_catalog
 from lifeline.config import Router, Target
+from lifeline.grades import GRADING
 from lifeline.model import Finding, Quality, Text
 from tests.alerting.scene import AT_ONCE, T0, Scene, ack, cleared, close, finding, held, raised
 
@@ -86,8 +87,8 @@ def test_a_headline_says_what_happened_and_of_a_device_that_it_is_no_alarm_of_th
 ) -> None:
     about = raised(0, grade=grade)
 
-    assert words.headline(about, "7号井", "zh", reason=reason) == zh
-    assert words.headline(about, "Well 7", "en", reason=reason) == en
+    assert words.headline(about, "7号井", "zh", GRADING, reason=reason) == zh
+    assert words.headline(about, "Well 7", "en", GRADING, reason=reason) == en
 
 
 def test_a_notice_says_what_where_how_grave_and_why_in_both_languages() -> None:

@@ -13,6 +13,7 @@ from alerting.outbox.messages import Leased, Message
 from alerting.outbox.pace import PACES, Begun, Pace, Waiting, choose, pace_of
 from lifeline import letters
 from lifeline.cards import Card
+from lifeline.grades import GRADING
 from lifeline.targets import Target
 from lifeline.wire import encode_notice
 from tests.alerting.test_cards import card, notice
@@ -146,7 +147,7 @@ def row(n: int, body: bytes = b"", **changes: object) -> Leased:
     return msgspec.structs.replace(base, **changes)
 
 
-CONTENTS = Contents("https://city.example/", "Asia/Shanghai")
+CONTENTS = Contents("https://city.example/", "Asia/Shanghai", GRADING)
 
 
 def test_a_machine_gets_the_bytes_of_the_row() -> None:

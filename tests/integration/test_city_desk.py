@@ -36,6 +36,7 @@ from lifeline import db, wire
 from lifeline.catalog import Catalog
 from lifeline.compiler import with_rules
 from lifeline.config import Router
+from lifeline.grades import GRADING
 from lifeline.model import Text
 from lifeline.stack import Addresses
 from lifeline.store import open_catalog, write_catalog
@@ -80,7 +81,9 @@ def moved(rules: Ruleset, value: float) -> Ruleset:
 
 
 def propose(town: City, wanted: Ruleset, running: Ruleset, author: str = "li") -> Any:
-    return run(town, lambda c: rules.propose(c, wanted, running, author=author, note="why"))
+    return run(
+        town, lambda c: rules.propose(c, wanted, running, GRADING, author=author, note="why")
+    )
 
 
 def agree(town: City, number: int, running: Ruleset, who: str) -> Any:
@@ -149,7 +152,7 @@ def test_an_earlier_version_comes_back_by_the_same_way_and_overtakes_what_waits(
     schedule(town, back.number, now)
     run(town, lambda c: enforcer.enforce(c, path))
 
-    rolled = run(town, lambda c: rules.roll_back(c, waits.number, first, author="wang"))
+    rolled = run(town, lambda c: rules.roll_back(c, waits.number, first, GRADING, author="wang"))
     gone = run(town, lambda c: rules.withdraw(c, rolled.number, "", actor="wang"))
 
     def look(connection: Connection) -> Any:
@@ -183,7 +186,7 @@ def test_what_was_scheduled_against_other_rules_is_not_put_in_force(
     titled = msgspec.structs.replace(first.rules[0], title=Text("新", "New"))
     plain = msgspec.structs.replace(first, rules=(titled,))
     # Where no life depends on it one person is enough.
-    made = run(town, lambda c: rules.propose(c, plain, first, author="li", note="title"))
+    made = run(town, lambda c: rules.propose(c, plain, first, GRADING, author="li", note="title"))
     assert (made.state, made.is_life_safety) == ("approved", False)
     run(town, lambda c: rules.schedule(c, made.number, first.digest, actor="li"))
     other = moved(first, 22.0)

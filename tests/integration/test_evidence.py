@@ -15,6 +15,7 @@ from alerting.audit import service, store
 from alerting.evidence import store as evidence
 from alerting.kpi import store as kpi
 from lifeline import config, db
+from lifeline.grades import GRADING
 from lifeline.model import Finding
 from streams.archive.store import create_days
 from streams.archive.upkeep.due import DAY_MS
@@ -52,7 +53,7 @@ def test_readings_around_an_incident_outlive_their_retention_and_fill_its_packag
     assert look() == incident
     after = city.rows(kept, incident)
     city.rows("delete from reading")
-    dossier = city.database.run_now(lambda c: evidence.gather(c, incident, city.catalog))
+    dossier = city.database.run_now(lambda c: evidence.gather(c, incident, city.catalog, GRADING))
 
     assert [channel for channel, _ in before] == [f"{WELL}/ch4", f"{WELL}/extra"]
     assert all(b[1] < a[1] for b, a in zip(before, after, strict=True))

@@ -18,6 +18,7 @@ from lifeline.catalog import (
     Source,
 )
 from lifeline.compiler import compile_catalog
+from lifeline.grades import GRADING
 from lifeline.network import Asset, Zone
 
 METHANE = Rule(
@@ -40,6 +41,14 @@ def city(value: float = 20.0, *, unit: str = "%LEL", quantity: str = "ch4", **mo
     return Source(**(fields | more))
 
 
+def problems(sources: list[Source]) -> list[str]:
+    return list(bounds.problems(sources, GRADING))
+
+
+def missing(sources: list[Source]) -> list[str]:
+    return list(bounds.missing(sources, GRADING))
+
+
 def changed(**fields: Any) -> tuple[Rule, ...]:
     return (msgspec.structs.replace(METHANE, **fields),)
 
@@ -47,7 +56,7 @@ def changed(**fields: Any) -> tuple[Rule, ...]:
 def test_the_city_that_ships_is_within_every_bound() -> None:
     sources = store.read_sources(("deploy/lifelines",))
 
-    assert list(bounds.problems(sources)) == list(bounds.missing(sources)) == []
+    assert problems(sources) == missing(sources) == []
 
 
 def test_methane_never_alarms_above_half_the_explosive_limit() -> None:
@@ -71,8 +80,8 @@ def test_each_quantity_has_its_own_bound(
 ) -> None:
     rule = changed(quantity=quantity, detector={"kind": "threshold", "side": side})
 
-    ok = list(bounds.problems([city(fits, unit=unit, quantity=quantity, rule=rule)]))
-    found = list(bounds.problems([city(beyond, unit=unit, quantity=quantity, rule=rule)]))
+    ok = problems([city(fits, unit=unit, quantity=quantity, rule=rule)])
+    found = problems([city(beyond, unit=unit, quantity=quantity, rule=rule)])
 
     assert ok == []
     assert len(found) == 1
@@ -84,9 +93,9 @@ def test_a_limit_written_into_the_detector_or_for_one_channel_is_bound_too() -> 
     one = changed(quantity="", channels=("gas/w/ch4",))
     other = changed(limit="", detector={"kind": "rate", "limit": 60})
 
-    assert len(list(bounds.problems([city(rule=inline)]))) == 1
-    assert len(list(bounds.problems([city(60.0, rule=one)]))) == 1
-    assert list(bounds.problems([city(60.0, rule=other)])) == []
+    assert len(problems([city(rule=inline)])) == 1
+    assert len(problems([city(60.0, rule=one)])) == 1
+    assert problems([city(60.0, rule=other)]) == []
 
 
 def test_what_lives_depend_on_is_not_delayed_by_more_than_a_minute() -> None:
@@ -94,16 +103,16 @@ def test_what_lives_depend_on_is_not_delayed_by_more_than_a_minute() -> None:
     managed = changed(on_delay_s=61.0, grade=4, is_managed=True)
     lesser = changed(on_delay_s=61.0, grade=3)
 
-    assert len(list(bounds.problems([city(rule=slow)]))) == 1
-    assert len(list(bounds.problems([city(rule=managed)]))) == 1
-    assert list(bounds.problems([city(rule=lesser)])) == []
+    assert len(problems([city(rule=slow)])) == 1
+    assert len(problems([city(rule=managed)])) == 1
+    assert problems([city(rule=lesser)]) == []
 
 
 def test_a_gas_detector_is_silent_after_three_minutes_or_three_of_its_slow_intervals() -> None:
     gas = Channel("ch4", "ch4", "%LEL", 0.0, 100.0)
 
     def told(model: Model) -> int:
-        return len(list(bounds.problems([city(model=(model,))])))
+        return len(problems([city(model=(model,))]))
 
     assert told(Model("m", (gas,), silent_after_s=180.0)) == 0
     assert told(Model("m", (gas,), silent_after_s=181.0)) == 1
@@ -114,9 +123,9 @@ def test_a_gas_detector_is_silent_after_three_minutes_or_three_of_its_slow_inter
 def test_methane_that_is_measured_is_watched_by_a_grave_rule() -> None:
     named = changed(quantity="", channels=("gas/w/ch4",))
 
-    assert list(bounds.missing([city()])) == list(bounds.missing([city(rule=named)])) == []
+    assert missing([city()]) == missing([city(rule=named)]) == []
     for rules in ((), changed(grade=3), changed(detector={"kind": "threshold", "side": "below"})):
-        (said,) = bounds.missing([city(rule=rules)])
+        (said,) = missing([city(rule=rules)])
         assert "cannot be left out" in said
 
 
@@ -124,7 +133,7 @@ def test_a_part_of_the_methane_sensors_is_not_enough() -> None:
     two = (DeviceEntry("w", "gas/a", "gas/w", "m"), DeviceEntry("v", "gas/a", "gas/v", "m"))
     one = changed(quantity="", channels=("gas/w/ch4",))
 
-    assert len(list(bounds.missing([city(device=two, rule=one)]))) == 1
+    assert len(missing([city(device=two, rule=one)])) == 1
 
 
 def test_the_bound_holds_for_files_whoever_writes_them(tmp_path: Path) -> None:

@@ -72,7 +72,7 @@ def test_a_setting_is_explained_as_data_with_its_default() -> None:
 def test_every_key_of_a_target_is_explained_with_its_list() -> None:
     told = {row["key"]: row for row in answer("config", "explain", "router.targets")}
 
-    assert told["router.targets.grade_max"]["default"] == 4
+    assert told["router.targets.grade_max"]["default"] == 0
     assert told["router.targets.name"]["default"] is None
     assert "least grave grade" in told["router.targets.grade_max"]["what"]
 

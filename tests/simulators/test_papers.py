@@ -13,6 +13,7 @@ from lxml import etree
 from alerting import cap, cases, receipts
 from alerting.exchange.tables import CaseSystem
 from lifeline import signing
+from lifeline.grades import GRADING
 from simulators import papers
 from simulators.platform import serve
 from simulators.store import read_journal
@@ -21,13 +22,14 @@ from tests.alerting.exchange.papers import TABLES, notice, schema
 
 SECRET, NOW_S = "s3cret", 1_700_000_000
 NAMES = cap.names_of(notice(), "platform", TABLES)
-ALERT = cap.document(notice(), NAMES, (), TABLES)
+ALERT = cap.document(notice(), NAMES, (), TABLES, GRADING)
 REFERENCE = cap.reference_of(notice(), NAMES, TABLES)
 UPDATE = cap.document(
     notice(kind="update", reason="worsened"),
     cap.names_of(notice(kind="update", reason="worsened"), "platform", TABLES),
     (REFERENCE,),
     TABLES,
+    GRADING,
 )
 CASE = cases.notice_of(notice(), CaseSystem(), "")
 

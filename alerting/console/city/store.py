@@ -97,21 +97,23 @@ class CityNow:
         self, wanted: Sequence[Move], note: str, actor: str, channel: str
     ) -> Version | Refusal:
         """See ``alerting.rules.store``; beyond the bounds of the program nothing is proposed."""
-        running = self.rules()
-        made = moves.moved(running, wanted)
+        running, grades = self.rules(), self.wording.policy.grades
+        made = moves.moved(running, wanted, grades)
         if isinstance(made, Refusal):
             return made
-        beyond = moves.beyond(self._catalog, made)
+        beyond = moves.beyond(self._catalog, made, grades)
         if beyond:
             return Refusal("beyond", {"why": beyond})
         return rules.propose(
-            self.connection, made, running, author=actor, note=note, channel=channel
+            self.connection, made, running, grades, author=actor, note=note, channel=channel
         )
 
     def roll_back(self, number: int, actor: str, channel: str) -> Version | Refusal:
         """See ``alerting.rules.store``."""
-        running = self.rules()
-        return rules.roll_back(self.connection, number, running, author=actor, channel=channel)
+        running, grades = self.rules(), self.wording.policy.grades
+        return rules.roll_back(
+            self.connection, number, running, grades, author=actor, channel=channel
+        )
 
     def take(
         self, number: int, step: Step, actor: str, effective_ms: int | None, channel: str

@@ -162,7 +162,7 @@ def rule(records: Records, visit: Visit) -> Answer:
     if found is None:
         raise Problem(404)
     version, body, running = found
-    changes = versions.differences(running, body)
+    changes = versions.differences(running, body, visit.site.grades)
     return as_json(RuleView(version, changes, tuple(words.sentences(changes, visit.language))))
 
 

@@ -186,7 +186,7 @@ class SessionView(msgspec.Struct, frozen=True):
 
 def incident(visit: Visit, one: Summary, queued: Queued | None = None) -> IncidentView:
     """An incident as programs see it."""
-    grade, catalog = views.grade_of(one.grade), visit.site.catalog
+    grade = visit.site.grades.of(one.grade)
     step = None
     if queued is not None and queued.next_ms is not None:
         persons = following.persons(visit, one, queued.next_kind, queued.next_ms)
@@ -205,7 +205,7 @@ def incident(visit: Visit, one: Summary, queued: Queued | None = None) -> Incide
         lane=one.lead.lane,
         active=one.is_active,
         alarms=one.alarms,
-        headline=Text(views.headline(catalog, one, "zh"), views.headline(catalog, one, "en")),
+        headline=Text(views.headline(visit.site, one, "zh"), views.headline(visit.site, one, "en")),
         onset_ms=one.onset_ms,
         opened_ms=one.opened_ms,
         updated_ms=one.updated_ms,

@@ -17,7 +17,7 @@ from alerting.people.handover import (
 )
 from alerting.people.roster import Roster
 from alerting.store import now
-from lifeline.model import CANARY, GRADE_FAULT
+from lifeline.model import CANARY
 
 _facts = msgspec.json.Decoder(Facts)
 _json = msgspec.json.Encoder().encode
@@ -97,7 +97,7 @@ def facts(connection: Connection, roster: Roster, desk: str, since_ms: int) -> F
         faulty=tuple(
             FaultySensor(channel=channel, hazard=hazard, state=state, since_ms=active_ms)
             for channel, hazard, state, active_ms in mine(
-                connection.execute(_FAULTY, (GRADE_FAULT, CANARY)).fetchall()
+                connection.execute(_FAULTY, (roster.grades.device, CANARY)).fetchall()
             )
         ),
     )

@@ -259,9 +259,7 @@ class People:
         self.stopped.append((incident, person))
         return 2
 
-    def call_in(
-        self, incident: str, person: str, by: str, now_ms: int, channel: str
-    ) -> int | None:
+    def call_in(self, incident: str, person: str, by: str, now_ms: int, channel: str) -> int | None:
         self.channels.append(channel)
         roster = self.hall.site.roster
         if roster is None or person not in roster.persons:

@@ -43,7 +43,7 @@ def test_no_exercise_beside_what_is_real_and_none_that_is_unknown() -> None:
     refused = hall.ask("POST", "/api/v1/drills", query={"lang": "zh"}, body=b"{}")
 
     assert refused.status == 409
-    assert "一级事件 i-1 未关闭，不能开始演练" in refused.body.decode()
+    assert "最高等级事件 i-1 未关闭，不能开始演练" in refused.body.decode()
     assert ask(hall, "POST /drills", {"scenario": "storm"}).status == 422
     assert ask(hall, "POST /drills", {"minutes": 0}).status == 422
     hall.city.real = ""

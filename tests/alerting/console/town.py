@@ -16,6 +16,7 @@ from alerting.windows import Window
 from alerting.work.kept import Listed, Taken
 from alerting.work.orders import Order
 from lifeline.catalog import Limit, Rule
+from lifeline.grades import GRADING
 from tests.alerting.scene import T0
 
 LEAK = Rule("leak", "gas-leak", 2, {"kind": "threshold"}, "ch4", limit="ch4")
@@ -77,7 +78,7 @@ class Town:
             return None
         return DrillReport(
             drill="d", scenario=FREE, started_by="li", started_ms=0, ended_ms=1, ended_why="time",
-            score=scoring.score(FREE, [COURSE]),
+            score=scoring.score(FREE, [COURSE], {}),
         )  # fmt: skip
 
     def tick(self, incident: str, step: int, actor: str) -> bool:
@@ -100,10 +101,10 @@ class Town:
         self, wanted: Sequence[Move], note: str, actor: str, channel: str
     ) -> Version | Refusal:
         self.channels.append(channel)
-        made = moves.moved(RUNNING, wanted)
+        made = moves.moved(RUNNING, wanted, GRADING)
         if isinstance(made, Refusal):
             return made
-        changes = versions.differences(RUNNING, made)
+        changes = versions.differences(RUNNING, made, GRADING)
         self.kept = msgspec.structs.replace(
             self.kept, digest=made.digest, author=actor, note=note,
             is_life_safety=versions.is_grave(changes), state="proposed",

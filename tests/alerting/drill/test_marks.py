@@ -28,6 +28,7 @@ from alerting.slices import (
 from lifeline import layouts
 from lifeline.cards import Card
 from lifeline.config import Router
+from lifeline.grades import GRADING
 from lifeline.model import Finding, Quality
 from lifeline.targets import Target
 from lifeline.wire import decode_notice
@@ -127,7 +128,7 @@ def marked(push: Push) -> None:
         assert told.headline.zh.startswith("【演练】")
         assert told.headline.en.startswith("[EXERCISE]")
         for language in ("zh", "en"):
-            shown(cards.of_notice(told, language, "Asia/Shanghai"))
+            shown(cards.of_notice(told, language, "Asia/Shanghai", GRADING))
     else:
         assert b"<status>Exercise</status>" in push.body
         assert "【演练】".encode() in push.body

@@ -13,10 +13,12 @@ from hypothesis import strategies as st
 from alerting.drill import report, scenarios, scoring
 from alerting.drill.report import DrillReport
 from alerting.drill.scenarios import Event, Scenario
-from alerting.drill.scoring import Course, StepDone, score
+from alerting.drill.scoring import Course, Score, StepDone
+from alerting.policy import clocks_of
 from lifeline import store
 from lifeline.catalog import Catalog, CatalogError
 from lifeline.compiler import compile_catalog
+from lifeline.grades import GRADING
 from lifeline.model import Text
 from simulators.base import Scenario as Planted
 
@@ -30,6 +32,11 @@ STEPS = tuple(
 )
 SHANGHAI = ZoneInfo("Asia/Shanghai")
 T0 = 1_700_000_000_000
+CLOCKS = clocks_of(GRADING)
+
+
+def score(script: Scenario, courses: list[Course]) -> Score:
+    return scoring.score(script, courses, CLOCKS)
 
 
 def course(**changes: Any) -> Course:
@@ -182,7 +189,7 @@ def test_points_stay_within_their_bounds_and_each_has_a_reason_in_both_languages
             assert mark.why.en
     told = reported(made)
     assert msgspec.json.decode(report.as_json(told), type=DrillReport) == told
-    assert "【演练】" in report.as_html(told, "zh", SHANGHAI)
+    assert "【演练】" in report.as_html(told, "zh", SHANGHAI, GRADING)
 
 
 # The report.
@@ -199,8 +206,8 @@ def test_the_report_is_marked_escaped_and_says_each_point_in_either_language() -
     two = msgspec.structs.replace(SCRIPT, event=(LEAK, LEAK))
     made = score(two, [course(), course(incident="j", hazard="<script>", steps=())])
 
-    zh = report.as_html(reported(made, two), "zh", SHANGHAI)
-    en = report.as_html(reported(made, two), "en", SHANGHAI)
+    zh = report.as_html(reported(made, two), "zh", SHANGHAI, GRADING)
+    en = report.as_html(reported(made, two), "en", SHANGHAI, GRADING)
 
     assert "【演练】评分报告" in zh
     assert "[EXERCISE] Report" in en
@@ -213,7 +220,9 @@ def test_the_report_is_marked_escaped_and_says_each_point_in_either_language() -
 
 
 def test_a_report_of_nothing_says_so() -> None:
-    assert "nothing to score" in report.as_html(reported(score(SCRIPT, [])), "en", SHANGHAI)
+    assert "nothing to score" in report.as_html(
+        reported(score(SCRIPT, [])), "en", SHANGHAI, GRADING
+    )
 
 
 # Scripts.

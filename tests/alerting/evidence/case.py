@@ -111,6 +111,7 @@ def dossier(made: Ledger | None = None, **changes: Any) -> Dossier:
         software="0.1.0",
         made_ms=ONSET_MS + 40 * MINUTE_MS,
         title=Text("七号井", "Well 7"),
+        grade=Text("一级", "Critical"),
     )
     return msgspec.structs.replace(base, **changes)
 

@@ -12,6 +12,7 @@ from alerting import cap, cap_profile
 from alerting.exchange import reading
 from alerting.exchange.tables import Issuer, Tables
 from lifeline import wire
+from lifeline.grades import GRADING
 from lifeline.model import Quality, Text
 from tests.alerting.exchange.papers import TABLES, explanation, notice, notices, schema
 
@@ -20,7 +21,7 @@ N = {"c": cap.NAMESPACE}
 
 
 def told(one: wire.Notice, chain: tuple[str, ...] = (), tables: Tables = TABLES) -> bytes:
-    return cap.document(one, cap.names_of(one, "platform", tables), chain, tables)
+    return cap.document(one, cap.names_of(one, "platform", tables), chain, tables, GRADING)
 
 
 def at(body: bytes, path: str) -> list[str]:
@@ -39,11 +40,11 @@ def test_every_document_is_valid_and_no_drill_is_ever_actual(
     assume(cap.type_of(one, chain) is not None)
     names = (cap_profile if is_profile else cap).names_of(one, "platform", tables)
 
-    body = cap.document(one, names, chain, tables)
+    body = cap.document(one, names, chain, tables, GRADING)
 
     root = etree.fromstring(body)
     SCHEMA.assertValid(root)
-    assert body == cap.document(one, names, chain, tables)
+    assert body == cap.document(one, names, chain, tables, GRADING)
     assert at(body, "status") == [one.status]
     assert (at(body, "references") != []) == bool(chain)
     assert not re.search(r"[\s,<&]", at(body, "identifier")[0] + at(body, "sender")[0])
@@ -66,7 +67,7 @@ def chained(*steps: wire.Notice) -> list[bytes]:
     made = []
     for one in steps:
         names = cap.names_of(one, "platform", TABLES)
-        made.append(cap.document(one, names, chain, TABLES))
+        made.append(cap.document(one, names, chain, TABLES, GRADING))
         chain = (*chain, cap.reference_of(one, names, TABLES))
     return made
 
@@ -232,7 +233,7 @@ def test_our_own_reader_understands_what_we_write() -> None:
 def test_the_profile_has_31_characters_of_issuer_time_and_number() -> None:
     one = notice()
     names = cap_profile.names_of(one, "platform", TABLES)
-    body = cap.document(one, names, (), TABLES)
+    body = cap.document(one, names, (), TABLES, GRADING)
 
     (identifier,) = at(body, "identifier")
 

@@ -7,6 +7,7 @@ import msgspec
 import pytest
 
 from alerting.kpi.report import Figures, Frequent, Report, aligned, as_csv, table, top_lines
+from lifeline.grades import GRADING
 
 EAST = Figures(
     key="east",
@@ -36,17 +37,17 @@ REPORT = Report(
 
 @pytest.mark.feature("A-7")
 def test_people_read_shares_and_durations() -> None:
-    head, first, second = table(REPORT, "zh")
+    head, first, second = table(REPORT, "zh", GRADING)
 
     assert head[:2] == ["值班席", "报警数"]
     assert dict(zip(head, first, strict=True)) == {
         "值班席": "east", "报警数": "30", "每10分钟": "0.25", "10分钟峰值": "14",
-        "泛滥时间占比": "2.1%", "抖动报警": "1", "超24小时": "2", "按等级": "1:24 10:1 2:5",
+        "泛滥时间占比": "2.1%", "抖动报警": "1", "超24小时": "2", "按等级": "一级:24 二级:5 10:1",
         "事件数": "4", "确认中位": "1 分 15 秒", "确认P95": "6 分 40 秒", "研判中位": "–",
         "关闭中位": "2 小时 0 分", "按时关闭率": "75.0%", "误报率": "–",
     }  # fmt: skip
     assert second[0] == "–"
-    assert table(REPORT, "en")[0][:3] == ["Desk", "Alarms", "Per 10 min"]
+    assert table(REPORT, "en", GRADING)[0][:3] == ["Desk", "Alarms", "Per 10 min"]
 
 
 @pytest.mark.feature("A-7")

@@ -9,6 +9,7 @@ import msgspec
 from alerting.people.reading import parse
 from alerting.people.roster import Roster
 from alerting.people.rota import Chain, Desk, Person, Rota
+from lifeline.grades import GRADING
 from lifeline.model import Text
 
 SHANGHAI = ZoneInfo("Asia/Shanghai")
@@ -111,7 +112,8 @@ def roster(**changes: Any) -> Roster:
     """The city's roster, with other persons, desks, chains …"""
     calendars = changes.pop("calendars", {})
     targets = changes.pop("targets", None)
-    return Roster(msgspec.structs.replace(rota(), **changes), FILE, calendars, targets)
+    grades = changes.pop("grades", GRADING)
+    return Roster(msgspec.structs.replace(rota(), **changes), FILE, calendars, targets, grades)
 
 
 def desk(name: str, **changes: Any) -> tuple[Desk, ...]:

@@ -60,8 +60,8 @@ def test_an_hour_in_which_nobody_would_be_reached_is_named_with_its_reason() -> 
     assert is_refused(problems)
     assert found.sentence("en") == (
         "roster.toml: desk gas: Gas desk: from 2026-11-24 03:20 to 2026-11-24 03:40 nobody would be"
-        " reached for grade 2 (step 1, on duty: Officer B: quiet hours; step 2, leader: Chief:"
-        " quiet hours)."
+        " reached for grade 2 Major (step 1, on duty: Officer B: quiet hours; step 2, leader:"
+        " Chief: quiet hours)."
     )
     assert found.sentence("zh") == (
         "roster.toml: desk gas: 燃气值班席：2026-11-24 03:20 至 2026-11-24 03:40，二级事件无人可达"
@@ -178,7 +178,7 @@ def test_a_person_without_an_address_that_a_step_uses_is_said_once() -> None:
     assert [p.sentence("en") for p in problems] == [
         (
             "roster.toml: person wang: Officer A has no address for chat, which step 1 of grade 1"
-            " needs at Gas desk."
+            " Critical needs at Gas desk."
         )
     ]
     assert not is_refused(problems)

@@ -17,6 +17,7 @@ from lifeline import config
 from lifeline.cards import Card
 from lifeline.catalog import Asset, Catalog, Lifeline, Source, Zone
 from lifeline.compiler import compile_catalog
+from lifeline.grades import GRADING
 from lifeline.model import Finding, Text
 from lifeline.targets import Target
 from tests.alerting.people.city import at, chain, desk, person, roster, rota
@@ -375,7 +376,7 @@ def test_a_way_without_recipients_of_its_own_is_the_rosters_alone(
 ) -> None:
     sms = Target("sms", "https://s.example", "x", kind="sms", recipients=recipients)
 
-    assert routes.wants(sms, "gas", 1) is is_told
+    assert routes.wants(sms, "gas", 1, GRADING) is is_told
 
 
 def test_a_grade_and_a_place_that_nobody_has_named_are_told_by_what_they_are() -> None:
@@ -390,5 +391,6 @@ def test_a_grade_and_a_place_that_nobody_has_named_are_told_by_what_they_are() -
 
     assert dict(found[0].lines)["等级"] == "● 四级"
     assert dict(found[0].lines)["地点"] == "gas/well-9"
-    unnamed = Paging(roster(chains=ninth), Wording(None, config.Router()), b"s", grades=())
-    assert cards(unnamed.pages(page(), incident()))[0].grade_word == "1"
+    eighth = tuple(msgspec.structs.replace(one, grade=8) for one in ninth)
+    unnamed = paging(roster(chains=eighth), catalog())
+    assert cards(unnamed.pages(page(grade=8), incident()))[0].grade_word == "8"

@@ -6,12 +6,13 @@ import pytest
 from alerting.rules import moves, versions, words
 from alerting.rules.moves import Move
 from alerting.rules.versions import Refusal, Ruleset
+from lifeline.grades import GRADING
 from tests.alerting.rules.test_versions import ALARM, LEAK, RUNNING
 from tests.integration.console_rig import city
 
 
 def moved(*wanted: Move) -> Ruleset:
-    made = moves.moved(RUNNING, wanted)
+    made = moves.moved(RUNNING, wanted, GRADING)
     assert isinstance(made, Ruleset), made
     return made
 
@@ -20,7 +21,7 @@ def moved(*wanted: Move) -> Ruleset:
 def test_numbers_move_together_and_nothing_else_does() -> None:
     made = moved(Move("limit", "ch4", "value", 25.0), Move("rule", "leak", "grade", 1))
 
-    changes = versions.differences(RUNNING, made)
+    changes = versions.differences(RUNNING, made, GRADING)
     assert [(c.id, c.field, c.before, c.after) for c in changes] == [
         ("ch4", "value", 20.0, 25.0),
         ("leak", "grade", 2, 1),
@@ -43,7 +44,7 @@ def test_numbers_move_together_and_nothing_else_does() -> None:
 def test_what_no_file_of_a_catalog_could_say_is_refused_in_a_sentence(
     move: Move, code: str
 ) -> None:
-    made = moves.moved(RUNNING, (move,))
+    made = moves.moved(RUNNING, (move,), GRADING)
 
     assert isinstance(made, Refusal)
     assert made.code == code
@@ -57,9 +58,9 @@ def test_nobody_can_move_a_limit_beyond_the_bounds_of_the_program() -> None:
     running = versions.of_head(catalog.head)
 
     def beyond(*wanted: Move) -> str:
-        made = moves.moved(running, wanted)
+        made = moves.moved(running, wanted, GRADING)
         assert isinstance(made, Ruleset)
-        return moves.beyond(catalog, made)
+        return moves.beyond(catalog, made, GRADING)
 
     assert beyond(Move("limit", "gas.20lel", "value", 25.0)) == ""
     assert beyond(Move("limit", "gas.20lel", "value", 60.0)).startswith(

@@ -11,6 +11,7 @@ from alerting.rules import versions, words
 from alerting.rules.versions import Change, Refusal, Ruleset, State, Step, Version
 from lifeline.catalog import Catalog, Lifeline, Limit, Rule, Source
 from lifeline.compiler import compile_catalog, with_rules
+from lifeline.grades import GRADING
 from lifeline.model import Text
 from lifeline.words import Language
 from tests.lifeline.test_bounds import city
@@ -34,7 +35,7 @@ def with_rule(rule: Rule, **fields: Any) -> Ruleset:
 
 
 def said(after: Ruleset, language: Language = "en") -> list[str]:
-    return words.sentences(versions.differences(RUNNING, after), language)
+    return words.sentences(versions.differences(RUNNING, after, GRADING), language)
 
 
 def version(state: State = "proposed", **fields: Any) -> Version:
@@ -111,7 +112,7 @@ def test_every_kind_of_value_is_told_as_a_person_writes_it(
 
 def test_lives_depend_on_grave_and_managed_rules_and_their_limits_but_not_on_titles() -> None:
     def grave(after: Ruleset) -> bool:
-        return versions.is_grave(versions.differences(RUNNING, after))
+        return versions.is_grave(versions.differences(RUNNING, after, GRADING))
 
     assert grave(with_limit(ALARM, value=19.0))
     assert grave(with_rule(LEAK, on_delay_s=1.0))
