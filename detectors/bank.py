@@ -181,7 +181,8 @@ class Bank:
     def _ground(self, group: Group) -> Ground:
         found = [self.catalog.find(name) for name in group.channels]
         quantities = tuple(pair[1].quantity if pair else "" for pair in found)
-        return Ground(Members(group.channels, quantities, group.grid_s))
+        members = Members(group.channels, quantities, group.grid_s)
+        return Ground(members, self.catalog.learned(group.artefact))
 
     def context(self, record: Context) -> None:
         """Keep what a zone must know until its time is over, of one name the newest revision."""
