@@ -17,6 +17,7 @@ from msgspec import Meta
 from numpy.typing import NDArray
 
 from lifeline import wire
+from lifeline.artefact import unpack
 from lifeline.entries import entry_of, wrongs
 from lifeline.model import UNTITLED, Text
 from lifeline.network import Asset, Link, Name, Position, Zone
@@ -132,6 +133,10 @@ class Group(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     channels: tuple[str, ...]
     grid_s: Seconds = 300.0
     asset: str = ""
+    profile: str = ""
+    """The profile whose rules watch it, beside those that name it."""
+    artefact: str = ""
+    """The file of what was calibrated from its history, beside the profiles."""
 
 
 class Lifeline(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -159,6 +164,8 @@ class Source(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     link: tuple[Link, ...] = ()
     file: str = ""
     """Where it was read; set when it is."""
+    learned: dict[str, bytes] = {}
+    """The artefacts that its groups name; set when it is read."""
 
     @property
     def place(self) -> str:
@@ -316,6 +323,13 @@ class Catalog:
         classes = self.head.retention.get(lifeline, {})
         return classes.get(quantity) or classes.get("", "")
 
+    def learned(self, artefact: str) -> dict[str, NDArray[Any]]:
+        """The arrays of an artefact that a group names; none for a group that names none."""
+        if not artefact:
+            return {}
+        offset, size = self.head.sections[f"artefact.{artefact}"]
+        return unpack(bytes(self._body[offset : offset + size])).arrays
+
     def links(self) -> tuple[Link, ...]:
         """The topology's edges."""
         offset, size = self.head.sections["links"]
@@ -329,6 +343,21 @@ class Catalog:
 def meter(device: str, local: str) -> str:
     """The channel name of a device's own meter."""
     return f"device/{device}/{local}"
+
+
+def channel_name(channel: Channel, asset: str) -> str:
+    """A channel's permanent name, as given or by its asset."""
+    return channel.name or f"{asset}/{channel.local}"
+
+
+def channel_names(source: Source) -> dict[str, str]:
+    """Every channel of a source by its permanent name, with its quantity."""
+    models = {model.name: model.channel for model in source.model}
+    return {
+        channel_name(channel, entry.asset): channel.quantity
+        for entry in source.device
+        for channel in (*models.get(entry.model, ()), *entry.channel)
+    }
 
 
 def parse_source(file: str, tree: dict[str, Any]) -> Source:

@@ -8,6 +8,7 @@ import msgspec
 import numpy as np
 
 from lifeline import bounds, wire
+from lifeline.artefact import ArtefactError, unpack
 from lifeline.catalog import (
     DEVICE,
     MAGIC,
@@ -21,6 +22,7 @@ from lifeline.catalog import (
     Model,
     Rule,
     Source,
+    channel_name,
     hash_of,
 )
 from lifeline.grades import GRADING, Grading
@@ -47,6 +49,8 @@ def compile_catalog(sources: Sequence[Source], grades: Grading = GRADING) -> byt
     pairs = [(c.name, i) for i, d in enumerate(devices) for c in d.channels]
     _index(sections, "channel", [name for name, _ in pairs], [i for _, i in pairs])
     sections["links"] = _pack(tuple(link for source in sources for link in source.link))
+    for source in sources:
+        sections |= {f"artefact.{name}": packed for name, packed in source.learned.items()}
     offsets: dict[str, tuple[int, int]] = {}
     body = bytearray()
     for name, part in sections.items():
@@ -100,7 +104,7 @@ def _devices(source: Source) -> Iterator[Device]:
     for entry in source.device:
         model = models.get(entry.model, Model(entry.model or "-", ()))
         channels = tuple(
-            msgspec.structs.replace(channel, name=channel.name or f"{entry.asset}/{channel.local}")
+            msgspec.structs.replace(channel, name=channel_name(channel, entry.asset))
             for channel in (*model.channel, *entry.channel)
         )
         yield Device(
@@ -198,6 +202,7 @@ def _forms(source: Source, grades: Grading) -> Iterator[str]:
         if not DEVICE.fullmatch(entry.name):
             yield f"device name {entry.name!r} does not fit {wire.DEVICE_NAME}"
     yield from _network_forms(source)
+    yield from _artefact_forms(source)
     levels = {grade.level for grade in grades.rows}
     for rule in source.rule:
         if rule.grade not in levels:
@@ -222,6 +227,11 @@ def _references(source: Source, known: _Known) -> Iterator[str]:
     for rule in source.rule:
         yield from _rule_references(rule, known)
     for group in source.group:
+        if group.artefact and group.artefact not in source.learned:
+            yield (
+                f"group {group.name} names the artefact {group.artefact}, which is not there:"
+                f" make it with `lifeline calibrate {group.profile}`"
+            )
         for name in group.channels:
             if known.channels.get(name, ("",))[0] != group.zone:
                 yield f"group {group.name} has channels outside its zone: {name}"
@@ -231,6 +241,19 @@ def _references(source: Source, known: _Known) -> Iterator[str]:
     for link in source.link:
         for name in sorted({link.a, link.b} - known.assets):
             yield f"{_called(link)} names the unknown asset {name}"
+
+
+def _artefact_forms(source: Source) -> Iterator[str]:
+    """What is wrong with what was calibrated: detectors would start on it and fail."""
+    profiles = {group.artefact: group.profile for group in source.group}
+    for name, packed in source.learned.items():
+        try:
+            made = unpack(packed)
+        except ArtefactError as error:
+            yield f"artefact {name}: {error}"
+            continue
+        if made.profile != profiles.get(name, made.profile):
+            yield f"artefact {name} was made for the profile {made.profile}, not {profiles[name]}"
 
 
 def _network_forms(source: Source) -> Iterator[str]:

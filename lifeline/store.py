@@ -11,10 +11,11 @@ from typing import Any
 
 import msgspec
 
-from lifeline import catalog, config
+from lifeline import catalog, config, profiles
 from lifeline.compiler import compile_catalog
 
 DEFAULT_FILE = "lifeline.toml"
+PROFILES = "profiles"
 
 
 def read_settings(file: str | None = None) -> tuple[config.Settings, dict[str, str]]:
@@ -80,6 +81,8 @@ def survey_sources(paths: tuple[str, ...]) -> tuple[list[catalog.Source], list[s
         files += sorted(path.glob("*.toml")) if path.is_dir() else [path] * path.exists()
     if not files and not problems:
         problems.append(f"no *.toml under {', '.join(paths)}: set catalog.sources")
+    known, wrong = _read_profiles(paths)
+    problems += wrong
     sources: list[catalog.Source] = []
     for file in files:
         try:
@@ -93,7 +96,49 @@ def survey_sources(paths: tuple[str, ...]) -> tuple[list[catalog.Source], list[s
             problems += error.problems
             part = catalog.sound_part(str(file), tree)
             sources += [part] if part is not None else []
-    return sources, problems
+    problems += profiles.unknown(sources, known)
+    whole = [profiles.expanded(_with_artefacts(source, paths), known) for source in sources]
+    return whole, problems
+
+
+def read_profile(file: Path) -> profiles.Profile:
+    """One profile; raises CatalogError."""
+    try:
+        tree = tomllib.loads(file.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise catalog.CatalogError([f"{file}: {error}"]) from error
+    return profiles.parse_profile(str(file), tree)
+
+
+def profile_folders(paths: Sequence[str]) -> list[Path]:
+    """Where profiles and artefacts lie: ``profiles`` beside the sources, then those shipped."""
+    beside = [here_or_shipped(path).parent / PROFILES for path in paths]
+    return list(dict.fromkeys([*beside, here_or_shipped(f"deploy/{PROFILES}")]))
+
+
+def _read_profiles(paths: Sequence[str]) -> tuple[dict[str, profiles.Profile], list[str]]:
+    """Every profile that can be read, the first of a name, and what is wrong with the others."""
+    known: dict[str, profiles.Profile] = {}
+    problems: list[str] = []
+    for folder in profile_folders(paths):
+        for file in sorted(folder.glob("*.toml")):
+            try:
+                profile = read_profile(file)
+            except catalog.CatalogError as error:
+                problems += error.problems
+                continue
+            known.setdefault(profile.name, profile)
+    return known, problems
+
+
+def _with_artefacts(source: catalog.Source, paths: Sequence[str]) -> catalog.Source:
+    """The source with the bytes of the artefacts that its groups name; what is missing stays so."""
+    learned: dict[str, bytes] = {}
+    for name in {group.artefact for group in source.group if group.artefact}:
+        found = [one / name for one in profile_folders(paths) if (one / name).is_file()]
+        if found:
+            learned[name] = found[0].read_bytes()
+    return msgspec.structs.replace(source, learned=learned) if learned else source
 
 
 def read_trees(paths: tuple[str, ...]) -> list[tuple[str, dict[str, Any]]]:
