@@ -25,6 +25,7 @@ from alerting.slices import (
     Slice,
     Tell,
 )
+from lifeline import cards as house
 from lifeline import layouts
 from lifeline.cards import Card
 from lifeline.config import Router
@@ -137,8 +138,8 @@ def marked(push: Push) -> None:
 def shown(card: Card) -> None:
     """A page, or a notice to a messenger, by the ways that cannot show a colour."""
     assert card.is_drill
-    whole = cards.marked(card)
-    mark = cards.DRILL[card.language].strip()
+    whole = house.marked(card)
+    mark = house.DRILL[card.language].strip()
     assert mark in whole.title
     assert mark in whole.text
     assert b"true" in layouts.sms(whole, ["1"])
