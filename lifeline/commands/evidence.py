@@ -30,6 +30,7 @@ def make(
     incident: Annotated[str, typer.Argument(help="The incident's id.")],
     out: Annotated[Path | None, typer.Option("-o", "--out", help="The file to write.")] = None,
     config: Config = None,
+    as_json: Json = False,
 ) -> None:
     """Put everything about an incident into one file that proves itself.
 
@@ -48,6 +49,9 @@ def make(
             raise fail(f"{incident} is no incident: see `lifeline incident list`.", 1)
         package, digest = made
         write_file(target, package)
+    if as_json:
+        print_json({"sha256": digest, "file": str(target)})
+        return
     typer.echo(f"{digest}  {target}")
 
 

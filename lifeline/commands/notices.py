@@ -96,6 +96,7 @@ def try_out(
     name: Annotated[str, typer.Argument(help="A target of the router or the watchdog.")],
     to: Annotated[str, typer.Option("--to", help="Somebody's number, address or topic.")] = "",
     config: Config = None,
+    as_json: Json = False,
 ) -> None:
     """Send a test card by a target, and say what its vendor said; exit status 1 if not delivered.
 
@@ -116,6 +117,9 @@ def try_out(
     except (Unavailable, Refused) as error:
         raise fail(f"{name} ({target.kind}) did not take it: {error}", 1) from error
     took_ms = (time.monotonic() - began) * 1000
+    if as_json:
+        print_json({"target": name, "kind": target.kind, "code": code, "took_ms": round(took_ms)})
+        return
     typer.echo(f"{name} ({target.kind}) took it: {code}, {took_ms:.0f} ms")
 
 

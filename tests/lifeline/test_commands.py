@@ -12,7 +12,10 @@ from typer.testing import CliRunner
 
 from lifeline.__main__ import build
 
-TALKS = {"list", "status", "check", "dictionary", "meters", "explain", "doctor", "replay"}
+TALKS = {
+    "check", "dictionary", "diff", "doctor", "explain", "kpi", "list", "make", "meters", "receipts",
+    "replay", "show", "status", "targets", "test", "verify", "versions", "who",
+}  # fmt: skip
 """Commands whose answer is data; the others say that something was done."""
 
 
@@ -49,6 +52,15 @@ def test_every_command_and_group_has_an_example_and_data_has_a_form_for_programs
         if path.split()[-1] in TALKS and not any("--json" in option.opts for option in one.params)
     ]
     assert silent == []
+
+
+def test_the_list_of_commands_names_each_in_chinese_too_and_says_what_exit_statuses_mean() -> None:
+    root: Any = get_command(build())
+
+    alone = [name for name, one in root.commands.items() if one.short_help.isascii()]
+
+    assert alone == []
+    assert "Exit status: 0 done, 1 the answer is no, 2 it could not be tried." in root.help
 
 
 def test_the_meters_are_told_as_data() -> None:
