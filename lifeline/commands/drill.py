@@ -24,6 +24,7 @@ from lifeline.commands.outcome import (
     Tongue,
     connected,
     fail,
+    language_of,
     print_json,
     settings_from,
     spoken,
@@ -236,7 +237,7 @@ def _told(settings: Settings, drill: Drill, *, as_json: bool) -> None:
 @app.command()
 def report(
     drill: Annotated[str, typer.Argument(help="Its id; the last one's without.")] = "",
-    language: Tongue = "en",
+    language: Tongue = None,
     html: Annotated[bool, typer.Option("--html", help="A page to print.")] = False,
     config: Config = None,
     as_json: Json = False,
@@ -250,13 +251,14 @@ def report(
         made = database.run_now(lambda c: store.report_of(c, drill))
     if made is None:
         raise fail("There is no such report; a router makes it when the exercise ends.", 1)
+    tongue = language_of(settings, language)
     if as_json:
         print_json(made)
     elif html:
         zone = ZoneInfo(settings.console.timezone)
-        typer.echo(reports.as_html(made, language, zone, settings.grading))
+        typer.echo(reports.as_html(made, tongue, zone, settings.grading))
     else:
-        typer.echo("\n".join(_lines(made, language)))
+        typer.echo("\n".join(_lines(made, tongue)))
 
 
 def _lines(made: DrillReport, language: Language) -> Iterator[str]:

@@ -25,7 +25,9 @@ Config = Annotated[
     ),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")]
-Tongue = Annotated[Language, typer.Option("--language", help="In which language.")]
+Tongue = Annotated[
+    Language | None, typer.Option("--language", help="In which one; else console.language.")
+]
 
 for _library in ("aiokafka", "psycopg.pool"):
     # A command says one sentence of its own; a service sets up logging and hears the libraries too.
@@ -79,9 +81,9 @@ def connected(settings: Settings, connections: int = 1) -> Iterator[Database]:
             database.close()
 
 
-def language_of(settings: Settings) -> Language:
-    """The language of what is printed where no other is asked for."""
-    return "zh" if settings.console.language == "zh" else "en"
+def language_of(settings: Settings, wanted: Language | None = None) -> Language:
+    """The language of what is printed: the wanted one, else that of the console."""
+    return wanted or ("zh" if settings.console.language == "zh" else "en")
 
 
 def print_json(value: Any) -> None:

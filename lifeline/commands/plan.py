@@ -11,7 +11,16 @@ from alerting.topology import Topology
 from alerting.valves import Isolation
 from lifeline import store, words
 from lifeline.catalog import Catalog, CatalogError
-from lifeline.commands.outcome import Config, Json, Tongue, fail, print_json, settings_from, spoken
+from lifeline.commands.outcome import (
+    Config,
+    Json,
+    Tongue,
+    fail,
+    language_of,
+    print_json,
+    settings_from,
+    spoken,
+)
 from lifeline.compiler import compile_catalog
 from lifeline.config import Settings
 from lifeline.grades import Grading
@@ -76,7 +85,7 @@ def show(
     hazard: Annotated[str, typer.Argument(help="Such as gas-leak or burst.")],
     lifeline: Annotated[str, typer.Option(help="Where several have a plan for it.")] = "",
     asset: Annotated[str, typer.Option(help="Say also which valves to close there.")] = "",
-    language: Tongue = "zh",
+    language: Tongue = None,
     config: Config = None,
     as_json: Json = False,
 ) -> None:
@@ -103,8 +112,9 @@ def show(
     if as_json:
         print_json({"plan": plan, "is_default": is_default, "valves": cuts})
         return
-    said = _lines(plan, language, settings.grading)
-    for line in [*said, *(line for cut in cuts for line in _cut(cut, language))]:
+    tongue = language_of(settings, language)
+    said = _lines(plan, tongue, settings.grading)
+    for line in [*said, *(line for cut in cuts for line in _cut(cut, tongue))]:
         typer.echo(line)
 
 

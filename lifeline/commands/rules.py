@@ -22,6 +22,7 @@ from lifeline.commands.outcome import (
     Tongue,
     connected,
     fail,
+    language_of,
     print_json,
     settings_from,
     spoken,
@@ -74,7 +75,7 @@ def diff(
     a: Side = "running",
     b: Side = "written",
     config: Config = None,
-    language: Tongue = "en",
+    language: Tongue = None,
     as_json: Json = False,
 ) -> None:
     """Say what differs between two sets of rules and limits; exit status 1 if anything does.
@@ -87,7 +88,7 @@ def diff(
     if as_json:
         print_json(changes)
     else:
-        typer.echo("\n".join(words.sentences(changes, language)))
+        typer.echo("\n".join(words.sentences(changes, language_of(settings, language))))
     if changes:
         raise typer.Exit(1)
 

@@ -38,8 +38,9 @@ def test_a_plan_is_shown_with_the_valves_of_a_place() -> None:
     assert status == 0
     assert "Close V-0006-0007-2, V-0007-0008-1" in output
     assert "119" in output
-    assert "关闭 V-W3-3" in run("show", "burst", "--asset", "water/hunnan-dma3/network")[1]
-    assert "无法隔离" in run("show", "gas-leak", "--asset", "gas/gate-heping")[1]
+    zh = ("--language", "zh")
+    assert "关闭 V-W3-3" in run("show", "burst", "--asset", "water/hunnan-dma3/network", *zh)[1]
+    assert "无法隔离" in run("show", "gas-leak", "--asset", "gas/gate-heping", *zh)[1]
     data = json.loads(run("show", "overload", "--json")[1])
     assert (data["is_default"], data["valves"]) == (False, [])
 
