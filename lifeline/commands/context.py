@@ -1,13 +1,12 @@
 """``lifeline context``: tell a zone's detectors what no sensor says: work, permits, weather."""
 
 import asyncio
-from datetime import datetime
 from typing import Annotated
 
 import typer
 
 from lifeline import store, wire
-from lifeline.commands.outcome import Config, fail, settings_from, spoken
+from lifeline.commands.outcome import Config, fail, instant, settings_from, spoken, zone_of
 from lifeline.config import Kafka
 from lifeline.log.service import Publisher, Send
 from lifeline.model import Context
@@ -35,11 +34,11 @@ def add(
     """
     settings = settings_from(config)
     began_ms = now_ms()
+    until_ms = instant(until, zone_of(settings))
     try:
-        until_ms = round(datetime.fromisoformat(until).astimezone().timestamp() * 1000)
         details = dict(pair.split("=", 1) for pair in detail or ())
     except ValueError as error:
-        raise fail(f"{error}: --until is a time in ISO 8601, --detail is KEY=VALUE.") from error
+        raise fail(f"{error}: --detail is KEY=VALUE.") from error
     if until_ms <= began_ms:
         raise fail(f"--until {until} has passed.")
     with spoken():

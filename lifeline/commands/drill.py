@@ -7,7 +7,6 @@ import time
 from collections.abc import Iterator
 from contextlib import suppress
 from typing import TYPE_CHECKING, Annotated
-from zoneinfo import ZoneInfo
 
 import typer
 
@@ -28,6 +27,7 @@ from lifeline.commands.outcome import (
     print_json,
     settings_from,
     spoken,
+    zone_of,
 )
 from lifeline.config import Settings
 from lifeline.db import Database
@@ -229,7 +229,7 @@ def _told(settings: Settings, drill: Drill, *, as_json: bool) -> None:
     if as_json:
         print_json(drill)
         return
-    until = clock(drill.ends_ms, ZoneInfo(settings.console.timezone))
+    until = clock(drill.ends_ms, zone_of(settings))
     title = drill.scenario.title
     typer.echo(f"【演练】{title.zh} / [EXERCISE] {title.en}: {drill.id}, until {until}")
 
@@ -255,7 +255,7 @@ def report(
     if as_json:
         print_json(made)
     elif html:
-        zone = ZoneInfo(settings.console.timezone)
+        zone = zone_of(settings)
         typer.echo(reports.as_html(made, tongue, zone, settings.grading))
     else:
         typer.echo("\n".join(_lines(made, tongue)))

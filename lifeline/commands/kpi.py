@@ -1,22 +1,24 @@
 """``lifeline kpi``: the figures of the alarm system."""
 
-from datetime import datetime, timedelta
 from typing import Annotated
-from zoneinfo import ZoneInfo
 
 import typer
 
 from alerting.kpi import report, store
 from alerting.kpi.report import Dimension
+from alerting.people import times
 from lifeline.commands.outcome import (
     Config,
     Json,
     connected,
     fail,
+    instant,
     language_of,
     print_json,
     settings_from,
+    zone_of,
 )
+from lifeline.telemetry import now_ms
 from lifeline.words import LANGUAGES
 
 DAYS = 7
@@ -39,14 +41,14 @@ def kpi(
     Example:  lifeline kpi --by desk --from 2026-11-01 --to 2026-12-01 --csv
     """
     settings = settings_from(config)
-    zone = ZoneInfo(settings.console.timezone)
-    end = _moment(until, zone) if until else datetime.now(zone)
-    begin = _moment(since, zone) if since else end - timedelta(days=DAYS)
-    if begin >= end:
-        raise fail(f"--from {begin:%Y-%m-%d %H:%M} is not before --to {end:%Y-%m-%d %H:%M}.")
-    span = (round(begin.timestamp() * 1000), round(end.timestamp() * 1000))
+    zone = zone_of(settings)
+    until_ms = instant(until, zone) if until else now_ms()
+    from_ms = instant(since, zone) if since else until_ms - DAYS * times.DAY_MS
+    if from_ms >= until_ms:
+        began, ended = times.clock(from_ms, zone), times.clock(until_ms, zone)
+        raise fail(f"--from {began} is not before --to {ended}.")
     with connected(settings) as database:
-        found = database.run_now(lambda c: store.report(c, by, *span, zone.key))
+        found = database.run_now(lambda c: store.report(c, by, from_ms, until_ms, zone.key))
     if as_json:
         print_json(found)
     elif as_csv:
@@ -60,10 +62,3 @@ def kpi(
             typer.echo(f"\n{report.TOP[LANGUAGES.index(language)]}")
         for line in report.top_lines(found):
             typer.echo(line)
-
-
-def _moment(text: str, zone: ZoneInfo) -> datetime:
-    try:
-        return datetime.fromisoformat(text).replace(tzinfo=zone)
-    except ValueError as error:
-        raise fail(f"{text} is no day such as 2026-11-21, nor a time of one.") from error

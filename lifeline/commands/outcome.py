@@ -5,7 +5,9 @@ import json
 import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import datetime
 from typing import Annotated, Any
+from zoneinfo import ZoneInfo
 
 import msgspec
 import psycopg
@@ -84,6 +86,20 @@ def connected(settings: Settings, connections: int = 1) -> Iterator[Database]:
 def language_of(settings: Settings, wanted: Language | None = None) -> Language:
     """The language of what is printed: the wanted one, else that of the console."""
     return wanted or ("zh" if settings.console.language == "zh" else "en")
+
+
+def instant(text: str, zone: ZoneInfo) -> int:
+    """Unix ms of a time as somebody writes it: the city's own unless it names an offset."""
+    try:
+        at = datetime.fromisoformat(text)
+        return round((at if at.tzinfo else at.replace(tzinfo=zone)).timestamp() * 1000)
+    except (ValueError, OverflowError) as error:
+        raise fail(f"{text} is no time: write it as 2026-11-30T03:00.") from error
+
+
+def zone_of(settings: Settings) -> ZoneInfo:
+    """The city's time, in which everything is printed."""
+    return ZoneInfo(settings.console.timezone)
 
 
 def print_json(value: Any) -> None:

@@ -5,20 +5,29 @@ import contextlib
 import os
 from collections import Counter
 from collections.abc import AsyncIterator
-from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Any
+from zoneinfo import ZoneInfo
 
 import msgspec
 import typer
 
+from alerting.people.times import moment
 from ingest.batch import Sealed
 from ingest.intake import Intake
 from ingest.quality import Directory, Window
 from ingest.replay import Replay
 from lifeline import store, telemetry, wire
 from lifeline.catalog import Catalog
-from lifeline.commands.outcome import Config, Json, fail, print_json, settings_from, spoken
+from lifeline.commands.outcome import (
+    Config,
+    Json,
+    instant,
+    print_json,
+    settings_from,
+    spoken,
+    zone_of,
+)
 from lifeline.config import Kafka, Settings
 from lifeline.log.service import Publisher, Reader, Send, check_topics
 
@@ -75,18 +84,19 @@ def list_(
 
     Example:  lifeline rejects list --reason unknown-channel --json
     """
-    chosen = _filter(reason, device, topic, since, until)
     settings = settings_from(config)
+    chosen = _filter(zone_of(settings), reason, device, topic, since, until)
     with spoken():
         found = asyncio.run(_collect(settings.kafka, chosen, limit))
     if as_json:
         print_json([_plain(kept) for kept in found])
         return
+    zone = zone_of(settings)
     for kept in found:
         said = kept.reject
-        at = datetime.fromtimestamp(said.received_ms / 1000).astimezone()
-        typer.echo(f"{at:%Y-%m-%d %H:%M:%S}  {said.reason:16} {said.topic}  {said.detail}")
-        typer.echo(f"{'':21}{said.payload[:100]!r}")
+        at = moment(said.received_ms, zone)
+        typer.echo(f"{at}  {said.reason:16} {said.topic}  {said.detail}")
+        typer.echo(f"{'':27}{said.payload[:100]!r}")
     reasons = Counter(kept.reject.reason for kept in found)
     typer.echo(f"{len(found)} rejects: {dict(reasons.most_common())}" if found else "No rejects.")
 
@@ -110,8 +120,8 @@ def replay(
 
     Example:  lifeline rejects replay --reason unknown-device
     """
-    chosen = _filter(reason, device, topic, since, until)
     settings = settings_from(config)
+    chosen = _filter(zone_of(settings), reason, device, topic, since, until)
     with spoken():
         catalog = store.open_catalog(settings.catalog.compiled)
         report = asyncio.run(_replay(settings, catalog, chosen, again=again))
@@ -125,14 +135,12 @@ def replay(
     )
 
 
-def _filter(reason: str, device: str, topic: str, since: str, until: str) -> Filter:
-    times: dict[str, int] = {}
-    for name, text in (("since_ms", since), ("until_ms", until)):
-        if text:
-            try:
-                times[name] = int(datetime.fromisoformat(text).timestamp() * 1000)
-            except ValueError as error:
-                raise fail(f"{text!r} is no time: write 2026-11-21T09:00+08:00.") from error
+def _filter(zone: ZoneInfo, reason: str, device: str, topic: str, since: str, until: str) -> Filter:
+    times = {
+        name: instant(text, zone)
+        for name, text in (("since_ms", since), ("until_ms", until))
+        if text
+    }
     return Filter(reason, device, topic, **times)
 
 

@@ -1,10 +1,7 @@
 """``lifeline roster``: who is reached, whether somebody always is, and trying it."""
 
-import datetime as dt
-import time
 from collections.abc import Iterator
 from typing import Annotated
-from zoneinfo import ZoneInfo
 
 import structlog
 import typer
@@ -15,8 +12,17 @@ from alerting.people import service, store, times
 from alerting.people.reading import RosterError
 from alerting.people.roster import Roster
 from alerting.store import now
-from lifeline.commands.outcome import Config, Json, connected, fail, print_json, settings_from
+from lifeline.commands.outcome import (
+    Config,
+    Json,
+    connected,
+    fail,
+    instant,
+    print_json,
+    settings_from,
+)
 from lifeline.config import Settings
+from lifeline.telemetry import now_ms
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -49,7 +55,7 @@ def check(
     """
     settings = settings_from(config)
     roster = roster_from(settings)
-    problems = checks.check(roster, time.time_ns() // 1_000_000, days)
+    problems = checks.check(roster, now_ms(), days)
     if as_json:
         print_json(problems)
     else:
@@ -74,7 +80,7 @@ def who(
     Example:  lifeline roster who --desk gas --at 2026-11-30T03:00
     """
     roster = roster_from(settings_from(config))
-    at_ms = _instant(at, roster.zone)
+    at_ms = instant(at, roster.zone) if at else now_ms()
     if desk and desk not in roster.desks:
         raise fail(f"--desk {desk}: the roster has {', '.join(roster.desks)}.")
     names = [desk] if desk else list(roster.desks)
@@ -116,16 +122,6 @@ def _steps(roster: Roster, desk: str, at_ms: int) -> Iterator[dict[str, object]]
             }
 
 
-def _instant(text: str, zone: ZoneInfo) -> int:
-    if not text:
-        return time.time_ns() // 1_000_000
-    try:
-        at = dt.datetime.fromisoformat(text)
-    except ValueError as error:
-        raise fail(f"--at {text}: write it as 2026-11-30T03:00.") from error
-    return round((at if at.tzinfo else at.replace(tzinfo=zone)).timestamp() * 1000)
-
-
 @app.command()
 def page(
     person: Annotated[str, typer.Argument(help="Whom; his name in the roster.")] = "",
@@ -148,12 +144,10 @@ def page(
         duty = service.Duty(settings, Wording(None, settings.router), structlog.get_logger())
         paging = duty.paging
         assert paging is not None
-        now_ms = database.run_now(now)
-        run = f"page-{times.civil(now_ms, roster.zone):%Y-%m-%dT%H:%M:%S}-{person or 'all'}"
+        at_ms = database.run_now(now)
+        run = f"page-{times.civil(at_ms, roster.zone):%Y-%m-%dT%H:%M:%S}-{person or 'all'}"
         link_s = settings.people.link_h * 3600
-        pushes = database.run_now(
-            lambda c: store.send_tests(c, paging, people, run, now_ms, link_s)
-        )
+        pushes = database.run_now(lambda c: store.send_tests(c, paging, people, run, at_ms, link_s))
     if as_json:
         told = [{"person": push.person, "target": push.target} for push in pushes]
         print_json({"run": run, "pages": told})

@@ -2,9 +2,7 @@
 
 import getpass
 from collections.abc import Callable
-from datetime import datetime
 from typing import Annotated
-from zoneinfo import ZoneInfo
 
 import typer
 from psycopg import Connection
@@ -22,10 +20,12 @@ from lifeline.commands.outcome import (
     Tongue,
     connected,
     fail,
+    instant,
     language_of,
     print_json,
     settings_from,
     spoken,
+    zone_of,
 )
 from lifeline.config import Settings
 
@@ -136,7 +136,7 @@ def apply(
     Example:  lifeline config apply 3 --effective-from 2026-12-01T02:00
     """
     settings, who = settings_from(config), getpass.getuser()
-    from_ms = _time(effective_from, settings) if effective_from else None
+    from_ms = instant(effective_from, zone_of(settings)) if effective_from else None
     with spoken():
         now = running(settings).digest
     made = _with(
@@ -179,7 +179,7 @@ def listing(config: Config = None, as_json: Json = False) -> None:
     if as_json:
         print_json(found)
         return
-    zone = ZoneInfo(settings.console.timezone)
+    zone = zone_of(settings)
     for one in found:
         since = "" if one.effective_ms is None else f" from {clock(one.effective_ms, zone)}"
         by = f", approved by {one.approved_by}" if one.approved_by else ""
@@ -187,16 +187,6 @@ def listing(config: Config = None, as_json: Json = False) -> None:
             f"{one.number:4} {words.state(one.state, 'en'):18}{since} {one.digest[:12]}"
             f" by {one.author}{by}: {one.note}"
         )
-
-
-def _time(text: str, settings: Settings) -> int:
-    try:
-        at = datetime.fromisoformat(text)
-    except ValueError as error:
-        raise fail(f"{text} is no time: write it as 2026-12-01T02:00.") from error
-    if at.tzinfo is None:
-        at = at.replace(tzinfo=ZoneInfo(settings.console.timezone))
-    return round(at.timestamp() * 1000)
 
 
 def _told(settings: Settings, version: Version, *, as_json: bool) -> None:
@@ -209,7 +199,7 @@ def _told(settings: Settings, version: Version, *, as_json: bool) -> None:
         "approved": f"lifeline config apply {number} --effective-from TIME",
     }.get(version.state, "")
     if version.state == "scheduled" and version.effective_ms is not None:
-        zone = ZoneInfo(settings.console.timezone)
+        zone = zone_of(settings)
         following = f"it holds from {clock(version.effective_ms, zone)}"
     state = words.state(version.state, "en")
     typer.echo(f"version {number} {state}" + (f"; {following}" if following else ""))

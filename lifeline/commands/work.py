@@ -3,7 +3,6 @@
 import getpass
 from pathlib import Path
 from typing import Annotated
-from zoneinfo import ZoneInfo
 
 import msgspec
 import typer
@@ -25,6 +24,7 @@ from lifeline.commands.outcome import (
     print_json,
     settings_from,
     spoken,
+    zone_of,
 )
 from lifeline.store import open_catalog
 
@@ -54,7 +54,7 @@ def import_(
         catalog = open_catalog(settings.catalog.compiled)
         book, rules = read_book(settings.router), read_rules(settings.router)
     topology = Topology(catalog)
-    zone = ZoneInfo(settings.console.timezone)
+    zone = zone_of(settings)
     found: list[Order] = []
     for one in written:
         order = orders.understood(one, topology, book, zone)
@@ -92,7 +92,7 @@ def listing(config: Config = None, as_json: Json = False) -> None:
     Example:  lifeline work list
     """
     settings = settings_from(config)
-    zone = ZoneInfo(settings.console.timezone)
+    zone = zone_of(settings)
     with connected(settings) as database:
         found = database.run_now(store.listed)
     if as_json:
