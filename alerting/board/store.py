@@ -5,7 +5,7 @@ more rows than it is asked for, however many incidents are open.
 """
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 from psycopg import Connection
@@ -25,47 +25,70 @@ from alerting.board.rows import (
     Wait,
 )
 from alerting.desk import store as desk
-from alerting.incidents import Incident
+from alerting.incidents import ENDED, Incident
 from alerting.windows import Window
 from lifeline.model import CANARY
 
 _act = msgspec.json.Decoder(Act)
 _checks = msgspec.json.Decoder(tuple[spans.Check, ...])
 
-_BAND = (
-    "case {0}.phase when 'open' then 1 when 'watching' then 3 when 'closed' then 4"
-    " when 'archived' then 5 else 2 end"
-)
 _ORDER = (
-    # Who is not yet assessed stands where the gravest of his grade would.  Of one risk whoever has
-    # waited longest: his deadline is the next one.
-    _BAND + ", -coalesce({0}.closed_ms, 9e15::int8), -coalesce({1}.score, 101 - {0}.grade),"
-    " {0}.told is null, coalesce({0}.unseen_ms, {0}.progress_ms, {0}.onset_ms), {0}.id"
+    # As migration 023 has it in an index.  Who is not yet assessed stands where the gravest of his
+    # grade would.  Of one risk whoever has waited longest: his deadline is the next one.
+    "case {0}.phase when 'open' then 1 when 'watching' then 3 when 'closed' then 4"
+    " when 'archived' then 5 else 2 end, -coalesce({0}.closed_ms, 9e15::int8),"
+    " -coalesce({0}.score, 101 - {0}.grade), {0}.told is null,"
+    " coalesce({0}.unseen_ms, {0}.progress_ms, {0}.onset_ms), {0}.id"
 )
-_QUEUE = (
-    # The limit stands inside: of ten thousand no more are sorted than are shown.
-    "with picked as (select id, score, row_number() over () as place from"  # noqa: S608 (constants)
-    " (select i.id, r.score from incident i left join incident_rank r on r.incident = i.id"
-    " where i.phase = any(%(phases)s) and case when %(lifeline)s = ''"
-    " then i.lifeline <> %(canary)s else i.lifeline = %(lifeline)s end"
-    " and (%(grades)s::int4[] is null or i.grade = any(%(grades)s))"
-    " and (%(zones)s::text[] is null or i.zone = any(%(zones)s))"
-    " and (%(review)s::boolean is null or i.review = %(review)s)"
-    " and (%(text)s = '' or r.words ilike %(text)s escape '!' or i.id ilike %(text)s escape '!'"
-    " or i.asset ilike %(text)s escape '!')"
-    " and coalesce(i.closed_ms, %(since)s) >= %(since)s and (%(after)s = '' or ("
-    + _ORDER.format("i", "r")
-    + ") > (select "
-    + _ORDER.format("a", "b")
-    + " from incident a left join incident_rank b on b.incident = a.id where a.id = %(after)s))"
-    + " order by "
-    + _ORDER.format("i", "r")
-    + " limit %(limit)s) s)"
-    + " select p.id, p.score, d.kind, d.due_ms from picked p left join lateral"
-    + " (select kind, (extract(epoch from due_at) * 1000)::int8 as due_ms from deadline"
-    + " where subject = p.id and kind = any(%(calling)s) order by due_at limit 1) d on true"
-    + " order by p.place"
-)
+
+
+Span = Literal["live", "ended", "any"]
+_SPANS: dict[Span, str] = {
+    "live": " and i.phase not in ('closed', 'archived')",
+    "ended": " and i.phase in ('closed', 'archived') and i.closed_ms >= %(since)s",
+    "any": " and coalesce(i.closed_ms, %(since)s) >= %(since)s",
+}
+
+
+def _query(span: Span, *, is_searched: bool) -> str:
+    """The queue's query; what is not asked for would keep it from the index for the rest."""
+    return (
+        # The limit stands inside: of ten thousand no more are looked at than are shown.
+        "with picked as (select id, score, row_number() over () as place from"  # noqa: S608 (constants)
+        " (select i.id, i.score from incident i"
+        + (" left join incident_rank r on r.incident = i.id" if is_searched else "")
+        + " where i.phase = any(%(phases)s)"
+        + _SPANS[span]
+        + " and case when %(lifeline)s = '' then i.lifeline <> %(canary)s"
+        " else i.lifeline = %(lifeline)s end"
+        " and (%(grades)s::int4[] is null or i.grade = any(%(grades)s))"
+        " and (%(zones)s::text[] is null or i.zone = any(%(zones)s))"
+        " and (%(review)s::boolean is null or i.review = %(review)s)"
+        + (
+            " and (r.words ilike %(text)s escape '!' or i.id ilike %(text)s escape '!'"
+            " or i.asset ilike %(text)s escape '!')"
+            if is_searched
+            else ""
+        )
+        + " and (%(after)s = '' or ("
+        + _ORDER.format("i")
+        + ") > (select "
+        + _ORDER.format("a")
+        + " from incident a where a.id = %(after)s)) order by "
+        + _ORDER.format("i")
+        + " limit %(limit)s) s)"
+        " select p.id, p.score, d.kind, d.due_ms from picked p left join lateral"
+        " (select kind, (extract(epoch from due_at) * 1000)::int8 as due_ms from deadline"
+        " where subject = p.id and kind = any(%(calling)s) order by due_at limit 1) d on true"
+        " order by p.place"
+    )
+
+
+_QUEUE = {
+    (span, is_searched): _query(span, is_searched=is_searched)
+    for span in _SPANS
+    for is_searched in (True, False)
+}
 
 
 def queue(connection: Connection, sift: Sift) -> list[Queued]:
@@ -74,8 +97,10 @@ def queue(connection: Connection, sift: Sift) -> list[Queued]:
     What has ended, where asked for, the newest first.  The canary's are left out unless they are
     asked for by name.
     """
+    ended = set(sift.phases) & set(ENDED)
+    span: Span = "live" if not ended else "ended" if ended == set(sift.phases) else "any"
     rows = connection.execute(
-        _QUEUE,
+        _QUEUE[span, bool(sift.text)],
         {
             "phases": list(sift.phases),
             "lifeline": sift.lifeline,
@@ -212,10 +237,14 @@ _UNRANKED = (
     " and i.lifeline <> %s order by i.grade, i.opened_ms limit %s"
 )
 _RANK = (
-    "insert into incident_rank (incident, revision, score, words)"
-    " select * from unnest(%s::text[], %s::int4[], %s::float8[], %s::text[])"
-    " on conflict (incident) do update set revision = excluded.revision, score = excluded.score,"
-    " words = excluded.words"
+    "insert into incident_rank (incident, revision, words)"
+    " select * from unnest(%s::text[], %s::int4[], %s::text[])"
+    " on conflict (incident) do update set revision = excluded.revision, words = excluded.words"
+)
+_FREE = "select id from incident where id = any(%s) order by id for update skip locked"
+_SCORE = (
+    "update incident i set score = n.score from unnest(%s::text[], %s::float8[]) as n (id, score)"
+    " where i.id = n.id and i.score is distinct from n.score"
 )
 _SINCE = (
     "select "  # noqa: S608 (constants alone)
@@ -232,10 +261,20 @@ def unranked(connection: Connection, limit: int) -> list[tuple[Incident, tuple[A
 
 
 def rank(connection: Connection, ranks: Sequence[tuple[str, int, float, str]]) -> None:
-    """Keeps (incident, revision, risk, words); of two consoles the later one's stand."""
-    if ranks:
-        # In one order, so that two consoles never wait for each other in a ring.
-        connection.execute(_RANK, list(map(list, zip(*sorted(ranks), strict=True))))
+    """Keeps (incident, revision, risk, words); of two consoles the later one's stand.
+
+    An incident that somebody is changing just now is left for the next time: nobody waits here, and
+    so nobody waits in a ring.
+    """
+    if not ranks:
+        return
+    rows = connection.execute(_FREE, ([row[0] for row in ranks],)).fetchall()
+    free = {name for (name,) in rows}
+    # In one order, so that two consoles never wait for each other in a ring.
+    kept = sorted(row for row in ranks if row[0] in free)
+    names = [row[0] for row in kept]
+    connection.execute(_SCORE, (names, [row[2] for row in kept]))
+    connection.execute(_RANK, (names, [row[1] for row in kept], [row[3] for row in kept]))
 
 
 def moved(connection: Connection, since_ms: int, limit: int) -> list[Alarm]:

@@ -222,7 +222,7 @@ def test_risk_search_words_and_floods_follow_what_the_router_writes(city: City) 
     city.database.run_now(overview.turn)
     city.database.run_now(overview.turn)
 
-    ranked = dict(city.rows("select incident, score from incident_rank where revision > 0"))
+    ranked = dict(city.rows("select id, score from incident where score is not null"))
     assert all(ranked[name] > 0 for name in names)
     assert set(names) <= set(queued(city, text="阀井一"))
     assert overview.floods["gas"].is_flood
@@ -233,11 +233,11 @@ def test_the_queue_is_found_by_words_and_desks_and_ordered_by_risk(city: City) -
     slight, grave = city.leak(grade=3), city.leak(grade=2)
     for incident, score in ((slight, 90.0), (grave, 10.0)):
         city.rows(
-            "insert into incident_rank values (%s, 1, %s, '长江西路 odd%%word') on conflict"
-            " (incident) do update set score = excluded.score, words = excluded.words",
+            "insert into incident_rank values (%s, 1, '长江西路 odd%%word') on conflict"
+            " (incident) do update set words = excluded.words",
             incident,
-            score,
         )
+        city.rows("update incident set score = %s where id = %s", score, incident)
 
     found = queued(city, text="长江西路")
 
@@ -259,12 +259,10 @@ async def test_with_ten_thousand_open_the_list_is_answered_within_a_tenth_of_a_s
         " from incident i, generate_series(1, 10000) n where i.id = %s",
         incident,
     )
-    city.rows(
-        "insert into incident_rank select id, 1, random() * 100, id from incident"
-        " where id like 'many-%%'"
-    )
-    city.rows("analyze incident")
-    city.rows("analyze incident_rank")
+    city.rows("insert into incident_rank select id, 1, id from incident where id like 'many-%%'")
+    # As in a storm: each has been written several times, and nothing was tidied up since.
+    for _ in range(3):
+        city.rows("update incident set score = random() * 100 where id like 'many-%%'")
     li = await city.signed_in("li")
     took_ms = []
 
