@@ -122,10 +122,9 @@ class Correlator:
                 if rule.scope == "basin":
                     zones = self.topology.zones_of(self.topology.basin(seen.zone))
                 kinds = frozenset(other.asset_kinds)
+                standing = [*((zone, "zone") for zone in zones), *self.topology.of_zones(zones)]
                 return {
-                    name: DISTANT_M
-                    for name, kind in self.topology.of_zones(zones)
-                    if not kinds or kind in kinds
+                    name: DISTANT_M for name, kind in standing if not kinds or kind in kinds
                 }
 
     def candidates(

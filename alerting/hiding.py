@@ -8,7 +8,7 @@ from alerting.alarms import Alarm
 from alerting.incidents import Reason
 from alerting.turn import ROUTER, Turn
 from alerting.windows import DEVICE_HAZARDS, Window
-from lifeline.model import Finding
+from lifeline.model import HOTLINE, Finding
 
 CAUSE_MS = 7 * 86_400_000
 """A common cause ends with its alarm; nobody has to wait longer than this for that."""
@@ -22,7 +22,12 @@ def stays_hidden(alarm: Alarm, finding: Finding) -> bool:
 
 
 def window_over(turn: Turn, alarm: Alarm, finding: Finding) -> Window | None:
-    """The window that suppresses this raise; one never hides what already waits for people."""
+    """The window that suppresses this raise; one never hides what already waits for people.
+
+    Nor what a person has told: works explain what a sensor shows, not what somebody smells.
+    """
+    if finding.detector == HOTLINE:
+        return None
     if alarm.state not in ("normal", "latched-acknowledged", "suppressed"):
         return None
     found = windows.suppressing(turn.slice.windows_of(finding.zone), finding, turn.now_ms)

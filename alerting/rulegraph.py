@@ -26,8 +26,8 @@ Scope = Literal["network", "asset", "zone", "basin", "feed"]
 the one fed by the other."""
 Order = Literal["either", "a-first"]
 LIFE_SAFETY = frozenset(
-    ("gas-leak", "gas-composition", "burst", "heating-leak", "overload", "stiffness-loss",
-     "collision", "flood", "settlement")
+    ("gas-leak", "gas-smell", "gas-composition", "burst", "heating-leak", "overload",
+     "stiffness-loss", "collision", "flood", "settlement")
 )  # fmt: skip
 """What no rule may hide."""
 FACTOR_MAX = 10.0

@@ -63,9 +63,11 @@ class Topology:
         return self._assets[name]
 
     def kind(self, name: str) -> str:
-        """What an asset is; '' for one that the catalog does not know."""
+        """What an asset is; ``zone`` for a whole zone, '' for what the catalog does not know."""
         found = self.asset(name)
-        return found.kind if found is not None else ""
+        if found is None:
+            return "zone" if self.catalog.lifeline_of(name) else ""
+        return found.kind
 
     def lifeline(self, name: str) -> str:
         """Whose network an asset is of; '' for one that the catalog does not know."""

@@ -85,6 +85,8 @@ ACTIONS: Table = {
     "open-window": ("开启窗口", "Open a window"),
     "check": ("完成检查项", "Tick a check"),
     "end-window": ("结束窗口", "End a window"),
+    "call": ("登记来电", "Take a call"),
+    "end-call": ("来电核查结束", "End a call"),
 }
 REASONS: Table = {
     "opened": ("新事件", "New incident"),
@@ -98,6 +100,9 @@ REASONS: Table = {
     "joined-network": ("管网相连的新报警并入", "An alarm nearby on the network joined"),
     "joined-rule": ("按关联规则并入", "An alarm joined by a rule"),
     "joined-hand": ("人工并入", "Joined by hand"),
+    "call-taken": ("已登记热线来电", "Call taken"),
+    "call-known": ("此来电已登记", "This call has been taken already"),
+    "call-ended": ("来电反映的情况已到场核查", "What was called in has been looked into"),
     "acknowledged": ("已确认", "Acknowledged"),
     "undone": ("确认已撤销", "Acknowledgement undone"),
     "settled": ("确认已生效", "Acknowledgement stands"),
@@ -224,6 +229,17 @@ REFUSALS: Table = {
     "unchecked": (
         "必做检查项尚未全部完成，不能结束值守。",
         "The watch cannot end: mandatory checks are missing.",
+    ),
+    "no-call": ("此事件没有待核查的来电。", "No call of this incident is to be looked into."),
+    "call-kind": ("没有这种来电类型。", "There is no such kind of call."),
+    "call-asset": ("没有这个设施。", "There is no such asset."),
+    "call-place": (
+        "请写明地点：设施、坐标或片区。",
+        "Say where: an asset, a position or a zone.",
+    ),
+    "call-old": (
+        "来电时间须在最近一天之内。",
+        "The call must be of the last day.",
     ),
     "no-such-check": ("没有这个检查项。", "There is no such check."),
 }

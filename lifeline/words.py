@@ -47,6 +47,7 @@ HAZARDS: Table = {
     "flood": ("内涝", "Flooding"),
     "gas-pressure-low": ("燃气压力下降", "Gas pressure drop"),
     "gas-flow-excess": ("燃气流量异常增大", "Excess gas flow"),
+    "gas-smell": ("燃气异味", "Smell of gas"),
     "gas-composition": ("检出管道天然气成分", "Ethane: gas of the mains"),
     "settlement": ("地面沉降", "Ground settlement"),
     "temperature-high": ("温度异常升高", "Temperature high"),
@@ -69,6 +70,7 @@ DETECTORS: Table = {
     "silence": ("失联", "Silence"),
     "bad_value": ("坏值", "Bad value"),
     "half_space": ("多测点异常", "Group anomaly"),
+    "hotline": ("热线来电", "Hotline call"),
 }
 CONTEXTS: Table = {
     "work-order": ("施工作业", "Work order"),
@@ -102,6 +104,7 @@ EXPLANATIONS: Table = {
     ),
     "silent": ("已 {value} 没有数据", "nothing heard for {value}"),
     "bad-value": ("测值不可用", "its values cannot be used"),
+    "reported": ("市民来电反映：“{said}”", "a caller says: “{said}”"),
     "anomalous": ("多个测点的组合异常", "the group's readings do not fit together"),
 }
 _OTHER = ("规则 {rule} 触发：{value}", "rule {rule} fired at {value}")
@@ -251,6 +254,7 @@ def explain(finding: Finding, language: Language) -> str:
         value=quantity(finding.value, finding.unit),
         limit=quantity(finding.limit, finding.unit),
         rule=finding.rule,
+        said=finding.said,
     )
     if finding.quality & Quality.TEST_GAS:
         sentence += _ON_TEST_GAS[LANGUAGES.index(language)]

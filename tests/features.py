@@ -33,6 +33,7 @@ FEATURES = {
     "E-7": "Warnings in switch regimes that the catalog names",
     "C-2": "What to do now: plan steps, phones, radius, spaces to measure, valves to close",
     "C-4": "Hand-over sheet, signed by both, each open item accepted",
+    "C-7": "What a caller says opens an incident, and is one with what sensors find near by",
     "M-5": "Drills on the real chain that never leave as Actual",
     "D-21": "Evidence package: one file that proves itself",
     "O-2": "Append-only audit, hash-chained, sealed, anchored outside",

@@ -19,6 +19,7 @@ from alerting.people import times
 from alerting.people.responders import Responder
 from alerting.risk import Risk
 from lifeline import words
+from lifeline.model import HOTLINE
 
 OTHERS_MAX = 30
 PRIMARY: tuple[Action, ...] = ("acknowledge", "undo", "arrive", "verify", "dispatch")
@@ -93,6 +94,7 @@ def incident(records: Records, visit: Visit) -> Answer:
         judgements=judgements(visit),
         others=others,
         members=[line(visit, member) for member in members],
+        has_call=any(m.detector == HOTLINE and m.active_ms is not None for m in members),
         apart=[m for m in members if m.incident == one.id and m.asset != one.asset],
         people=_people(visit, records.crew.responders(one.id), board.told(one.id)),
         roster=_persons(visit),

@@ -19,6 +19,7 @@ from alerting.console import (
     pages,
     queue,
     rules,
+    telephone,
     work,
 )
 from alerting.console.doors import DOORS
@@ -48,6 +49,9 @@ PAGES: tuple[Route, ...] = (
     Route(method="POST", path="/incidents/{id}/stop-own", handler=forms.stop_own),
     _post("/incidents/{id}/call", forms.call_in),
     _post("/incidents/{id}/evidence", forms.evidence),
+    _get("/calls", telephone.form),
+    _post("/calls", telephone.take),
+    _post("/incidents/{id}/end-call", telephone.end),
     _get("/alarms", boards.alarms),
     *(_post(f"/alarms/{action}", forms.alarm(action)) for action in ON_ALARMS),
     _get("/windows", boards.window_list),

@@ -124,6 +124,17 @@ class Regime(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """How long it holds where the warning does not say."""
 
 
+class CallKind(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What people tell on the telephone, and what that is to the desk."""
+
+    kind: Annotated[str, Meta(pattern="^[a-z0-9-]{1,64}$")]
+    title: Text
+    hazard: Name
+    lifeline: Name
+    grade: Annotated[int, Meta(ge=1, le=9)]
+    confidence: Annotated[float, Meta(gt=0, le=1)] = 0.5
+
+
 class Tables(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Everything agreed.  ``Tables()`` makes valid documents without any file."""
 
@@ -135,6 +146,7 @@ class Tables(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     case: dict[str, CaseSystem] = {}
     """By the name of the other system."""
     regime: tuple[Regime, ...] = ()
+    call: tuple[CallKind, ...] = ()
 
     def kind_of(self, hazard: str) -> EventKind:
         """What a hazard is to the outside."""

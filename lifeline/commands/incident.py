@@ -2,18 +2,21 @@
 
 from typing import Annotated
 
+import msgspec
 import typer
 
 from alerting.actions import Act
 from alerting.board import store as board
 from alerting.board.rows import Queued, Sift
 from alerting.desk import store as desk
+from alerting.hotline import store as hotline
+from alerting.hotline.calls import Heard, Taken
 from alerting.incidents import LIVE, VERDICT_CODES, Verdict
 from alerting.incidents import TRANSITIONS as PHASES
 from alerting.store import now
 from lifeline import words
 from lifeline.commands.outcome import Config, Json, fail, print_json
-from lifeline.commands.seat import Name, Note, Seat, Who, act, columns, seat
+from lifeline.commands.seat import CHANNEL, Name, Note, Seat, Who, act, columns, seat
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -274,6 +277,66 @@ def split(
     """
     wanted = Act(incident=incident, action="split", actor=who, note=note, alarms=tuple(alarm))
     act(config, wanted, as_json=as_json)
+
+
+@app.command("open")
+def opening(
+    said: Annotated[str, typer.Argument(help="What the caller said, in his words.")],
+    kind: Annotated[str, typer.Option(help="What is told of: gas-smell, steam …")] = "gas-smell",
+    asset: Annotated[str, typer.Option(help="The asset, where it is known.")] = "",
+    zone: Annotated[str, typer.Option(help="The zone, where nobody can say more.")] = "",
+    at_position: Annotated[str, typer.Option("--at", help="Longitude,latitude, where known.")] = "",
+    ticket: Annotated[str, typer.Option(help="The hotline's number: one call each.")] = "",
+    who: Who = "",
+    config: Config = None,
+    *,
+    as_json: Json = False,
+) -> None:
+    """Open an incident of what somebody told on the telephone.
+
+    Example:  lifeline incident open "gas, strong, by the school" --zone gas/heping --as li
+    """
+    with seat(config) as at:
+        body = {"kind": kind, "said": said, "asset": asset, "zone": zone, "ticket": ticket}
+        try:
+            where = [float(part) for part in at_position.split(",")] if at_position else None
+            heard = msgspec.convert(body | {"position": where}, Heard)
+        except ValueError as error:
+            raise fail(str(error)) from error
+        actor = at.who(who)
+        done = at.written(
+            lambda c, wording: hotline.take(
+                c, wording, heard, actor=actor, channel=CHANNEL, now_ms=now(c)
+            )
+        )
+        _tell(at, done, as_json=as_json)
+
+
+@app.command("end-call")
+def end_call(
+    name: Name, note: Note = "", who: Who = "", config: Config = None, *, as_json: Json = False
+) -> None:
+    """Say what was found where the caller smelled or saw it.
+
+    Example:  lifeline incident end-call 1a439d32 --note "0 %LEL in four wells" --as li
+    """
+    with seat(config) as at:
+        actor, incident = at.who(who), at.incident(name)
+        done = at.written(
+            lambda c, wording: hotline.end(
+                c, wording, incident, actor=actor, note=note, channel=CHANNEL, now_ms=now(c)
+            )
+        )
+        _tell(at, done, as_json=as_json)
+
+
+def _tell(at: Seat, done: Taken, *, as_json: bool) -> None:
+    if done.code not in ("call-taken", "call-known", "call-ended"):
+        raise fail(words.refusal(done.code, at.language), 1)
+    if as_json:
+        print_json({"code": done.code, "incident": done.incident})
+        return
+    typer.echo(f"{words.reason(done.code, at.language)}: {done.incident}")
 
 
 @app.command()

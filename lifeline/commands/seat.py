@@ -1,10 +1,10 @@
 """What commands that act at the desk share: who acts, the house's rules, how an outcome is said."""
 
 import getpass
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 from zoneinfo import ZoneInfo
 
 import msgspec
@@ -20,6 +20,7 @@ from alerting.desk import store as desk
 from alerting.desk.rows import Outcome
 from alerting.house.service import House
 from alerting.ledger.store import Contended, contended
+from alerting.notices import Wording
 from alerting.people import times
 from alerting.store import now
 from lifeline import words
@@ -41,6 +42,7 @@ Who = Annotated[
     str, typer.Option("--as", help="The console user who acts; else the one signed in here.")
 ]
 Note = Annotated[str, typer.Option("--note", help="Why, or what was seen.")]
+T = TypeVar("T")
 CHANNEL = "command"
 """By which way an action came, for the audit."""
 TRIES = 5
@@ -107,23 +109,18 @@ class Seat:
             told += f": lifeline incident approve {outcome.proposal}"
         typer.echo(told)
 
-    def _done(self, act: Act) -> Outcome:
+    def written(self, work: Callable[[Any, Wording], T]) -> T:
+        """What the work comes to, by the house's rules; ends the command where it loses races."""
         with spoken():
             catalog = open_catalog(self.settings.catalog.compiled)
             house = House(self.settings, catalog, silent())
+        for _ in range(TRIES):
+            with suppress(Contended):
+                return self.database.run_now(contended(lambda c: work(c, house.wording)))
+        raise fail("Somebody else is changing the same incident. Try again.", 2)
 
-        def work(connection: Any) -> Outcome:
-            return desk.perform(connection, house.wording, act, now(connection))
-
-        for tries_left in reversed(range(TRIES)):
-            try:
-                outcome = self.database.run_now(contended(work))
-                break
-            except Contended:
-                if tries_left == 0:
-                    raise fail(
-                        "Somebody else is changing the same incident. Try again.", 2
-                    ) from None
+    def _done(self, act: Act) -> Outcome:
+        outcome = self.written(lambda c, wording: desk.perform(c, wording, act, now(c)))
         if not outcome.is_done:
             told = refusals.sentence(outcome, self.now_ms(), self.language)
             faster = f" ({outcome.actor})" if outcome.code == "faster" and outcome.actor else ""

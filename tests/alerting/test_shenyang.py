@@ -10,7 +10,11 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
+from alerting.exchange import store as exchange
+from alerting.hotline import calls
+from alerting.hotline.calls import Heard
 from alerting.incidents import Incident
+from alerting.plans import what_now
 from alerting.slices import Join, Record
 from alerting.turn import Turn
 from alerting.work import watch
@@ -18,6 +22,8 @@ from alerting.work.orders import Order, Written, understood
 from lifeline import words
 from lifeline.catalog import Catalog, Lifeline, Source
 from lifeline.compiler import compile_catalog
+from lifeline.config import Exchange
+from lifeline.model import Finding
 from lifeline.network import Asset, Exposure, Link, Zone
 from tests.alerting.accidents import BOOK, Accident
 from tests.alerting.scene import T0, cleared, raised
@@ -264,3 +270,61 @@ def test_the_incident_of_that_morning_closes_on_evidence_like_any_other() -> Non
 
     assert (over_power, too_soon, in_time) == ("active", "not-calm", "closed")
     assert not scene.slice.incidents[incident.id].overridden
+
+
+def street_cleaner(second: float, **fields: Any) -> Any:
+    """What the street cleaner told, as the desk takes it."""
+    kinds = exchange.read_tables(Exchange(tables="deploy/exchange")).call
+    heard = Heard(kind="gas-smell", said="道路两侧有煤气味", ticket="12345-0421", **fields)
+    found = calls.understood(heard, kinds, CITY, {}, T0 + round(second * 1000))
+    assert isinstance(found, Finding)
+    return found
+
+
+@pytest.mark.feature("C-7")
+def test_the_street_cleaners_call_alone_would_have_opened_the_incident_before_any_sensor() -> None:
+    scene = watched()
+
+    seen = scene.play([(60, street_cleaner(60, zone=STREET))])
+
+    assert seen == [(60, "1:opened>open", "tell alert opened 1")], "a grade graver: it is watched"
+    assert scene.called[0] == (60, "first 1")
+    incident = scene.newest()
+    card = what_now(incident, scene.correlator.topology, BOOK)
+    assert card.steps[0].do.zh.startswith("回访来电人")
+    assert words.explain(incident.lead, "zh").endswith("市民来电反映：“道路两侧有煤气味”")
+
+
+@pytest.mark.feature("C-7")
+@pytest.mark.parametrize("call_s", [300, 800])
+def test_call_sewer_and_power_well_are_one_incident_whichever_is_told_first(call_s: float) -> None:
+    scene = watched()
+    timeline = [
+        (600, raised(600, name="methane", contexts=KNOWN, **METHANE)),
+        (760, raised(760, name="power", contexts=KNOWN, **POWER)),
+        (call_s, street_cleaner(call_s, asset="gas/well")),
+    ]
+
+    scene.play(sorted(timeline, key=lambda one: one[0]))
+
+    (incident,) = [one for one in scene.slice.incidents.values() if one.is_live]
+    members = {alarm.asset for alarm in scene.slice.members(incident.id)}
+    assert incident.grade == 1
+    assert members == {"gas/well", "sewer/s", "power/p"}
+    assert "smell" in {e.rule for e in scene.effects if isinstance(e, Join)}
+
+
+@pytest.mark.feature("C-7", "A-12")
+def test_that_somebody_has_looked_ends_the_call_and_the_incident_still_needs_its_evidence() -> None:
+    scene = watched()
+    call = street_cleaner(60, asset="gas/well")
+    scene.play([(60, call)])
+    close = {"note": "nothing found", "verdict": "unknown", "code": "not-found"}
+    assert scene.do(70, "acknowledge") == "acknowledged"
+
+    standing = scene.do(80, "close", **close)
+    scene.play([(900, calls.over(call, T0 + 900_000))])
+    too_soon = scene.do(1000, "close", **close)
+    in_time = scene.do(1500, "close", **close)
+
+    assert (standing, too_soon, in_time) == ("active", "not-calm", "closed")

@@ -7,6 +7,8 @@ from alerting.drill.report import DrillReport
 from alerting.drill.running import Drill
 from alerting.drill.running import Refusal as Hindered
 from alerting.drill.scenarios import Scenario
+from alerting.hotline.calls import Heard
+from alerting.hotline.calls import Taken as Called
 from alerting.rules.moves import Move
 from alerting.rules.versions import Refusal, Ruleset, Step, Version
 from alerting.work.kept import Listed, Taken
@@ -41,6 +43,12 @@ class City(Protocol):
 
     def steps(self, incident: str) -> Mapping[int, tuple[str, int]]:
         """Step -> who ticked it, and when, unix ms."""
+
+    def call(self, heard: Heard, actor: str, channel: str, now_ms: int) -> Called:
+        """Takes a call: it opens an incident, or joins the one that it belongs to."""
+
+    def end_calls(self, incident: str, actor: str, note: str, channel: str, now_ms: int) -> Called:
+        """Somebody has looked at what the calls of an incident told of."""
 
     def versions(self) -> Sequence[Version]:
         """Versions of the rules, the newest first."""

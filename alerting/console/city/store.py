@@ -11,6 +11,9 @@ from alerting.drill.report import DrillReport
 from alerting.drill.running import Drill
 from alerting.drill.running import Refusal as Hindered
 from alerting.drill.scenarios import Scenario
+from alerting.hotline import store as hotline
+from alerting.hotline.calls import Heard
+from alerting.hotline.calls import Taken as Called
 from alerting.notices import Wording
 from alerting.rules import moves, versions
 from alerting.rules import store as rules
@@ -72,6 +75,19 @@ class CityNow:
     def steps(self, incident: str) -> Mapping[int, tuple[str, int]]:
         """See ``alerting.drill.store``."""
         return drills.steps_done(self.connection, incident)
+
+    def call(self, heard: Heard, actor: str, channel: str, now_ms: int) -> Called:
+        """See ``alerting.hotline.store``."""
+        return hotline.take(
+            self.connection, self.wording, heard, actor=actor, channel=channel, now_ms=now_ms
+        )
+
+    def end_calls(self, incident: str, actor: str, note: str, channel: str, now_ms: int) -> Called:
+        """See ``alerting.hotline.store``."""
+        return hotline.end(
+            self.connection, self.wording, incident,
+            actor=actor, note=note, channel=channel, now_ms=now_ms,
+        )  # fmt: skip
 
     def versions(self) -> Sequence[Version]:
         """See ``alerting.rules.store``."""

@@ -9,6 +9,8 @@ from alerting.drill.report import DrillReport
 from alerting.drill.running import Drill
 from alerting.drill.running import Refusal as Hindered
 from alerting.drill.scenarios import FREE, Scenario
+from alerting.hotline.calls import Heard
+from alerting.hotline.calls import Taken as Called
 from alerting.rules import moves, versions
 from alerting.rules.moves import Move
 from alerting.rules.versions import Refusal, Ruleset, Step, Version
@@ -43,8 +45,21 @@ class Town:
         )  # fmt: skip
         self.orders: list[Order] = []
         self.windows: tuple[Window, ...] = ()
+        self.called = Called("call-taken")
+        self.heard: list[tuple[Heard, str, int]] = []
+        self.ended: list[tuple[str, str, str, int]] = []
         self.channels: list[str] = []
         """By which way each of the actions came."""
+
+    def call(self, heard: Heard, actor: str, channel: str, now_ms: int) -> Called:
+        self.channels.append(channel)
+        self.heard.append((heard, actor, now_ms))
+        return self.called
+
+    def end_calls(self, incident: str, actor: str, note: str, channel: str, now_ms: int) -> Called:
+        self.channels.append(channel)
+        self.ended.append((incident, actor, note, now_ms))
+        return self.called
 
     def drill(self) -> Drill | None:
         return self.running

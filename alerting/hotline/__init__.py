@@ -1,0 +1,1 @@
+"""What people tell on the telephone, as findings."""
