@@ -15,7 +15,7 @@ OUR_PACKAGES = (
 )  # fmt: skip
 # A list of what is allowed has no holes; a new library is one word here, and a thought.
 PURE_MODULES = {
-    "abc", "array", "base64", "binascii", "bisect", "collections", "contextlib", "copy",
+    "abc", "array", "base64", "binascii", "bisect", "collections", "colorsys", "contextlib", "copy",
     "csv", "dataclasses", "datetime", "difflib", "enum", "fastapi", "fnmatch", "fractions",
     "functools", "hashlib", "heapq", "hmac", "html", "http", "icalendar", "io", "ipaddress",
     "itertools", "jinja2", "json", "lxml", "markupsafe", "math", "mmap", "msgspec", "numpy",

@@ -96,6 +96,9 @@ def _chains(roster: Roster) -> Iterator[Problem]:
                 progress=f"{PROGRESS_S_MAX:g}",
             )
             yield Problem("slow-chain", entry, text, is_grave=True, grade=grade)
+    for level in sorted(set(roster.chains) - {grade.level for grade in roster.grades.rows}):
+        text = both(PROBLEMS, "no-grade", grade=str(level))
+        yield Problem("no-grade", entry, text, is_grave=False, grade=level)
     missing = () if roster.targets is None else roster.wanted() - roster.targets
     for target in sorted(missing):
         text = both(PROBLEMS, "no-target", target=target)

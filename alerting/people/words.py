@@ -90,6 +90,10 @@ PROBLEMS: Table = {
             " others, {progress} s to ask for progress are the most."
         ),
     ),
+    "no-grade": (
+        "呼叫预案写有等级 {grade}，但 [[grades]] 中没有它。",
+        "there is a chain of grade {grade}, which [[grades]] lacks.",
+    ),
     "no-target": (
         "呼叫预案使用 {target}，但 router.targets 中没有它。",
         "the chains use {target}, which router.targets lacks.",

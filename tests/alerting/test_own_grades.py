@@ -268,6 +268,16 @@ def test_the_roster_is_called_by_the_citys_names_and_must_be_fast_for_its_top_gr
     assert found.text.en.startswith("The chain of grade 2 Orange is too slow")
 
 
+def test_a_chain_of_a_grade_that_the_city_lacks_is_told() -> None:
+    chains = (*chain(1), msgspec.structs.replace(chain(3)[2], grade=4))
+
+    found = check.check(roster(grades=FLOOD, chains=chains), at("11-23 10:00"), days=1)
+
+    (told,) = [one for one in found if one.code == "no-grade"]
+    assert (told.grade, told.is_grave) == (4, False)
+    assert told.text.zh == "呼叫预案写有等级 4，但 [[grades]] 中没有它。"
+
+
 def test_work_sharpens_what_happens_in_the_city_and_leaves_devices_alone() -> None:
     watch = msgspec.structs.replace(OVER, zone="gas/heping", from_ms=0)
 

@@ -82,9 +82,7 @@ def moved(rules: Ruleset, value: float) -> Ruleset:
 
 
 def propose(town: City, wanted: Ruleset, running: Ruleset, author: str = "li") -> Any:
-    return run(
-        town, lambda c: rules.propose(c, wanted, running, GRADING, author=author, note="why")
-    )
+    return run(town, lambda c: rules.propose(c, wanted, running, GRADING, author=author, note="w"))
 
 
 def agree(town: City, number: int, running: Ruleset, who: str) -> Any:
