@@ -26,9 +26,10 @@ from alerting.exchange.service import Exchange
 from alerting.fast import FastPath
 from alerting.feed.service import Feed
 from alerting.house.service import House
-from alerting.ledger.store import Contended, Folded, contended
+from alerting.ledger.store import Contended, Folded, contended, is_poison
 from alerting.outbox import store as outbox
 from alerting.outbox.service import Courier
+from alerting.timer.service import Timer
 from lifeline import crashpoints, telemetry, wire
 from lifeline.catalog import Catalog
 from lifeline.config import Settings
@@ -50,19 +51,12 @@ RECORDS_MAX = 500
 FOLD_S = 8.0
 """A batch folds in far less; a server that is stopped must not hold an alarm for longer."""
 PROBE_S = 3.0
-TIMER_S = 0.25
 CONTENDED_MAX = 5
 GAUGES_S = 5
 SWEEP_S = 600
 CANARY_KEPT_S = 3600.0
 AWAY = "PostgreSQL is away: only the gravest findings are pushed"
 Batches = Mapping[TopicPartition, Sequence[ConsumerRecord]]
-
-
-def is_poison(error: Exception) -> bool:
-    """Whether a record is to blame, and not a table that is not there, not ours or not whole."""
-    is_values = isinstance(error, psycopg.DataError | psycopg.IntegrityError)
-    return is_values or not isinstance(error, psycopg.Error)
 
 
 class Fenced(Exception):
@@ -268,20 +262,6 @@ class Router:
         if folded.changes:
             self.feed.wake.set()
 
-    async def time(self) -> None:
-        """Works on the delays that run out, for ever."""
-        while True:
-            await asyncio.sleep(TIMER_S)
-            if self.is_away:
-                continue
-            try:
-                folded = await self._run(lambda c: store.fire(c, self.house.wording))
-                if folded.met:
-                    crashpoints.reach("router.after-deadline")
-                self._wake(folded)
-            except (Unavailable, psycopg.Error) as error:
-                self._leave(str(error))
-
     async def note(self) -> None:
         """Notes on Kafka how far PostgreSQL is, and measures what waits, for ever."""
         for second in itertools.count():
@@ -359,6 +339,32 @@ class Router:
         self.side.add(task)
         task.add_done_callback(self.side.discard)
 
+    def loops(self) -> dict[str, chores.Loop]:
+        """All that runs for ever besides reading, by name."""
+        database, house, wake = self.database, self.house, self.courier.wake
+        timer = Timer(
+            self._run,
+            lambda: house.wording,
+            self._wake,
+            self._leave,
+            lambda: self.is_away,
+            self.log,
+        )
+        return {
+            "time": timer.go,
+            "note": self.note,
+            "feed": self.feed.run,
+            "regimes": self.exchange.switch,
+            "zones": self.exchange.share,
+            "house": lambda: house.watch(database, self.renew),
+            "roster": lambda: house.duty.run(database, wake),
+            "evidence": self.keeper.run,
+            "seal": self.sealer.seal,
+            "anchor": self.sealer.anchor,
+            **chores.loops(self.settings, database, house, wake, self.log),
+            **{f"target {name}": loop for name, loop in self.courier.loops().items()},
+        }
+
     async def close(self) -> None:
         """Ends everything, each part within its limit."""
         for task in self.side:
@@ -378,18 +384,11 @@ async def run(
     tasks: list[asyncio.Task[Any]] = []
     try:
         await router.start()
-        loops = [router.read(), router.time(), router.note(), router.feed.run()]
-        loops += [router.exchange.switch(), router.exchange.share()]
-        house = router.house
-        loops += [house.watch(router.database, router.renew), router.keeper.run()]
-        loops += [house.duty.run(router.database, router.courier.wake)]
-        loops += [router.sealer.seal(), router.sealer.anchor()]
-        loops += chores.loops(settings, router.database, house, router.courier.wake, log)
-        tasks = [asyncio.create_task(loop) for loop in (*loops, *router.courier.loops())]
-        tasks.append(asyncio.create_task(stop.wait()))
+        kept = (chores.kept(loop, name, log) for name, loop in router.loops().items())
+        tasks = [asyncio.create_task(loop) for loop in (router.read(), stop.wait(), *kept)]
         done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
         for task in done:
-            task.result()  # A loop that ended by itself says why.
+            task.result()  # Reading that ended by itself says why.
     finally:
         for task in tasks:
             task.cancel()

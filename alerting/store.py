@@ -102,24 +102,48 @@ def _zones(catalog: Catalog | None, assets: Iterable[str]) -> set[str]:
     return {asset.zone for asset in known if asset is not None}
 
 
-def fire(connection: Connection, wording: Wording, limit: int = 200) -> Folded:
-    """Meets the deadlines that have come; those that another router holds are left to it.
+class Due(msgspec.Struct, frozen=True):
+    """A deadline that has come."""
+
+    kind: str
+    subject: str
+    zone: str
+
+
+def due(connection: Connection, limit: int = 200) -> list[Due]:
+    """The deadlines that have come, the oldest first.
 
     They go by PostgreSQL's clock, whatever that of a router does.
     """
     rows = connection.execute(
-        "select subject, zone from deadline where kind = any(%s) and due_at <= clock_timestamp()"
-        " order by due_at limit %s",
+        "select kind, subject, zone from deadline where kind = any(%s)"
+        " and due_at <= clock_timestamp() order by due_at limit %s",
         (list(KINDS), limit),
     ).fetchall()
-    if not rows:
+    return [Due(*row) for row in rows]
+
+
+def put_off(connection: Connection, one: Due, by_s: float) -> Folded:
+    """Leaves a deadline that cannot be met for later."""
+    connection.execute(
+        "update deadline set due_at = clock_timestamp() + make_interval(secs => %s)"
+        " where kind = %s and subject = %s",
+        (by_s, one.kind, one.subject),
+    )
+    return Folded()
+
+
+def fire(connection: Connection, wording: Wording, only: Sequence[Due] | None = None) -> Folded:
+    """Meets the deadlines that have come; those that another router holds are left to it."""
+    found = due(connection) if only is None else only
+    if not found:
         return Folded()
-    lock_zones(connection, (zone for _, zone in rows))
+    lock_zones(connection, (one.zone for one in found))
     claimed = connection.execute(
         "select kind, subject, (extract(epoch from due_at) * 1000)::int8, zone from deadline"
-        " where kind = any(%s) and subject = any(%s) and due_at <= clock_timestamp()"
-        " for update skip locked",
-        (list(KINDS), [subject for subject, _ in rows]),
+        " join unnest(%s::text[], %s::text[]) as come (kind, subject) using (kind, subject)"
+        " where due_at <= clock_timestamp() for update of deadline skip locked",
+        ([one.kind for one in found], [one.subject for one in found]),
     ).fetchall()
     if not claimed:
         return Folded()

@@ -106,6 +106,12 @@ roster_problems = Gauge(
 test_pages_unconfirmed = Gauge(
     "lifeline_test_pages_unconfirmed", "People who did not confirm the last nightly test page."
 )
+deadlines_failed = Counter(
+    "lifeline_deadlines_failed_total", "Deadlines that could not be met, and were put off."
+)
+loops_failed = Counter(
+    "lifeline_loops_failed_total", "Loops of the router that ended and were begun anew.", ["loop"]
+)
 fast_path = Counter("lifeline_fast_path_total", "Notices sent while PostgreSQL was away.")
 audit_anchored_seconds = Gauge(
     "lifeline_audit_anchored_timestamp_seconds", "When the audit's seal was last anchored outside."

@@ -61,6 +61,12 @@ def contended(work: Callable[[Connection], T]) -> Callable[[Connection], T]:
     return run
 
 
+def is_poison(error: Exception) -> bool:
+    """Whether what was worked on is to blame, and not a table that is not there or not whole."""
+    is_values = isinstance(error, psycopg.DataError | psycopg.IntegrityError)
+    return is_values or not isinstance(error, psycopg.Error | Unavailable)
+
+
 def keep(
     connection: Connection,
     wording: Wording,

@@ -12,9 +12,9 @@ import ssl
 import time
 import traceback
 from collections import deque
-from collections.abc import Callable, Coroutine, Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass, field
-from typing import Any
+from functools import partial
 
 import psycopg
 import structlog
@@ -115,9 +115,9 @@ class Courier:
         for box in self.boxes.values():
             box.wake.set()
 
-    def loops(self) -> list[Coroutine[Any, Any, None]]:
-        """One endless loop a target."""
-        return [self._serve(box) for box in self.boxes.values()]
+    def loops(self) -> dict[str, Callable[[], Awaitable[None]]]:
+        """One endless loop a target, by its name."""
+        return {name: partial(self._serve, box) for name, box in self.boxes.items()}
 
     async def _serve(self, box: Mailbox) -> None:
         while True:

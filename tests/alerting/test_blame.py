@@ -4,7 +4,7 @@ import psycopg
 import pytest
 from psycopg import errors
 
-from alerting.service import is_poison
+from alerting.ledger.store import is_poison
 from lifeline.db import translated
 from lifeline.errors import Unavailable
 

@@ -16,7 +16,7 @@ async def main(router: config.Router, dsn: str) -> None:
     database = Database(config.Postgres(dsn=dsn), connections=4)
     whole = config.Settings(router=router)
     courier = Courier(whole, database, structlog.stdlib.get_logger(), lambda _keys: None)
-    await asyncio.gather(*courier.loops())
+    await asyncio.gather(*(loop() for loop in courier.loops().values()))
 
 
 if __name__ == "__main__":

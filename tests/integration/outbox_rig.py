@@ -90,7 +90,7 @@ async def courier(dsn: str, *targets: Target, **changes: Any) -> AsyncIterator[C
     database = db.Database(config.Postgres(dsn=dsn), connections=10)
     whole = config.Settings(router=config.Router(targets=targets, **keys))
     one = Courier(whole, database, structlog.stdlib.get_logger(), lambda _keys: None)
-    loops = [asyncio.create_task(loop) for loop in one.loops()]
+    loops = [asyncio.ensure_future(loop()) for loop in one.loops().values()]
     try:
         yield one
     finally:

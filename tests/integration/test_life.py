@@ -1,25 +1,29 @@
 """The life of an incident on real rows: second persons, shelves, windows, clocks, two routers."""
 
+import asyncio
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import psycopg
 import pytest
+import structlog
+from psycopg import Connection
 
 from alerting import store
 from alerting.actions import Act
 from alerting.desk import store as desk
 from alerting.desk.rows import Outcome
-from alerting.ledger.store import contended
+from alerting.ledger.store import Folded, contended
 from alerting.notices import Wording
 from alerting.policy import Policy, Treatment
+from alerting.timer.service import Timer
 from alerting.windows import Check, Window
 from lifeline import config
 from lifeline.life import Life
 from lifeline.stack import Stack
-from tests.integration.rig import Rig, rig
+from tests.integration.rig import Rig, rig, wait_for
 from tests.integration.router_house import House, Platform
 from tests.streams.town import catalog
 
@@ -110,6 +114,36 @@ def test_every_action_is_rows_and_every_deadline_is_met_once(made: House) -> Non
     ]
     reasons = [row[0] for row in one.rows("select reason from audit order by id")]
     assert reasons.count("shelf-ended") == 1
+
+
+async def test_a_deadline_that_cannot_be_met_is_put_off_and_holds_up_no_other(made: House) -> None:
+    one = made.rig
+    fold(one, made.finding(1), made.finding(2))
+    (broken,) = [row[0] for row in one.rows("select id from excursion order by id limit 1")]
+    one.rows(
+        "with e as (update excursion set due_ms = 1 where id = %s returning id)"
+        " insert into deadline select id, 'delay', 'gas/east', now() from e returning 1",
+        broken,
+    )
+    late(one, "remind")
+    left: list[str] = []
+
+    async def run(work: Callable[[Connection], Folded]) -> Folded:
+        with psycopg.connect(one.dsn) as connection:
+            return contended(work)(connection)
+
+    timer = Timer(run, wording, lambda _: None, left.append, lambda: False, structlog.get_logger())
+    going = asyncio.create_task(timer.go())
+    reminded = "select incident from audit where reason = 'reminded'"
+    await asyncio.to_thread(wait_for, lambda: one.rows(reminded), 15, "the other's reminder")
+    put_off = "select due_at > clock_timestamp() from deadline where kind = 'delay'"
+    await asyncio.to_thread(wait_for, lambda: one.rows(put_off) == [(True,)], 15, "put off")
+    going.cancel()
+
+    held_up = "select incident from excursion where id = %s"
+    assert one.rows(reminded) != one.rows(held_up, broken)
+    assert len(one.rows(reminded)) == 1
+    assert left == []
 
 
 def test_windows_and_splits_are_rows_too(made: House) -> None:

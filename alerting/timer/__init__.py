@@ -1,0 +1,1 @@
+"""Deadlines met at their time, one that cannot be without the others."""

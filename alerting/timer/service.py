@@ -1,0 +1,84 @@
+"""Meets the deadlines that have come, for ever.  A shell.
+
+All that have come are met in one transaction.  Where that fails for what they are, and not for the
+server, each is met alone, and one that fails is put off: reminders of every other incident must not
+wait for it.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+import psycopg
+import structlog
+from psycopg import Connection
+
+from alerting import store
+from alerting.ledger.store import Folded, is_poison
+from alerting.notices import Wording
+from lifeline import crashpoints, telemetry
+from lifeline.errors import Unavailable
+
+Log = structlog.stdlib.BoundLogger
+TIMER_S = 0.25
+PUT_OFF_S = 30.0
+
+Run = Callable[[Callable[[Connection], Folded]], Awaitable[Folded]]
+"""Runs a transaction again where it loses a race; raises Unavailable."""
+
+
+@dataclass(slots=True)
+class Timer:
+    """A router's clockwork; ``leave`` is told why PostgreSQL is away, ``wake`` what was changed."""
+
+    run: Run
+    wording: Callable[[], Wording]
+    wake: Callable[[Folded], None]
+    leave: Callable[[str], None]
+    is_away: Callable[[], bool]
+    log: Log
+
+    async def go(self) -> None:
+        """For ever."""
+        while True:
+            await asyncio.sleep(TIMER_S)
+            if self.is_away():
+                continue
+            try:
+                await self._meet()
+            except (Unavailable, psycopg.Error) as error:
+                self.leave(str(error))
+
+    async def _meet(self) -> None:
+        try:
+            self._met(await self.run(lambda c: store.fire(c, self.wording())))
+        except Exception as error:
+            if not is_poison(error):
+                raise
+            await self._meet_apart()
+
+    async def _meet_apart(self) -> None:
+        due: list[store.Due] = []
+
+        def look(connection: Connection) -> Folded:
+            due[:] = store.due(connection)
+            return Folded()
+
+        await self.run(look)
+        for one in due:
+            try:
+                self._met(await self.run(lambda c, o=one: store.fire(c, self.wording(), [o])))  # type: ignore[misc]
+            except Exception as error:
+                if not is_poison(error):
+                    raise
+                telemetry.deadlines_failed.inc()
+                why = f"{type(error).__name__}: {error}"
+                self.log.exception(
+                    "a deadline cannot be met", kind=one.kind, of=one.subject, why=why
+                )
+                await self.run(lambda c, o=one: store.put_off(c, o, PUT_OFF_S))  # type: ignore[misc]
+
+    def _met(self, folded: Folded) -> None:
+        if folded.met:
+            crashpoints.reach("router.after-deadline")
+        self.wake(folded)
