@@ -1,0 +1,280 @@
+"""A recording through the pure path of production: catalog, partition, findings, alarms, flags."""
+
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from benchmarks.detection_scores.alarms import Alarm
+from calibration.recording import Recording
+from detectors.base import GroupParams, Params
+from detectors.plan import Plan, compile_plan
+from lifeline.catalog import (
+    Catalog,
+    Channel,
+    DeviceEntry,
+    Group,
+    Lifeline,
+    Source,
+)
+from lifeline.compiler import compile_catalog
+from lifeline.model import Batch, Finding, Message
+from lifeline.network import Asset, Zone
+from lifeline.profiles import Profile, expanded
+from streams.partition import Partition, blank
+
+ROWS_AT_ONCE = 64
+"""The bank gives the same findings however rows are cut into batches: more at once is quicker."""
+FOREVER_S = 1e9
+ARTEFACT = "bench.art"
+SPELT = {"sensor-fault": "fault", "gas-leak": "gas"}
+"""How the bench spells hazards."""
+
+
+@dataclass(slots=True)
+class Clocked:
+    """What one detector cost, and what it scored: the largest of each row's channels or slots."""
+
+    rule: str
+    seconds: float = 0.0
+    steps: int = 0
+    at_ms: list[int] = field(default_factory=list)
+    scores: list[float] = field(default_factory=list)
+
+
+@dataclass(slots=True)
+class Ran:
+    """What a recording came to."""
+
+    alarms: list[Alarm]
+    held: NDArray[np.bool_]
+    """Every row in which an alarm of the profile lasted."""
+    raised: NDArray[np.bool_]
+    seconds: float
+    clocked: list[Clocked]
+
+
+def catalog_of(recording: Recording, profile: Profile, artefact: bytes = b"") -> Catalog:
+    """A catalog in memory: one zone, one device, one group of all columns under the profile."""
+    zone, asset, group = "bench/zone", "bench/asset", "bench/group"
+    channels = tuple(
+        Channel(f"c{k}", quantity, "-", -1e12, 1e12, interval_s=recording.step_s, name=column)
+        for k, (column, quantity) in enumerate(
+            zip(recording.columns, recording.quantities, strict=True)
+        )
+    )
+    source = Source(
+        lifeline=Lifeline("bench"),
+        zone=(Zone(zone),),
+        asset=(Asset(asset, zone),),
+        device=(DeviceEntry("bench", zone, asset, channel=channels),),
+        group=(
+            Group(
+                group,
+                zone,
+                recording.columns,
+                recording.step_s,
+                asset,
+                profile=profile.name,
+                artefact=ARTEFACT if artefact else "",
+            ),
+        ),
+        learned={ARTEFACT: artefact} if artefact else {},
+    )
+    return Catalog(compile_catalog([expanded(source, {profile.name: profile})]))
+
+
+def partition_of(catalog: Catalog) -> tuple[Partition, Plan]:
+    """The partition that watches it; held findings are not asked for."""
+    plan = compile_plan(catalog.head.rules, catalog.head.limits)
+    part = blank(catalog, plan, 0, 1, lateness_s=FOREVER_S, held_s=FOREVER_S)
+    for plot in part.grid.plots:
+        # Rows come many at a time, from one device: its own watermark closes the cells.
+        plot.patience_ms = round(FOREVER_S * 1000)
+    return part, plan
+
+
+def batches(recording: Recording, rows_at_once: int = ROWS_AT_ONCE) -> Iterator[Batch]:
+    """The rows as batches; what is NaN was never said."""
+    at_ms, values = recording.at_ms, recording.values
+    names = list(recording.columns)
+    width = len(names)
+    said = np.isfinite(values)
+    for start in range(0, len(recording), rows_at_once):
+        stop = min(start + rows_at_once, len(recording))
+        keep = said[start:stop].reshape(-1)
+        if not keep.any():
+            continue
+        times = np.repeat(at_ms[start:stop], width)[keep]
+        n = len(times)
+        yield Batch(
+            received_ms=int(times[-1]),
+            channels=names,
+            messages=[Message("bench", 1, start)],
+            channel=np.tile(np.arange(width, dtype=np.int32), stop - start)[keep],
+            at_ms=times,
+            value=values[start:stop].reshape(-1)[keep],
+            quality=np.zeros(n, np.uint16),
+            received=times,
+            message=np.zeros(n, np.int32),
+        )
+
+
+class Clock:
+    """Wraps the detectors' own ``step``, so that each is timed and its scores are seen."""
+
+    def __init__(self, plan: Plan) -> None:
+        self.of: dict[int, Clocked] = {}
+        self._own: list[tuple[type[Params], object]] = []
+        for watching in plan.rules:
+            if watching.rule.id.startswith("bench."):
+                self.of[id(watching.detector)] = Clocked(watching.rule.id)
+                kind = type(watching.detector)
+                if all(kind is not known for known, _ in self._own):
+                    self._own.append((kind, kind.step))  # type: ignore[attr-defined]
+
+    def __enter__(self) -> "Clock":
+        for kind, step in self._own:
+            setattr(kind, "step", self._timed(step))  # noqa: B010
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for kind, step in self._own:
+            setattr(kind, "step", step)  # noqa: B010
+
+    def _timed(self, step):
+        of = self.of
+
+        def timed(detector, *arguments):
+            start = time.perf_counter()
+            scores = step(detector, *arguments)
+            took = time.perf_counter() - start
+            clocked = of.get(id(detector))
+            if clocked is not None:
+                clocked.seconds += took
+                clocked.steps += 1
+                frame = arguments[-1]
+                if isinstance(detector, GroupParams):
+                    clocked.at_ms.append(frame.at_ms)
+                    clocked.scores.append(float(np.nanmax(scores)))
+                elif len(scores):
+                    clocked.at_ms.append(int(frame.at_ms[-1]))
+                    clocked.scores.append(float(np.nanmax(scores)))
+            return scores
+
+        return timed
+
+
+def run(
+    recording: Recording,
+    profile: Profile,
+    artefact: bytes = b"",
+    *,
+    rows_at_once: int = ROWS_AT_ONCE,
+    progress=None,
+) -> Ran:
+    """Every row in its order through the partition; what came of it."""
+    catalog = catalog_of(recording, profile, artefact)
+    part, plan = partition_of(catalog)
+    findings: list[Finding] = []
+    started = time.perf_counter()
+    with Clock(plan) as clock:
+        for batch in batches(recording, rows_at_once):
+            outcome = part.step(batch)
+            if outcome.derived is not None:
+                part.step(outcome.derived)
+            findings += outcome.findings
+            if progress is not None:
+                progress(batch.messages[0].seq)
+    seconds = time.perf_counter() - started
+    own = [finding for finding in findings if finding.rule.startswith("bench.")]
+    alarms, held, raised = told(recording, own)
+    return Ran(alarms, held, raised, seconds, list(clock.of.values()))
+
+
+def told(
+    recording: Recording, findings: Sequence[Finding]
+) -> tuple[list[Alarm], NDArray[np.bool_], NDArray[np.bool_]]:
+    """Alarms by row, and which rows were in alarm or raised one."""
+    at_ms = recording.at_ms
+    n = len(at_ms)
+    held, raised = np.zeros(n, np.bool_), np.zeros(n, np.bool_)
+    cleared = {
+        finding.id: int(np.searchsorted(at_ms, finding.at_ms))
+        for finding in findings
+        if finding.phase == "cleared"
+    }
+    columns = {name: k for k, name in enumerate(recording.columns)}
+    alarms: list[Alarm] = []
+    for finding in findings:
+        if finding.phase != "raised":
+            continue
+        row = int(np.searchsorted(at_ms, finding.at_ms))
+        end = cleared.get(finding.id)
+        alarms.append(_alarm(recording, finding, row, end, columns))
+        held[row : n if end is None else end] = True
+        raised[row] = True
+    alarms.sort(key=lambda alarm: (alarm.row, alarm.rule, alarm.channel))
+    return alarms, held, raised
+
+
+def _alarm(
+    recording: Recording,
+    finding: Finding,
+    row: int,
+    cleared_row: int | None,
+    columns: Mapping[str, int],
+) -> Alarm:
+    detail = finding.detail
+    candidates = detail.candidates if detail else ()
+    facts = detail.facts if detail else {}
+    sizes = [value for name, value in facts.items() if name.startswith("size")]
+    # What the detector believes is in the pipeline's time; rows may lie beside the grid.
+    shift_ms = int(recording.time_ms[row]) - int(recording.at_ms[row])
+    onset_ms = detail.onset_ms if detail else None
+    return Alarm(
+        row=row,
+        at=_iso(int(recording.time_ms[row])),
+        kind=SPELT.get(finding.hazard, finding.hazard),
+        rule=finding.rule.removeprefix("bench."),
+        channel=finding.channel if finding.channel in columns else "",
+        column=columns.get(finding.channel),
+        pipe=candidates[0][0] if candidates else "",
+        size=sizes[0] if sizes else None,
+        score=finding.score,
+        probability=detail.probability if detail else None,
+        code=finding.code,
+        onset="" if onset_ms is None else _iso(onset_ms + shift_ms),
+        cleared_row=cleared_row,
+        candidates=candidates,
+        facts=facts,
+    )
+
+
+def _iso(at_ms: int) -> str:
+    text = datetime.fromtimestamp(at_ms / 1000, UTC).isoformat(timespec="milliseconds")
+    return text.removesuffix("+00:00").removesuffix(".000")
+
+
+def lines(alarms: Sequence[Alarm]) -> bytes:
+    """The alarms as lines of JSON, the same for the same alarms."""
+    encode = msgspec.json.Encoder(order="deterministic").encode
+    return b"".join(encode(alarm) + b"\n" for alarm in alarms)
+
+
+def before(alarms: Sequence[Alarm], rows: int) -> list[Alarm]:
+    """What was known of the alarms when the stream was cut behind so many rows."""
+    return [
+        msgspec.structs.replace(
+            alarm,
+            cleared_row=alarm.cleared_row
+            if alarm.cleared_row is not None and alarm.cleared_row < rows
+            else None,
+        )
+        for alarm in alarms
+        if alarm.row < rows
+    ]
