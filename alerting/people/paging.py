@@ -6,7 +6,6 @@ from dataclasses import dataclass
 
 import msgspec
 
-from alerting.cards import Card
 from alerting.incidents import Incident, Reason
 from alerting.notices import TOLD, Push, Wording
 from alerting.people import links, times
@@ -15,6 +14,7 @@ from alerting.people.rota import Chain, Person
 from alerting.people.words import KINDS, LINES, PAGES, WHOM, joined, say
 from alerting.slices import Page
 from lifeline import words
+from lifeline.cards import Card
 from lifeline.model import CANARY
 from lifeline.words import Language
 
@@ -95,20 +95,9 @@ class Paging:
         key = key_of(page.incident, str(page.revision), str(page.step), what, to.person, to.target)
         kind = what.split()[0]
         is_first = kind == "first"
-        return Push(
-            target=to.target,
-            key=key,
-            body=encode(self._card(page, incident, to, reach, key, kind)),
-            incident=page.incident,
-            kind="page",
-            reason=kind,
-            grade=page.grade,
-            received_ms=page.finding.received_ms if is_first else 0,
-            is_page=True,
-            person=to.person,
-            address=to.address,
-            language=to.language,
-        )
+        card = self._card(page, incident, to, reach, key, kind)
+        received_ms = page.finding.received_ms if is_first else 0
+        return push_of(card, to, key, kind, incident=page.incident, received_ms=received_ms)
 
     def _card(
         self, page: Page, incident: Incident, to: Recipient, reach: Reach, key: str, kind: str
@@ -234,20 +223,7 @@ class Paging:
             language=language,
             text=_plain(title, [why], language),
         )
-        return Push(
-            target=to.target,
-            key=key,
-            body=encode(card),
-            incident="",
-            kind="test",
-            reason="test",
-            grade=TEST_GRADE,
-            received_ms=0,
-            is_page=True,
-            person=to.person,
-            address=to.address,
-            language=language,
-        )
+        return msgspec.structs.replace(push_of(card, to, key, "test"), kind="test")
 
 
 def is_untaken(kind: str, incident: Incident) -> bool:
@@ -262,6 +238,26 @@ OWN_KINDS = frozenset(("email", "ntfy", "sms", "voice"))
 TEST_GRADE = 9
 """A test waits behind everything that is real."""
 encode = msgspec.json.Encoder().encode
+
+
+def push_of(
+    card: Card, to: Recipient, key: str, reason: str, *, incident: str = "", received_ms: int = 0
+) -> Push:
+    """The card as a page to that person by that way."""
+    return Push(
+        target=to.target,
+        key=key,
+        body=encode(card),
+        incident=incident,
+        kind="page",
+        reason=reason,
+        grade=card.grade,
+        received_ms=received_ms,
+        is_page=True,
+        person=to.person,
+        address=to.address,
+        language=to.language,
+    )
 
 
 def key_of(*parts: str) -> str:

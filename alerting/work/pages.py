@@ -1,12 +1,10 @@
 """A watch whose checks are missing, told to its desk in working hours: as a page.  Pure."""
 
-import hashlib
 from collections.abc import Sequence
-
-import msgspec
 
 from alerting.notices import Push
 from alerting.people import times
+from alerting.people.paging import key_of, push_of
 from alerting.people.roster import Recipient, Roster
 from alerting.windows import Window, unticked
 from lifeline.cards import Card
@@ -85,18 +83,5 @@ def _push(
         text=f"{head}{stop}{values[3]}{stop}".strip(),
         must_act=False,
     )
-    told = "\n".join(("watch", window.id, str(at_ms), to.person, to.target))
-    return Push(
-        target=to.target,
-        key=hashlib.sha256(told.encode()).hexdigest(),
-        body=msgspec.json.encode(card),
-        incident="",
-        kind="page",
-        reason="watch",
-        grade=level,
-        received_ms=0,
-        is_page=True,
-        person=to.person,
-        address=to.address,
-        language=language,
-    )
+    key = key_of("watch", window.id, str(at_ms), to.person, to.target)
+    return push_of(card, to, key, "watch")
