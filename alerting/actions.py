@@ -77,3 +77,5 @@ class Act(msgspec.Struct, frozen=True, kw_only=True):
     """approve: what is confirmed."""
     second: str = ""
     """Who confirmed it; set by an approval alone."""
+    seat: str = ""
+    """From which device and session he acted, and what his screen showed, as hashes."""

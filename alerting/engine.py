@@ -54,7 +54,7 @@ def act(
     slice_: Slice, action: Act, now_ms: int, policy: Policy = DEFAULT
 ) -> tuple[Reason, list[Effect]]:
     """What somebody's action does; without effects the reason says why it was refused."""
-    turn = Turn(slice_, now_ms, policy)
+    turn = Turn(slice_, now_ms, policy, seat=action.seat)
     if action.action == "approve":
         return _approve(turn, action)
     if action.action in ON_WINDOWS:
@@ -71,7 +71,8 @@ def _approve(turn: Turn, action: Act) -> tuple[Reason, list[Effect]]:
         return Reason.PROPOSAL_GONE, []
     if proposal.act.actor == action.actor:
         return Reason.SAME_PERSON, []
-    confirmed = msgspec.structs.replace(proposal.act, second=action.actor)
+    seats = "; second ".join(text for text in (proposal.act.seat, action.seat) if text)
+    confirmed = msgspec.structs.replace(proposal.act, second=action.actor, seat=seats)
     reason, effects = act(turn.slice, confirmed, turn.now_ms, turn.policy)
     if effects:
         del turn.slice.proposals[proposal.id]

@@ -188,7 +188,7 @@ class Record(msgspec.Struct, frozen=True, tag=True):
     second: str = ""
     """Who confirmed it."""
     detail: str = ""
-    """What stood against it, where it was done all the same."""
+    """What stood against it, where it was done all the same; from which seat."""
 
 
 Effect = (

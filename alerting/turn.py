@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 
-from alerting import windows
+from alerting import conditions, windows
 from alerting.actions import Act
 from alerting.alarms import Alarm
 from alerting.excursions import Excursion, Stage
@@ -50,6 +50,8 @@ class Turn:
     now_ms: int
     policy: Policy = DEFAULT
     effects: list[Effect] = field(default_factory=list)
+    seat: str = ""
+    """Where the person sits whose action is worked out: it is kept with what he does."""
 
     def wait(self, excursion: Excursion, stage: Stage, due_ms: int, damp_ms: int = 0) -> None:
         """Keeps the excursion in a delay, with the time at which to come back to it."""
@@ -136,6 +138,8 @@ class Turn:
         about = incident if incident is not None else alarm
         if about is not None and about.hazard in SELF_CLOSING:
             return
+        if actor != ROUTER:
+            detail = "; ".join(text for text in (detail, self.seat) if text)
         name = "" if incident is None else incident.id
         revision = self.slice.incidents[name].revision if name else 0
         self.effects.append(
@@ -235,9 +239,10 @@ class Turn:
             self.cancel("progress", incident.id)
 
     def haste(self, incident: Incident) -> float:
-        """What the clocks of its zone are multiplied by."""
+        """What its clocks are multiplied by: its zone is watched, or the weather leaves no time."""
         watch = windows.watching(self.slice.windows_of(incident.zone), incident.zone, self.now_ms)
-        return 1.0 if watch is None else watch.factor
+        held = conditions.haste(self.policy.conditions, incident.lead)
+        return held if watch is None else min(held, watch.factor)
 
     def call(
         self, incident: Incident, reason: Reason, finding: Finding, *, is_news: bool

@@ -88,7 +88,7 @@ def _revision(given: str) -> int:
 
 def _act(visit: Visit, action: Action, **more: Any) -> Act:
     assert visit.session is not None
-    return Act(action=action, actor=visit.session.name, **more)
+    return Act(action=action, actor=visit.session.name, seat=visit.seat, **more)
 
 
 def _perform(records: Records, visit: Visit, wanted: Act) -> str:

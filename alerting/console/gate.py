@@ -4,6 +4,7 @@ Pure: the database is a protocol.  One request is one transaction; for GET the d
 is told to refuse writes once the session's last use has been noted.
 """
 
+import hashlib
 from collections.abc import Callable
 from http import HTTPStatus
 from typing import Any
@@ -17,6 +18,7 @@ from alerting.console.sessions import VIEWERS, Role
 from alerting.console.visit import (
     HTML,
     PROBLEM,
+    SCREEN,
     Answer,
     Call,
     Problem,
@@ -165,7 +167,11 @@ def page(
     body = site.templates.get_template(template).render(
         frame=views.frame(visit, refresh), visit=visit, say=visit.say, **values
     )
-    return Answer(status, body.encode("utf-8", "replace"), HTML, tuple(cookies))
+    sent = body.encode("utf-8", "replace")
+    # What a form says of the screen that it was on is the hash of all that stood there.
+    screen = hashlib.sha256(sent).hexdigest().encode()
+    sent = sent.replace(f'value="{SCREEN}"'.encode(), b'value="%s"' % screen)
+    return Answer(status, sent, HTML, tuple(cookies))
 
 
 def problem_json(status: int, detail: str) -> Answer:

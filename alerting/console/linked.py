@@ -73,6 +73,7 @@ def press(records: Records, visit: Visit) -> Answer:
         action="acknowledge",
         actor=_actor(visit, found),
         channel="link",
+        seat=visit.seat,
         expected_revision=_revision(visit),
     )
     (outcome,) = records.board.act((wanted,), visit.pulse.now_ms)
@@ -102,8 +103,9 @@ def support(records: Records, visit: Visit) -> Answer:
     if not found.can_call:
         return _shown(records, visit, asked, visit.say("link.asked"))
     wanted = Act(
-        incident=found.incident, action="support", actor=_actor(visit, found), channel="link"
-    )
+        incident=found.incident, action="support", actor=_actor(visit, found), channel="link",
+        seat=visit.seat,
+    )  # fmt: skip
     (outcome,) = records.board.act((wanted,), visit.pulse.now_ms)
     if not outcome.is_done:
         raise refusals.problem(visit, outcome)

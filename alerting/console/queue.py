@@ -229,6 +229,7 @@ def acknowledge_many(records: Records, visit: Visit) -> Answer:
             action="acknowledge",
             actor=visit.session.name,
             note=note,
+            seat=visit.seat,
             expected_revision=int(revision),
         )
         for name, revision in chosen.items()

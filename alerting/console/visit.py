@@ -1,5 +1,6 @@
 """One request as facts, who makes it, and what is answered.  Pure: the shell reads and writes."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import tzinfo
@@ -23,6 +24,10 @@ from lifeline.config import Settings
 from lifeline.grades import Grading
 from lifeline.words import Language
 
+SCREEN = "the hash of this page"
+"""What stands in a form's hidden field while the page around it is hashed."""
+HASH = re.compile(r"[0-9a-f]{64}")
+SEAT_LENGTH = 16
 HTML, JSON, PROBLEM = "text/html; charset=utf-8", "application/json", "application/problem+json"
 
 
@@ -85,6 +90,33 @@ class Visit:
     session: Session | None
     form: str
     """What the hidden field of this visitor's forms must say."""
+
+    @property
+    def screen(self) -> str:
+        """What forms carry in place of the hash of their page."""
+        return SCREEN
+
+    @property
+    def seat(self) -> str:
+        """Which browser, session and screen an action comes from: hashes, for the audit.
+
+        Of device and session they are how those the database keeps begin; of the screen that of the
+        page as it was sent, its own place filled with ``SCREEN``.
+        """
+        cookies, is_secure = self.call.cookies, self.site.is_secure
+        tokens = {
+            "device": cookies.get(sessions.seat_cookie(is_secure=is_secure), ""),
+            "session": cookies.get(sessions.session_cookie(is_secure=is_secure), ""),
+            "link": "" if self.session else self.call.params.get("token", ""),
+        }
+        told = [
+            f"{name} {sessions.digest(token).hex()[:SEAT_LENGTH]}"
+            for name, token in tokens.items()
+            if token
+        ]
+        screen = self.call.form.get("screen", "")
+        told += [f"screen {screen}"] if HASH.fullmatch(screen) else []
+        return ", ".join(told)
 
     def say(self, key: str, **values: object) -> str:
         """Words in the visitor's language."""

@@ -140,7 +140,7 @@ def act_of(visit: Visit, body: msgspec.Struct, **more: Any) -> Act:
     known = {name: fields[name] for name in Act.__struct_fields__ if name in fields}
     known = {name: value for name, value in known.items() if name not in more}
     known["note"] = str(fields.get("note", "")).replace("\r\n", "\n").strip()
-    return Act(actor=visit.session.name, channel="api", **known, **more)
+    return Act(actor=visit.session.name, channel="api", seat=visit.seat, **known, **more)
 
 
 def confirmed(visit: Visit, outcome: Outcome, revision: int | None = None) -> Answer:

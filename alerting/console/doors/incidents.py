@@ -250,6 +250,7 @@ def many(records: Records, visit: Visit) -> Answer:
             note=body.note.strip(),
             expected_revision=seen.revision,
             channel="api",
+            seat=visit.seat,
         )
         for seen in {one.id: one for one in body.incidents}.values()
     ]
