@@ -39,8 +39,13 @@ class Chain:
 
 
 @contextmanager
-def running(arguments: argparse.Namespace, *, keep: bool = False) -> Iterator[Chain]:
-    """The chain in a folder of its own, ended and removed with the block, however that ends."""
+def running(
+    arguments: argparse.Namespace, *, keep: bool = False, told_as: str = "json"
+) -> Iterator[Chain]:
+    """The chain in a folder of its own, ended and removed with the block, however that ends.
+
+    ``told_as`` is the format in which the platform is told of incidents.
+    """
     folder = Path(tempfile.mkdtemp(prefix="lifeline-bench-"))
     folder.chmod(0o755)
     stack = Stack(
@@ -49,7 +54,7 @@ def running(arguments: argparse.Namespace, *, keep: bool = False) -> Iterator[Ch
     )
     supervisor = Supervisor(lambda name, text: print(f"  {name:12} {text}", file=sys.stderr))
     try:
-        yield _started(arguments, folder, stack, supervisor)
+        yield _started(arguments, folder, stack, supervisor, told_as)
     finally:
         supervisor.stop()
         stack.stop()
@@ -60,7 +65,11 @@ def running(arguments: argparse.Namespace, *, keep: bool = False) -> Iterator[Ch
 
 
 def _started(
-    arguments: argparse.Namespace, folder: Path, stack: Stack, supervisor: Supervisor
+    arguments: argparse.Namespace,
+    folder: Path,
+    stack: Stack,
+    supervisor: Supervisor,
+    told_as: str,
 ) -> Chain:
     """Servers, catalog, topics, tables, services; returns when every service is ready."""
     addresses = stack.start()
@@ -72,6 +81,7 @@ def _started(
         "url": f"http://127.0.0.1:{push_port}/incidents",
         "secret_file": str(secret),
         "private_allowed": True,
+        "format": told_as,
     }
     overrides = addresses.environment() | {
         "LIFELINE_CATALOG_COMPILED": str(folder / "catalog.bin"),
