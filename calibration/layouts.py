@@ -12,7 +12,8 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from calibration.recording import Event, Recording, unix_ms
+from calibration.recording import Recording, unix_ms
+from detectors.history import Event
 
 Arrays = Mapping[str, NDArray[Any]]
 FLOWS = ("p227", "p235", "PUMP_1")

@@ -5,27 +5,11 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
-import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from detectors.history import Event
 from lifeline.model import Floats, Ints
-
-
-class Event(msgspec.Struct, frozen=True, kw_only=True):
-    """Something that is known to have happened: a leak, a fault, a drill."""
-
-    kind: str
-    row: int
-    """The first row that it touches; before 0 where it began before the recording."""
-    end: int
-    """The last one."""
-    peak: int = -1
-    """The row from which it grows no more; -1 where nobody says."""
-    place: str = ""
-    """The pipe, or the column, that it is about."""
-    size: float | None = None
-    """In the unit of its kind: m3/h at its peak, %LEL, kg/s, relative shift."""
 
 
 @dataclass(slots=True)

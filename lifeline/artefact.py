@@ -12,8 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 MAGIC = b"LLART001"
-KINDS = "biuf"
-"""Kinds of numpy arrays that may stand in one: truth, whole numbers and numbers."""
+KINDS = "biufU"
+"""Kinds of numpy arrays that may stand in one: truth, whole numbers, numbers and text."""
 
 
 class ArtefactError(ValueError):

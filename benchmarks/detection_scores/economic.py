@@ -55,7 +55,8 @@ class Network:
 def network(text: str) -> Network:
     """The network in the text of an EPANET input file; pumps and valves have no length.
 
-    >>> made = network("[PIPES]\\n p1 a b 100 200\\n p2 b c 60 200\\n[VALVES]\\n v c d 200 PRV 40 0")
+    >>> lines = "[PIPES]", "p1 a b 100 200", "p2 b c 60 200", "[VALVES]", "v c d 200 PRV 40 0"
+    >>> made = network(chr(10).join(lines))
     >>> made.distance("p1", "p2"), made.distance("p1", "p1"), made.distance("p1", "x")
     (80.0, 0.0, inf)
     """
@@ -86,7 +87,7 @@ class Leak:
     flow: NDArray[np.floating]
 
     def saved_eur(self, row: int) -> float:
-        """What water is not lost when it is found at ``row``; the official sum begins one before."""
+        """What water is not lost when it is found at ``row``; the official sum, one earlier."""
         # MATLAB counts from one: its first element is row 0 and belongs to step 1.
         return float(self.flow[max(row, 1) - 1 :].sum()) / STEPS_PER_HOUR * WATER_EUR_M3
 

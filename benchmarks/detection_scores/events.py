@@ -6,7 +6,7 @@ import numpy as np
 
 from benchmarks.detection_scores.alarms import Alarm
 from benchmarks.detection_scores.rows import Tally, share
-from calibration.recording import Event
+from detectors.history import Event
 
 DAY_S = 86_400.0
 
@@ -53,11 +53,11 @@ def delay_scores(found: Sequence[float | None], false: int) -> dict[str, float]:
 def fault_tally(
     alarms: Sequence[Alarm], events: Sequence[Event], step_s: float, grace_s: float = 3600.0
 ) -> tuple[Tally, dict[str, Tally]]:
-    """Faults found on their own channel, false fault alarms, and confusions with leaks; by kind too.
+    """Faults found on their own channel, false fault alarms, confusions with leaks; by kind too.
 
     A fault is found by a fault alarm on its channel from its first row to an hour after its last.
     A fault alarm without such a fault is false; one that repeats a fault is neither.  A leak alarm
-    during a fault, without a leak that began within the ten days before, takes the fault for a leak.
+    during a fault, without a leak that began in the ten days before, takes the fault for a leak.
     """
     faults = [event for event in events if event.kind != "leak"]
     leaks = [event for event in events if event.kind == "leak"]

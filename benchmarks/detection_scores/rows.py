@@ -43,7 +43,7 @@ def share(part: float, whole: float) -> float:
 
 
 def rates(tally: Tally) -> dict[str, float]:
-    """F1 = TP/(TP+(FP+FN)/2), FAR = FP/(FP+TN), MAR = FN/(FN+TP) and their like, in per cent but F1.
+    """F1 = TP/(TP+(FP+FN)/2), FAR = FP/(FP+TN), MAR = FN/(FN+TP) and their like; per cent but F1.
 
     Source: SKAB core/metrics.py; LeakDB's paper for TPR and TNR.
     """

@@ -8,7 +8,8 @@ from numpy.typing import NDArray
 
 from benchmarks.detection_sets.tables import flagged
 from calibration import layouts
-from calibration.recording import Event, Recording, unix_ms
+from calibration.recording import Recording, unix_ms
+from detectors.history import Event
 
 HANOI_SENSORS = (3, 8, 12, 17, 21, 25, 30)
 """Columns of the seven pressures that a detector may use of the 31, spread over the network."""

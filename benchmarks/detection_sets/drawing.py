@@ -14,6 +14,10 @@ POINTS = 600
 SIGNALS_MAX = 4
 COLOURS = ("#1f5fbf", "#6b7280", "#0f766e", "#7c3aed")
 SCORE_MAX = 2.0
+LEGEND = (
+    "Shaded: what is known to have happened. Orange: alarms. Black: highest score; dashed: its"
+    " limit."
+)
 STYLE = """body{font:14px/1.5 system-ui,sans-serif;margin:2rem;max-width:1060px}
 table{border-collapse:collapse;margin:1rem 0}td,th{border:1px solid #ddd;padding:.2rem .6rem;
 text-align:left;vertical-align:top}svg{width:100%;height:auto;background:#fafafa}
@@ -117,8 +121,7 @@ def page(scores: Mapping, streams: Sequence[tuple[str, str, Mapping[str, float],
     parts = [
         '<!doctype html><html lang="en"><meta charset="utf-8"><title>Detection</title>',
         f"<style>{STYLE}</style><h1>Detection</h1>",
-        '<p class="k">Shaded: what is known to have happened. Orange: alarms. Black: highest'
-        " score; dashed: its limit.</p>",
+        f'<p class="k">{LEGEND}</p>',
     ]
     for name, one in scores["sets"].items():
         parts.append(f"<h2>{html.escape(name)}</h2>{_table(one['score'] or {})}")

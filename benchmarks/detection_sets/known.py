@@ -11,7 +11,8 @@ from benchmarks.detection_scores import economic, events, nab, rows
 from benchmarks.detection_scores.alarms import Alarm
 from benchmarks.detection_scores.rows import Mask, Tally
 from benchmarks.detection_sets import arrays, tables
-from calibration.recording import Event, Recording
+from calibration.recording import Recording
+from detectors.history import Event
 
 Tallies = Mapping[str, Tally]
 """Several tallies of one stream, by name; each adds up over the streams."""
@@ -274,10 +275,7 @@ def stream_name(file: Path, folder: Path) -> str:
 
 def is_labelled(recording: Recording, one: Set) -> bool:
     """Whether its truth is known, so that it can be scored."""
-    if one.tally in (_ltown,):
-        return recording.events is not None and "leak_flow" in recording.truth
-    if one.tally is _skab:
-        return "flags" in recording.truth
-    if one.tally is _row_tallies:
-        return "flags" in recording.truth
+    needed = {_ltown: "leak_flow", _skab: "changepoints", _row_tallies: "flags"}.get(one.tally)
+    if needed is not None:
+        return needed in recording.truth
     return recording.events is not None

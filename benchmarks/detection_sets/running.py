@@ -4,6 +4,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from typing import Self
 
 import msgspec
 import numpy as np
@@ -137,7 +138,7 @@ class Clock:
                 if all(kind is not known for known, _ in self._own):
                     self._own.append((kind, kind.step))  # type: ignore[attr-defined]
 
-    def __enter__(self) -> "Clock":
+    def __enter__(self) -> Self:
         for kind, step in self._own:
             setattr(kind, "step", self._timed(step))  # noqa: B010
         return self

@@ -1,4 +1,4 @@
-"""The sets that lie as tables: SKAB, NAB, BATADAL, GECCO, real flows, heating, air handling, bridges."""
+"""The sets that lie as tables: SKAB, NAB, BATADAL, GECCO, real flows, heating, bridges."""
 
 import csv
 import gzip
@@ -11,7 +11,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from calibration.recording import Event, Recording, unix_ms
+from calibration.recording import Recording, unix_ms
+from detectors.history import Event
 
 Quantity = Callable[[str], str]
 GRID_MIN_S = 0.01

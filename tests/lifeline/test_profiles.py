@@ -52,7 +52,11 @@ MAINS = Profile(
         Rule("level", "leak", 3, {"kind": "flatline"}, "tank-level"),
     ),
 )
-LEARNED = Artefact("mains", {"years": 1.0}, {"scale": np.array([[0.5, 1.0]], np.float32)})
+LEARNED = Artefact(
+    "mains",
+    {"years": 1.0},
+    {"scale": np.array([[0.5, 1.0]], np.float32), "pipes": np.array(["p1", "p257"])},
+)
 
 
 def test_a_profile_puts_its_rules_over_the_groups_that_name_it_and_over_their_channels() -> None:
@@ -120,6 +124,7 @@ def test_an_artefact_comes_back_as_it_was_and_the_same_content_is_the_same_bytes
     assert (made.profile, made.facts, made.version) == ("mains", {"years": 1.0}, 1)
     assert np.array_equal(made.arrays["scale"], LEARNED.arrays["scale"])
     assert made.arrays["scale"].dtype == np.float32
+    assert made.arrays["pipes"].tolist() == ["p1", "p257"]
     assert artefact.pack(made) == packed
     with pytest.raises(ValueError, match="read-only"):
         made.arrays["scale"][0] = 2.0
