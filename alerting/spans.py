@@ -60,6 +60,7 @@ def _open(turn: Turn, action: Act) -> Reason:
     opened = msgspec.structs.replace(
         asked,
         author=action.actor,
+        factor=windows.WATCH_FACTOR if is_watch else 1.0,
         ended_ms=None,
         ended_by="",
         hidden=0,

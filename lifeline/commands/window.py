@@ -10,7 +10,7 @@ from alerting.board import store as board
 from alerting.book.store import read_book
 from alerting.console.doors.windows import ENDED_MS, MINUTES_MAX
 from alerting.store import now
-from alerting.windows import WATCH_FACTOR, Check, Opened, Window, unticked
+from alerting.windows import Check, Opened, Window, unticked
 from alerting.work.orders import checks_of
 from lifeline import words
 from lifeline.commands.outcome import Config, Json, fail, print_json
@@ -84,7 +84,6 @@ def open_window(
             from_ms=now_ms,
             until_ms=now_ms + minutes * 60_000,
             work=work,
-            factor=WATCH_FACTOR if is_watch else 1.0,
             checks=tuple(Check(name) for name in checks),
         )
         wanted = Act(action="open-window", actor=who, note=note, opening=opening)

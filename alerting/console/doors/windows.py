@@ -13,7 +13,7 @@ from alerting.console.doors.acting import Confirmed, NoteBody, Said
 from alerting.console.records import Records
 from alerting.console.sessions import ACTORS
 from alerting.console.visit import Answer, Problem, Visit, as_json
-from alerting.windows import WATCH_FACTOR, Check, Opened, Window
+from alerting.windows import Check, Opened, Window
 from alerting.work.orders import checks_of
 from lifeline import words
 
@@ -98,7 +98,6 @@ def opening(visit: Visit, body: OpenBody) -> Window:
         from_ms=from_ms,
         until_ms=from_ms + body.minutes * 60_000,
         work=body.work,
-        factor=WATCH_FACTOR if body.kind == "work-watch" else 1.0,
         checks=tuple(Check(name) for name in _checks(visit, body, zones[body.zone])),
     )
 
