@@ -94,7 +94,7 @@ def who(
         for row in rows:
             if row["desk"] == name:
                 typer.echo(
-                    f"  grade {row['grade']} +{row['after_s']:>4} s {row['whom']:<12}"
+                    f"  {row['grade']} {row['title']} +{row['after_s']:>4} s {row['whom']:<12}"
                     f" {row['told'] or 'nobody'}"
                 )
 
@@ -113,6 +113,7 @@ def _steps(roster: Roster, desk: str, at_ms: int) -> Iterator[dict[str, object]]
             yield {
                 "desk": desk,
                 "grade": grade,
+                "title": roster.grades.word(grade, "en"),
                 "step": number,
                 "after_s": step.after_s,
                 "whom": step.whom,

@@ -320,6 +320,16 @@ async def test_every_answer_carries_the_security_headers(city: City) -> None:
     assert [a.status_code for a in answers] == [200, 404, 404, 405, 200, 404, 200, 404, 413, 303]
 
 
+async def test_the_colours_of_the_grades_are_a_style_sheet_that_anybodys_page_may_load(
+    city: City,
+) -> None:
+    answer = await city.browser().get("/static/grades.css")
+
+    assert (answer.status_code, answer.headers["content-type"][:8]) == (200, "text/css")
+    assert ".g1 { --grade: #C8102E; --on-grade: #FFFFFF; }" in answer.text
+    assert "default-src 'self'" in answer.headers["content-security-policy"]
+
+
 @pytest.mark.parametrize("path", ["/login", "/api/v1/openapi.json", "/static/console.css"])
 @pytest.mark.parametrize(
     ("host", "is_ours"),

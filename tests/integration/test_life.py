@@ -21,8 +21,10 @@ from alerting.policy import Policy, Treatment
 from alerting.timer.service import Timer
 from alerting.windows import Check, Window
 from lifeline import config
+from lifeline.grades import GRADING
 from lifeline.life import Life
 from lifeline.stack import Stack
+from tests.flood import FLOOD
 from tests.integration.rig import Rig, rig, wait_for
 from tests.integration.router_house import House, Platform
 from tests.streams.town import catalog
@@ -182,3 +184,16 @@ def test_windows_and_splits_are_rows_too(made: House) -> None:
     assert one.rows("select count(*) from incident where phase = 'open'") == [(3,)]
     with psycopg.connect(one.dsn) as connection:
         assert store.running(connection) == []
+
+
+def test_the_grades_that_reports_join_are_those_that_are_configured_now(made: House) -> None:
+    with psycopg.connect(made.rig.dsn) as connection:
+        store.keep_grades(connection, GRADING)
+        store.keep_grades(connection, FLOOD)
+
+    assert made.rig.rows("select level, zh, colour, escalate_s from grade order by level") == [
+        (1, "红色", "#D0021B", [240.0]),
+        (2, "橙色", "#C05A00", [900.0]),
+        (3, "黄色", "#E8B800", []),
+        (5, "设备", "#6B7280", []),
+    ]
