@@ -14,6 +14,7 @@ import msgspec
 
 from detectors.bad_value import BadValue
 from detectors.base import Ground
+from detectors.burst import Burst
 from detectors.cusum import Cusum
 from detectors.flatline import Flatline
 from detectors.half_space import HalfSpace
@@ -25,7 +26,7 @@ from lifeline.catalog import Limit, Rule
 from lifeline.grades import GRADING
 
 ChannelDetector = Threshold | Rate | Flatline | Cusum | Robust | Silence | BadValue
-GroupDetector = HalfSpace
+GroupDetector = HalfSpace | Burst
 AnyDetector = ChannelDetector | GroupDetector
 """The registry: a new detector is one file and one name here."""
 

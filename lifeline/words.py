@@ -70,6 +70,7 @@ DETECTORS: Table = {
     "silence": ("失联", "Silence"),
     "bad_value": ("坏值", "Bad value"),
     "half_space": ("多测点异常", "Group anomaly"),
+    "burst": ("压力波定位", "Pressure wave"),
     "hotline": ("热线来电", "Hotline call"),
 }
 CONTEXTS: Table = {
@@ -79,6 +80,9 @@ CONTEXTS: Table = {
     "hotline": ("热线来电", "Hotline"),
     "regime": ("工况切换", "Change of regime"),
     "frozen-ground": ("冻土期", "Frozen ground"),
+    "heavy-rain": ("强降雨期", "Heavy rain"),
+    "flood": ("防汛期", "Flood warning"),
+    "gale": ("大风期", "Gale"),
 }
 EXPLANATIONS: Table = {
     "above-limit": ("测值 {value} 高于限值 {limit}", "{value} is above the limit of {limit}"),
@@ -105,6 +109,10 @@ EXPLANATIONS: Table = {
     "silent": ("已 {value} 没有数据", "nothing heard for {value}"),
     "bad-value": ("测值不可用", "its values cannot be used"),
     "reported": ("市民来电反映：“{said}”", "a caller says: “{said}”"),
+    "pressure-wave": (
+        "多个测点先后收到压力波，水头变化 {value}",
+        "a pressure wave has run past several loggers, head changed by {value}",
+    ),
     "anomalous": ("多个测点的组合异常", "the group's readings do not fit together"),
 }
 _OTHER = ("规则 {rule} 触发：{value}", "rule {rule} fired at {value}")

@@ -1,10 +1,15 @@
-"""A raw waveform block as the readings that its features are.  Pure."""
+"""A raw waveform block as the readings that its features are.  Pure.
+
+A channel that has a ``<wave channel>/onset`` in the catalog gets one reading more where a pressure
+wave arrives in the block: the change that lasts, at the moment of its arrival.
+"""
 
 import math
 
 import numpy as np
 
-from detectors.waveforms import Unreadable, features
+from detectors.onset import onset
+from detectors.waveforms import Unreadable, features, samples
 from lifeline import wire
 from lifeline.catalog import Catalog
 from lifeline.model import Batch, Message, Quality
@@ -36,6 +41,7 @@ def readings_of(wave: wire.Wave, catalog: Catalog) -> Batch | wire.Reject:
         wave.quality,
         wave.received_ms,
     )
+    _add_onset(made, wave, catalog)
     for row, (channel, value) in enumerate(zip(made.channels, made.value.tolist(), strict=True)):
         place = catalog.find(channel)
         if place is None or not math.isfinite(value):
@@ -43,3 +49,26 @@ def readings_of(wave: wire.Wave, catalog: Catalog) -> Batch | wire.Reject:
         if not place[1].low <= value <= place[1].high:
             made.quality[row] |= np.uint16(Quality.OUT_OF_RANGE)
     return made
+
+
+def _add_onset(made: Batch, wave: wire.Wave, catalog: Catalog) -> None:
+    name = f"{wave.channel}/onset"
+    values = samples(wave) if catalog.find(name) is not None else None
+    found = (
+        None if values is None or isinstance(values, Unreadable) else onset(values, wave.rate_hz)
+    )
+    if found is None:
+        return
+    arrived = derived(
+        made.messages[0],
+        [name],
+        wave.at_ms + round(found.after_s * 1000),
+        np.array([found.change]),
+        wave.quality,
+        wave.received_ms,
+    )
+    for column in ("at_ms", "value", "quality", "received", "message"):
+        both = (getattr(made, column), getattr(arrived, column))
+        setattr(made, column, np.concatenate(both))
+    made.channel = np.append(made.channel, np.int32(len(made.channels)))
+    made.channels.append(name)

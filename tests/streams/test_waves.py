@@ -1,5 +1,6 @@
 """A block's features are readings like any other: flagged where they cannot be."""
 
+import msgspec
 import numpy as np
 import pytest
 
@@ -10,7 +11,11 @@ from lifeline.model import Batch, Quality
 from streams.detect.waves import readings_of
 from tests.streams.town import GAS, START_MS
 
-SHAPES = (("hum", -50.0), ("hum/rms", 0.0), ("hum/peak", 0.0), ("hum/frequency", 0.0))
+SHAPES = (
+    ("hum", -50.0), ("hum/rms", 0.0), ("hum/peak", 0.0), ("hum/frequency", 0.0),
+    ("main", -50.0), ("main/rms", 0.0), ("main/peak", 0.0), ("main/frequency", 0.0),
+    ("main/onset", -50.0),
+)  # fmt: skip
 CITY = Catalog(
     compile_catalog(
         [
@@ -79,3 +84,23 @@ def test_features_that_are_no_numbers_are_that_and_nothing_else() -> None:
 
     assert flagged(found, Quality.NON_FINITE) == {"rms", "peak", "frequency"}
     assert flagged(found, Quality.OUT_OF_RANGE) == set()
+
+
+def test_a_wave_that_arrives_is_a_reading_at_its_own_moment_where_the_catalog_asks() -> None:
+    raw = np.round(200.0 * np.random.default_rng(1).normal(size=600)).astype("<i2")
+    raw[350:] -= 15_000
+    block = wire.Wave(
+        "gas/well-0/main", "G0", 1, 1, START_MS, 100.0, 600, 1e-4, 30.0, "int16", raw.tobytes(),
+        START_MS,
+    )  # fmt: skip
+
+    batch = readings_of(block, CITY)
+
+    assert isinstance(batch, Batch)
+    at = batch.channels.index("gas/well-0/main/onset")
+    assert batch.channel.tolist() == list(range(len(batch.channels)))
+    assert batch.at_ms[at] == START_MS + 3500
+    assert batch.value[at] == pytest.approx(-1.5, abs=0.02)
+    calm = readings_of(msgspec.structs.replace(block, samples=raw[:340].tobytes(), n=340), CITY)
+    assert isinstance(calm, Batch)
+    assert "gas/well-0/main/onset" not in calm.channels
