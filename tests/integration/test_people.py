@@ -159,6 +159,47 @@ def test_somebody_added_to_a_taken_incident_is_called_and_can_stop_his_pages(
     assert all(why == "own" for _, _, why in mine(city, one.id))
 
 
+@pytest.mark.feature("A-4")
+def test_support_by_a_link_calls_the_next_once_and_an_acknowledgement_does_not_take_it_back(
+    city: Register,
+) -> None:
+    name = city.leak()
+    one = city.incident(name)
+    push = next(push for push in send(city, one, page(one)) if push.address)
+    wording = Wording(
+        None, Router(), pager=lambda c, found: store.pages(c, paging(), found, HOUR_S)
+    )
+
+    def ask(_: int) -> bool:
+        def work(connection: Connection) -> bool:
+            view = store.ask_support(connection, token(push))
+            if view.can_call:
+                asked = Act(incident=name, action="support", actor=view.person, channel="link")
+                router.act(connection, wording, asked, city.clock_ms())
+            return view.can_call
+
+        return city.database.run_now(work)
+
+    with ThreadPoolExecutor(8) as many:
+        assert sorted(many.map(ask, range(8))) == [False] * 7 + [True]
+    taken = Act(incident=name, action="acknowledge", actor="li")
+    city.database.run_now(lambda c: router.act(c, wording, taken, city.clock_ms()))
+
+    assert sorted(
+        city.rows(
+            "select reason, held_until is not null from outbox where incident = %s"
+            " and class = 'page' group by 1, 2",
+            name,
+        )
+    ) == [("first", True), ("support", False)]
+    assert city.rows(
+        "select actor, action, reason, channel from audit where incident = %s"
+        " and actor <> 'router' order by number",
+        name,
+    ) == [(push.person, "support", "support", "link"), ("li", "acknowledge", "acknowledged",
+                                                        "console")]  # fmt: skip
+
+
 def duty(city: Register, folder: Path, **more: Any) -> Duty:
     file = folder / "roster.toml"
     if not file.exists():
