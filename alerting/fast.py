@@ -8,11 +8,15 @@ told anew; its page finds the true one by the finding.
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
+import msgspec
+
 from alerting import engine, excursions
+from alerting.incidents import Reason, incident_id
 from alerting.notices import Chains, Push, Wording
 from alerting.slices import Effect, Slice, Tell
 from alerting.windows import Window
 from lifeline.model import Finding
+from lifeline.wire import Malformed, decode_finding
 
 FRESH_MS = 15 * 60_000
 """Findings older than this are history: told, if at all, when PostgreSQL is back."""
@@ -62,10 +66,34 @@ class FastPath:
         self.slice, self.begun_ms, self.chains = Slice(), now_ms, {}
         for window in self.windows:
             self.slice.put_window(window)
-        for finding in self.delayed.values():
-            if excursions.on_at_ms(finding) >= now_ms - excursions.BACKLOG_MS:
+        strange: list[Push] = []
+        for name, finding in list(self.delayed.items()):
+            if excursions.on_at_ms(finding) < now_ms - excursions.BACKLOG_MS:
+                continue
+            try:
                 engine.step(self.slice, finding, now_ms, self.wording.policy)
-        return list(self.owed.values())
+            except Exception:
+                del self.delayed[name]
+                strange += alone(self.wording, finding, self.grade)
+        return [*self.owed.values(), *self._fresh(strange)]
+
+    def pass_by(
+        self, findings: Sequence[Finding], now_ms: int
+    ) -> tuple[list[Push], list[Exception]]:
+        """The same as ``take``, also where the engine fails, with what it failed with.
+
+        A finding with which it does is told by itself, and the others as if it had not come.
+        """
+        try:
+            return self.take(findings, now_ms), []
+        except Exception as error:
+            pushes = self.begin(now_ms)[len(self.owed) :]
+            if len(findings) <= 1:
+                told = [p for f in findings for p in alone(self.wording, f, self.grade)]
+                return [*pushes, *self._fresh(told)], [error]
+        parts = [self.pass_by([one], now_ms) for one in findings]
+        faults = [error for _, errors in parts for error in errors]
+        return [*pushes, *(p for made, _ in parts for p in made)], faults
 
     def take(self, findings: Sequence[Finding], now_ms: int) -> list[Push]:
         """What to push for these findings and for the delays that have run out by now."""
@@ -86,6 +114,35 @@ class FastPath:
             if t.finding.grade <= self.grade
             for p in self.wording.pushes(t, self.chains)
         ]
+        return self._fresh(pushes)
+
+    def _fresh(self, pushes: Sequence[Push]) -> list[Push]:
         fresh = [p for p in pushes if p.key not in self.sent]
         self.sent.update(p.key for p in fresh)
         return fresh
+
+
+def alone(wording: Wording, finding: Finding, grade: int) -> list[Push]:
+    """What is told of a finding of which no incident can be made, by a fault of ours.
+
+    The same bytes as if it had opened one by itself: whoever must act hears of a leak all the same.
+    Nothing where the fault is in the words themselves.
+    """
+    if finding.phase != "raised" or finding.lane != "live" or finding.grade > grade:
+        return []
+    name = incident_id(excursions.excursion_id(finding))
+    try:
+        at_ms = max(finding.at_ms, excursions.on_at_ms(finding))
+        return wording.pushes(Tell(name, finding, Reason.OPENED, at_ms, 0, is_first=True))
+    except Exception:
+        return []
+
+
+def quarantined(wording: Wording, body: bytes, grade: int) -> list[Push]:
+    """The same for a record that goes to quarantine: it belongs to no incident."""
+    try:
+        finding = decode_finding(body)
+    except Malformed:
+        return []
+    pushes = alone(wording, finding, grade)
+    return [msgspec.structs.replace(push, incident="") for push in pushes]

@@ -23,7 +23,7 @@ from alerting.audit.service import Sealer
 from alerting.chores import service as chores
 from alerting.evidence.service import Keeper
 from alerting.exchange.service import Exchange
-from alerting.fast import FastPath
+from alerting.fast import FastPath, quarantined
 from alerting.feed.service import Feed
 from alerting.house.service import House
 from alerting.ledger.store import Contended, Folded, contended, is_poison
@@ -222,6 +222,10 @@ class Router:
                 raise Fenced
             for r, why in poison:
                 quarantine(connection, r.topic, r.partition, r.offset, why, r.value or b"")
+            for r in records if verdict else ():
+                grade = self.settings.router.fast_grade
+                told = quarantined(self.house.wording, r.value or b"", grade)
+                outbox.put(connection.cursor(), told, {})
             folded = store.fold(connection, self.house.wording, findings)
             crashpoints.reach("router.before-commit")
             return folded
@@ -234,6 +238,7 @@ class Router:
         self.fast.heard(findings)
         if poison:
             telemetry.records_poison.labels(wire.FINDINGS).inc(len(poison))
+            self.courier.wake()
             self.log.error("findings quarantined", n=len(poison), reason=poison[0][1])
         self._wake(folded)
 
@@ -324,13 +329,10 @@ class Router:
         for record in itertools.chain.from_iterable(batches.values()):
             with contextlib.suppress(wire.Malformed):
                 findings.append(wire.decode_finding(record.value or b""))
-        try:
-            pushes = self.fast.take(findings, now_ms())
-        except AssertionError as error:
+        pushes, faults = self.fast.pass_by(findings, now_ms())
+        for error in faults:
             # The finding that did this goes to quarantine when PostgreSQL is back.
-            self.log.exception("fast path begins anew", why=str(error))
-            self.fast.begin(now_ms())
-            return
+            self.log.error("fast path begins anew", why=repr(error))
         for push in pushes:
             self._aside(self.courier.push_now(push, self.is_back))
 

@@ -4,9 +4,10 @@ import msgspec
 import pytest
 
 from alerting import engine
-from alerting.fast import FRESH_MS, FastPath
+from alerting.fast import FRESH_MS, FastPath, quarantined
 from alerting.incidents import Reason
 from alerting.notices import Push, Wording, state_of
+from alerting.policy import Policy
 from alerting.slices import Slice, Tell
 from alerting.windows import Window
 from lifeline import wire, words
@@ -15,6 +16,7 @@ from lifeline.compiler import compile_catalog
 from lifeline.config import Router, Target
 from lifeline.grades import GRADING
 from lifeline.model import Finding, Quality, Text
+from lifeline.wire import encode_finding
 from tests.alerting.scene import AT_ONCE, T0, Scene, ack, cleared, close, finding, held, raised
 
 PLATFORM = Target("platform", "http://127.0.0.1:1/", "-")
@@ -185,6 +187,52 @@ def test_without_postgresql_an_on_delay_still_counts() -> None:
     assert before == []
     assert [p.kind for p in after] == ["alert"]
     assert after == told([delayed, held(5, on_delay_s=5.0, grade=1)], T0 + 9000)
+
+
+class Fault:
+    """What belongs together, with a fault of its own at one asset."""
+
+    def reach(self, finding: Finding) -> None:
+        raise ZeroDivisionError(finding.asset)
+
+
+def faulty() -> Wording:
+    return Wording(catalog(), SETTINGS, policy=Policy(correlator=Fault()))  # type: ignore[arg-type]
+
+
+def test_a_leak_with_which_the_engine_fails_is_told_by_itself_in_the_same_bytes() -> None:
+    fast, leak = FastPath(faulty(), grade=1), raised(5, grade=1)
+
+    pushes, faults = fast.pass_by([raised(0), leak], T0 + 6000)
+    again, _ = fast.pass_by([leak], T0 + 7000)
+
+    assert pushes == told([leak], T0 + 99_000)
+    assert again == []
+    assert [type(one) for one in faults] == [ZeroDivisionError] * 2
+
+
+def test_an_outage_begins_whatever_fails_at_what_was_in_its_delay() -> None:
+    leak = raised(0, grade=2, on_delay_s=5.0)
+    policy = Policy(grades=Fault())  # type: ignore[arg-type]
+    fast = FastPath(Wording(catalog(), SETTINGS, policy=policy), grade=2)
+    fast.heard([leak])
+
+    pushes = fast.begin(T0 + 1000)
+
+    assert pushes == []
+    assert fast.delayed == {}
+
+
+def test_a_finding_in_quarantine_is_told_to_who_must_act_without_an_incident() -> None:
+    leak, wording = raised(5, grade=1), Wording(catalog(), SETTINGS)
+    body = encode_finding(leak)
+
+    pushes = quarantined(wording, body, 1)
+
+    assert [msgspec.structs.replace(p, incident="") for p in told([leak], T0)] == pushes
+    assert quarantined(wording, body, 0) == []
+    assert quarantined(wording, b"{", 1) == []
+    assert quarantined(wording, encode_finding(raised(5, grade=1, lane="late")), 1) == []
 
 
 def test_a_window_that_was_open_before_an_outage_hides_in_it_too() -> None:
