@@ -73,6 +73,20 @@ DETECTORS: Table = {
     "burst": ("压力波定位", "Pressure wave"),
     "hotline": ("热线来电", "Hotline call"),
 }
+FACTS: dict[str, tuple[str, str, str]] = {
+    "size_m3_h": ("漏量", "Size", "m³/h"),
+    "size_low_m3_h": ("漏量下限", "Size at least", "m³/h"),
+    "size_high_m3_h": ("漏量上限", "Size at most", "m³/h"),
+    "lost_m3": ("累计漏失", "Lost so far", "m³"),
+    "cost_cny": ("漏失水费", "Worth", "CNY"),
+    "mass_300m": ("300 m内的概率", "Probability within 300 m", ""),
+    "drop_m": ("水头降幅", "Drop of head", "m"),
+    "wave_speed_m_s": ("波速", "Wave speed", "m/s"),
+    "chainage_m": ("距起点", "Along the main", "m"),
+    "chainage_low_m": ("距起点不小于", "Along the main at least", "m"),
+    "chainage_high_m": ("距起点不大于", "Along the main at most", "m"),
+}
+"""What detectors of groups tell beside their score: Chinese, English, unit."""
 CONTEXTS: Table = {
     "work-order": ("施工作业", "Work order"),
     "permit": ("作业许可", "Permit"),
@@ -160,6 +174,7 @@ _DEVICE_HEADLINES: Table = {
 """Of sensors and data: nothing has happened in the city, so it is no alarm of its lifeline."""
 _EXERCISE = ("【演练】", "[EXERCISE] ")
 _TEST_GAS = ("【标准气测试】", "[TEST GAS] ")
+_AT = ("，最可能在{place}（{p}）", ", most probably at {place} ({p})")
 _ON_TEST_GAS = ("，传感器报告正在通标准气测试", ", while the sensor reports test gas")
 
 
@@ -186,6 +201,16 @@ def context(kind: str, language: Language) -> str:
 def detector(kind: str, language: Language) -> str:
     """A kind of detector."""
     return _word(DETECTORS, kind, language)
+
+
+def fact(name: str, value: float, language: Language) -> tuple[str, str]:
+    """A detector's fact as a label and a value with its unit.
+
+    >>> fact("size_m3_h", 12.345, "en"), fact("odd_thing", 2.0, "zh")
+    (('Size', '12.35 m³/h'), ('odd_thing', '2'))
+    """
+    zh, en, unit = FACTS.get(name, (name, name, ""))
+    return (zh if language == "zh" else en), quantity(value, unit)
 
 
 def phase(code: str, language: Language) -> str:
@@ -266,6 +291,9 @@ def explain(finding: Finding, language: Language) -> str:
     )
     if finding.quality & Quality.TEST_GAS:
         sentence += _ON_TEST_GAS[LANGUAGES.index(language)]
+    if finding.detail and finding.detail.candidates:
+        place, probability = finding.detail.candidates[0]
+        sentence += _AT[LANGUAGES.index(language)].format(place=place, p=f"{probability:.0%}")
     source = f" ({finding.limit_id})" if finding.limit_id else ""
     if language == "zh":
         source = source.replace(" (", "（").replace(")", "）")

@@ -8,18 +8,19 @@ from markupsafe import Markup
 
 from alerting import cases
 from alerting.cases import Case
-from alerting.console import evidence, views
+from alerting.console import evidence, sketch, views
 from alerting.console.evidence import LimitLine, Point, Trace, number_text
 from alerting.console.visit import Visit
 from alerting.console.words import age, text
 from alerting.desk.rows import Detail, FindingRow, Summary
 from alerting.people import times
-from lifeline import words
+from lifeline import model, words
 from lifeline.catalog import Catalog
 from lifeline.model import STATE_BITS, UNTITLED, Finding, Quality
 from lifeline.words import Language
 
 TABLE_ROWS = 60
+UNSAID = model.Detail()
 PICTURES_MAX = 6
 """Pictures on one page: an incident may hold a hundred alarms."""
 
@@ -62,7 +63,7 @@ def detail(visit: Visit, row: Detail) -> Mapping[str, Any]:
         "is_drill": one.drill,
         "headline": views.headline(visit.site, one, language),
         "facts": _facts(visit, one),
-        "reasons": [_reason(visit, finding) for finding in told(row)],
+        "reasons": [_reason(visit, finding, n) for n, finding in enumerate(told(row))],
         "notices": _notices(visit, row),
         "timeline": _timeline(visit, row),
     }
@@ -126,7 +127,7 @@ def _facts(visit: Visit, one: Summary) -> Sequence[tuple[str, str]]:
     return facts
 
 
-def _reason(visit: Visit, finding: Finding) -> Mapping[str, Any]:
+def _reason(visit: Visit, finding: Finding, number: int) -> Mapping[str, Any]:
     say, language = visit.say, visit.language
     facts = [
         (say("detail.channel"), finding.channel),
@@ -146,7 +147,34 @@ def _reason(visit: Visit, finding: Finding) -> Mapping[str, Any]:
         facts.append((say("detail.contexts"), ("、" if language == "zh" else ", ").join(known)))
     if finding.lane != "live":
         facts.append(("", say("detail.late")))
-    return {"sentence": words.explain(finding, language), "facts": facts}
+    known_more = finding.detail or UNSAID
+    facts += [words.fact(name, value, language) for name, value in known_more.facts.items()]
+    if known_more.onset_ms is not None:
+        facts.append((say("detail.begun"), times.moment(known_more.onset_ms, visit.site.zone)))
+    if known_more.candidates:
+        facts.append((say("detail.candidates"), sketch.describe(known_more.candidates, language)))
+    return {
+        "sentence": words.explain(finding, language),
+        "facts": facts,
+        "sketches": _sketches(visit, finding, known_more, number),
+    }
+
+
+def _sketches(
+    visit: Visit, finding: Finding, known: model.Detail, number: int
+) -> Sequence[tuple[str, Markup]]:
+    """What a detector of groups knows beyond its score, drawn: (caption, picture)."""
+    catalog, language = visit.site.catalog, visit.language
+    made = []
+    group = next((g for g in catalog.head.groups if finding.channel.startswith(g.name)), None)
+    pipes = sketch.mains(catalog.learned(group.artefact)) if group and known.candidates else None
+    if pipes is not None:
+        drawn = sketch.draw(pipes, known.candidates, language, number)
+        made.append((visit.say("sketch.title"), drawn))
+    if known.residuals:
+        drawn = sketch.bars(known.residuals, language, number)
+        made.append((visit.say("sketch.bars"), drawn))
+    return made
 
 
 def _quantity(value: float, unit: str) -> str:

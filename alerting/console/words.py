@@ -191,6 +191,14 @@ WORDS: dict[str, tuple[str, str]] = {
         "This incident is closed; notes can still be added.",
     ),
     # Evidence picture
+    "sketch.title": ("可能的漏点管段（概率）", "Where it may be: pipes and their probability"),
+    "sketch.words": ("最可能的管段：{pipes}", "Most probable pipes: {pipes}"),
+    "sketch.bars": (
+        "各测点偏离预期的程度（标准差）",
+        "How far each sensor stands from what was expected, in standard deviations",
+    ),
+    "detail.candidates": ("可能位置", "Where it may be"),
+    "detail.begun": ("推定开始", "Believed to have begun"),
     "evidence.title": ("{channel} 的读数（{unit}）", "Readings of {channel} in {unit}"),
     "evidence.span": ("{start} 至 {end} 共 {n} 条读数。", "{n} readings from {start} to {end}."),
     "evidence.range": (

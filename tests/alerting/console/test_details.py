@@ -1,11 +1,28 @@
 """What an incident's page says of the ground it stands on: rule and limit, in its language."""
 
+from dataclasses import replace
 from importlib.resources import files
 
+import numpy as np
 import pytest
 
+from lifeline.artefact import Artefact, pack
+from lifeline.catalog import (
+    Asset,
+    Catalog,
+    Channel,
+    DeviceEntry,
+    Group,
+    Lifeline,
+    Model,
+    Source,
+    Zone,
+)
+from lifeline.compiler import compile_catalog
+from lifeline.model import Detail, Text
 from lifeline.store import read_sources
 from tests.alerting.console.hall import Hall, leak
+from tests.alerting.scene import T0
 
 
 @pytest.mark.parametrize(
@@ -61,3 +78,59 @@ def test_a_number_of_messages_is_shown_without_the_unit_one() -> None:
 
     assert "<dd>23</dd>" in page
     assert "<dd>20</dd>" in page
+
+
+def zone_with_mains() -> Catalog:
+    """One metered area whose calibration knows two pipes."""
+    learned = pack(
+        Artefact(
+            "", {},
+            {"pipe": np.array(["p1", "p2"]), "pipe_xy": np.array([[0.0, 0, 9, 0], [9, 0, 9, 9]])},
+        )
+    )  # fmt: skip
+    head = Channel("head", "head", "m", 0.0, 100.0, 5.0)
+    return Catalog(
+        compile_catalog(
+            [
+                Source(
+                    Lifeline("water", Text("供水", "Water")),
+                    zone=(Zone("water/z", Text("片区", "Area")),),
+                    asset=(Asset("water/z/mains", "water/z", "metered-area"),),
+                    model=(Model("m", (head,)),),
+                    device=(DeviceEntry("l1", "water/z", "water/z/mains", "m"),),
+                    group=(Group("water/z", "water/z", ("water/z/mains/head",), artefact="z.art"),),
+                    learned={"z.art": learned},
+                )
+            ]
+        )
+    )
+
+
+@pytest.mark.parametrize(("language", "size"), [("zh", "漏量"), ("en", "Size")])
+def test_a_leak_in_the_network_shows_its_pipes_its_size_and_what_each_sensor_says(
+    language: str, size: str
+) -> None:
+    hall = Hall()
+    hall.site = replace(hall.site, catalog=zone_with_mains())
+    detail = Detail(
+        onset_ms=T0 - 3_600_000, facts={"size_m3_h": 12.0}, candidates=(("p2", 0.7), ("p1", 0.2)),
+        residuals=(("water/z/mains/head", -6.0),),
+    )  # fmt: skip
+    name = hall.take(leak(channel="water/z", asset="water/z/mains", zone="water/z", detail=detail))
+
+    page = hall.page(f"/incidents/{name}", query={"lang": language})
+
+    assert 'class="main likely"' in page
+    assert "p2 70%" in page
+    assert "-6.0" in page
+    assert f"<dt>{size}</dt><dd>12 m³/h</dd>" in page
+
+
+def test_a_group_without_a_calibrated_network_names_the_pipes_and_draws_none() -> None:
+    hall = Hall()
+    name = hall.take(leak(detail=Detail(candidates=(("p2", 0.7),))))
+
+    page = hall.page(f"/incidents/{name}", query={"lang": "en"})
+
+    assert "Most probable pipes: p2 70%" in page
+    assert "sketch" not in page
