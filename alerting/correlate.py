@@ -60,10 +60,6 @@ class Correlator:
     def __post_init__(self) -> None:
         self.topology = Topology(self.catalog)
 
-    def is_frozen(self, finding: Finding) -> bool:
-        """Whether the ground was frozen in the finding's zone: gas runs farther under a lid."""
-        return self.rules.frozen_context in finding.contexts
-
     def alike(self, hazards: Iterable[str]) -> frozenset[str]:
         """These hazards, and those that a network's rule takes for the same thing."""
         named = frozenset(hazards)
@@ -73,10 +69,9 @@ class Correlator:
     def connected(self, asset: str, hazard: str, finding: Finding) -> Mapping[str, float]:
         """The assets that a hazard at this one may have reached by its own network, with metres."""
         near: dict[str, float] = {asset: 0.0}
-        is_frozen = self.is_frozen(finding)
         for rule in self.rules.network:
             if hazard in rule.hazards:
-                metres = rule.distance_m * (rule.frozen_factor if is_frozen else 1.0)
+                metres = metres_of(rule, finding.contexts)
                 _nearer(near, self.topology.within(asset, metres, frozenset(rule.kinds)))
         return near
 
@@ -97,21 +92,18 @@ class Correlator:
 
     def _reach(self, finding: Finding, seen: Sighting) -> frozenset[str]:
         near = dict(self.connected(finding.asset, finding.hazard, finding))
-        is_frozen = self.is_frozen(finding)
         for crossing in self.rules.rule:
             for mine, other in ((crossing.a, crossing.b), (crossing.b, crossing.a)):
                 if self._fits(mine, seen):
-                    _nearer(near, self._around(crossing, seen, other, is_frozen=is_frozen))
+                    _nearer(near, self._around(crossing, seen, other))
         order = sorted(near, key=lambda name: (near[name], name))
         return frozenset(order[:REACH_MAX])
 
-    def _around(
-        self, rule: Crossing, seen: Sighting, other: Selector, *, is_frozen: bool
-    ) -> Mapping[str, float]:
+    def _around(self, rule: Crossing, seen: Sighting, other: Selector) -> Mapping[str, float]:
         match rule.scope:
             case "network":
                 kinds = frozenset(rule.kinds)
-                return self.topology.within(seen.asset, _metres(rule, is_frozen=is_frozen), kinds)
+                return self.topology.within(seen.asset, metres_of(rule, seen.contexts), kinds)
             case "asset":
                 return {}
             case "feed":
@@ -123,9 +115,7 @@ class Correlator:
                     zones = self.topology.zones_of(self.topology.basin(seen.zone))
                 kinds = frozenset(other.asset_kinds)
                 standing = [*((zone, "zone") for zone in zones), *self.topology.of_zones(zones)]
-                return {
-                    name: DISTANT_M for name, kind in standing if not kinds or kind in kinds
-                }
+                return {name: DISTANT_M for name, kind in standing if not kinds or kind in kinds}
 
     def candidates(
         self,
@@ -154,7 +144,7 @@ class Correlator:
             for is_cause in (True, False)
             if self._fits(rule.a if is_cause else rule.b, seen)
         ]
-        scene = _Scene(seen, others, self.is_frozen(finding), roles)
+        scene = _Scene(seen, others, roles)
         found: list[tuple[_Key, Candidate]] = []
         for incident, there in open_:
             if (incident.asset, incident.hazard) == (finding.asset, finding.hazard):
@@ -199,7 +189,7 @@ class Correlator:
             return None
         if seen.lifeline != there.lifeline:
             return None
-        metres = rule.distance_m * (rule.frozen_factor if scene.is_frozen else 1.0)
+        metres = metres_of(rule, seen.contexts)
         return self.topology.distance_m(seen.asset, there.asset, metres, frozenset(rule.kinds))
 
     def _crossed(
@@ -216,7 +206,7 @@ class Correlator:
         is_in_time = abs(lag_ms) <= rule.window_s * 1000 and (rule.order == "either" or lag_ms >= 0)
         if not is_in_time:
             return None
-        metres = self._between(rule, a, b, is_frozen=scene.is_frozen)
+        metres = self._between(rule, a, b, scene.seen.contexts)
         if metres is None or not self._holds(rule, scene, a, b):
             return None
         if rule.effect in MILD and b.grade <= self.rules.top_grade:
@@ -256,8 +246,7 @@ class Correlator:
         for selector in rule.unless:
             for one in every:
                 if self._fits(selector, one) and any(
-                    self._between(rule, one, end, is_frozen=scene.is_frozen) is not None
-                    for end in (a, b)
+                    self._between(rule, one, end, scene.seen.contexts) is not None for end in (a, b)
                 ):
                     return False
         if rule.count_min > 1:
@@ -265,7 +254,7 @@ class Correlator:
                 (one.asset, one.channel)
                 for one in every
                 if self._fits(rule.b, one)
-                and self._between(rule, a, one, is_frozen=scene.is_frozen) is not None
+                and self._between(rule, a, one, scene.seen.contexts) is not None
             }
             if len(like) < rule.count_min:
                 return False
@@ -277,7 +266,7 @@ class Correlator:
             one
             for one in (scene.seen, *scene.others)
             if self._fits(rule.a, one) or self._fits(rule.b, one)
-            if self._between(rule, scene.seen, one, is_frozen=scene.is_frozen) is not None
+            if self._between(rule, scene.seen, one, scene.seen.contexts) is not None
         }
         return sorted(found, key=lambda one: (one.onset_ms, one.asset, one.channel))
 
@@ -289,7 +278,7 @@ class Correlator:
             trail = self._trail(rule, scene)
             first = trail[0].asset
             way = [
-                self._between(rule, trail[0], one, is_frozen=scene.is_frozen)
+                self._between(rule, trail[0], one, scene.seen.contexts)
                 for one in trail
                 if one.asset != first
             ]
@@ -300,13 +289,13 @@ class Correlator:
         return scene.origins[rule.id]
 
     def _between(
-        self, rule: Crossing, a: Sighting, b: Sighting, *, is_frozen: bool
+        self, rule: Crossing, a: Sighting, b: Sighting, regimes: Sequence[str]
     ) -> float | None:
         """Metres between two, None where they are not in the rule's scope."""
         is_in = False
         match rule.scope:
             case "network":
-                metres = _metres(rule, is_frozen=is_frozen)
+                metres = metres_of(rule, regimes)
                 return self.topology.distance_m(a.asset, b.asset, metres, frozenset(rule.kinds))
             case "asset":
                 is_in = a.asset == b.asset
@@ -347,14 +336,14 @@ class _Scene:
 
     seen: Sighting
     others: list[Sighting]
-    is_frozen: bool
     roles: list[tuple[Crossing, bool]]
     """(rule, whether the finding would be its cause)"""
     origins: dict[str, str | None] = field(default_factory=dict)
 
 
-def _metres(rule: Crossing, *, is_frozen: bool) -> float:
-    return rule.distance_m * (rule.frozen_factor if is_frozen else 1.0)
+def metres_of(rule: Network | Crossing, regimes: Sequence[str]) -> float:
+    """How far a rule reaches under what holds there: gas runs farther under a frozen lid."""
+    return rule.distance_m * max((rule.factors.get(name, 1.0) for name in regimes), default=1.0)
 
 
 def _nearer(near: dict[str, float], found: Mapping[str, float]) -> None:

@@ -2,7 +2,7 @@
 
 import msgspec
 
-from alerting import alarms, excursions, leaving, windows
+from alerting import alarms, conditions, excursions, leaving, windows
 from alerting.excursions import Excursion
 from alerting.joining import activate
 from alerting.turn import Turn
@@ -25,6 +25,7 @@ def settle(turn: Turn, alarm: str, record: Finding) -> None:
 def begin(turn: Turn, record: Finding) -> None:
     """An excursion not heard of before.  ``held`` without ``raised`` counts: it lasts."""
     finding = windows.sharpened(turn.slice.windows_of(record.zone), record, turn.policy.grades)
+    finding = conditions.treated(turn.policy.conditions, finding, turn.policy.grades)
     key = excursions.key_of(finding)
     excursion = Excursion(
         id=excursions.excursion_id(finding),

@@ -42,6 +42,8 @@ class Step(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     role: Text
     within_s: Annotated[float, Meta(gt=0)]
     kind: Kind = "call"
+    regimes: tuple[str, ...] = ()
+    """Only while one of these holds there; empty: always."""
 
 
 class Phone(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -84,8 +86,8 @@ class Plan(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Whether valves are closed for it."""
     measure_m: Metres = 0.0
     """How far connected closed spaces are to be measured; 0: none."""
-    frozen_factor: Annotated[float, Meta(ge=1, le=10)] = 1.0
-    """How much farther under frozen ground."""
+    factors: dict[str, Annotated[float, Meta(ge=1, le=10)]] = {}
+    """How much farther while a regime holds, by its name."""
 
 
 class Space(msgspec.Struct, frozen=True):
@@ -102,6 +104,8 @@ class Space(msgspec.Struct, frozen=True):
 class Due(msgspec.Struct, frozen=True):
     """A step with the time by which it is to be done, unix ms."""
 
+    number: int
+    """From 1, as it stands in its plan: what is ticked stays ticked whatever else is shown."""
     do: Text
     role: Text
     kind: Kind
@@ -234,8 +238,8 @@ def what_now(incident: Incident, topology: Topology, book: Book) -> Card:
     radius = _radius(plan, incident.grade)
     own_m = asset.radius_m if asset is not None else 0.0
     is_own = own_m > (radius.metres if radius else 0.0)
-    is_frozen = "frozen-ground" in incident.lead.contexts
-    around = spaces(topology, incident.asset, plan, is_frozen=is_frozen)
+    held = incident.lead.contexts
+    around = spaces(topology, incident.asset, plan, held)
     fed = _fed(topology, incident, around)
     fewest = valves.isolate(topology, fed) if plan.isolates else None
     near = valves.nearest(topology, fed) if plan.isolates else None
@@ -246,8 +250,9 @@ def what_now(incident: Incident, topology: Topology, book: Book) -> Card:
         title=plan.title,
         place=title if title != UNTITLED else Text(incident.asset, incident.asset),
         steps=tuple(
-            Due(step.do, step.role, step.kind, incident.opened_ms + round(step.within_s * 1000))
-            for step in sorted(plan.step, key=lambda one: one.within_s)
+            Due(number, step.do, step.role, step.kind, _due_ms(incident, step))
+            for number, step in enumerate(sorted(plan.step, key=lambda one: one.within_s), 1)
+            if not step.regimes or {*step.regimes} & {*held}
         ),
         phones=plan.phone,
         radius_m=own_m if is_own else radius.metres if radius else 0.0,
@@ -260,6 +265,10 @@ def what_now(incident: Incident, topology: Topology, book: Book) -> Card:
         fewest=fewest,
         nearest=near if near != fewest else None,
     )
+
+
+def _due_ms(incident: Incident, step: Step) -> int:
+    return incident.opened_ms + round(step.within_s * 1000)
 
 
 def _fed(topology: Topology, incident: Incident, around: Iterable[Space]) -> str:
@@ -285,7 +294,7 @@ def _radius(plan: Plan, grade: int) -> Radius | None:
 
 
 def spaces(
-    topology: Topology, asset: str, plan: Plan, *, is_frozen: bool = False
+    topology: Topology, asset: str, plan: Plan, regimes: Iterable[str] = ()
 ) -> tuple[Space, ...]:
     """The closed spaces that are connected with a place, nearest first: all are to be measured.
 
@@ -293,7 +302,7 @@ def spaces(
     """
     if plan.measure_m <= 0:
         return ()
-    metres = plan.measure_m * (plan.frozen_factor if is_frozen else 1.0)
+    metres = plan.measure_m * max((plan.factors.get(name, 1.0) for name in regimes), default=1.0)
     kinds = SPACES | {edge.link.kind for edge in topology.edges(asset)} - {SIGNAL}
     found: list[Space] = []
     for name, distance_m in topology.within(asset, metres, kinds).items():

@@ -11,6 +11,7 @@ from zoneinfo import ZoneInfo
 import msgspec
 
 from alerting.alarms import Alarm
+from alerting.conditions import Condition
 from alerting.incidents import Incident
 from alerting.people import times
 from alerting.witnesses import Sensor
@@ -97,6 +98,8 @@ class Policy:
     correlator: Correlator | None = None
     parents: Callable[[Finding], Iterable[str]] | None = None
     """The assets whose own fault would explain a device's fault; None: nothing depends."""
+    conditions: tuple[Condition, ...] = ()
+    """What follows from a regime that holds in a zone."""
     sensors: Callable[[Incident, Sequence[Alarm]], Sequence[Sensor]] | None = None
     """The sensors that must speak before an incident closes; None: none is asked."""
     is_working: Callable[[int], bool] = WEEKDAYS
@@ -131,6 +134,7 @@ def policy_of(
     clocks: Mapping[int, Clocks] | None = None,
     parents: Callable[[Finding], Iterable[str]] | None = None,
     sensors: Callable[[Incident, Sequence[Alarm]], Sequence[Sensor]] | None = None,
+    conditions: Sequence[Condition] = (),
     is_working: Callable[[int], bool] = WEEKDAYS,
 ) -> Policy:
     """The policy of these settings and this catalog.
@@ -149,4 +153,5 @@ def policy_of(
         parents=parents,
         is_working=is_working,
         sensors=sensors,
+        conditions=tuple(conditions),
     )

@@ -12,6 +12,7 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import Meta
 
+from alerting.conditions import Condition
 from alerting.risk import Weights
 from lifeline import words
 from lifeline.catalog import Catalog, CatalogError
@@ -60,8 +61,8 @@ class Network(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     window_s: Window
     kinds: tuple[str, ...] = ()
     """Of links that are walked; none named: those that deliver something."""
-    frozen_factor: Factor = 1.0
-    """How much farther under frozen ground."""
+    factors: dict[str, Factor] = {}
+    """How much farther while a regime holds, by its name."""
     source: str = ""
     verified: bool = False
 
@@ -86,7 +87,7 @@ class Crossing(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """How many of ``b`` there must be."""
     lag_grows: bool = False
     """Whether what is farther from the first must have begun later."""
-    frozen_factor: Factor = 1.0
+    factors: dict[str, Factor] = {}
     task: Text = UNTITLED
     """What somebody is to do about it, beside the plan."""
     source: str = ""
@@ -96,11 +97,10 @@ class Crossing(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class Rules(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The file: what joins within a network, what across them, and how risk is weighed."""
 
-    frozen_context: str = "frozen-ground"
-    """Kind of the context record that says that the ground is frozen."""
     top_grade: Annotated[int, Meta(ge=1, le=9)] = 1
     network: tuple[Network, ...] = ()
     rule: tuple[Crossing, ...] = ()
+    condition: tuple[Condition, ...] = ()
     risk: Weights = Weights()
 
 
@@ -122,6 +122,10 @@ def _unsound(rules: Rules) -> Iterator[str]:
         yield f"rule {name} is declared {names.count(name)} times"
     for rule in rules.rule:
         yield from (f"rule {rule.id} {text}" for text in _unsound_rule(rule))
+    for one in rules.condition:
+        if one.delay_s:
+            for hazard in sorted(LIFE_SAFETY & {*one.hazards}):
+                yield f"condition {one.regime} would delay {hazard}, which may cost lives"
 
 
 def _unsound_rule(rule: Crossing) -> Iterator[str]:
@@ -163,3 +167,6 @@ def _names(
         for selector in (rule.a, rule.b, *rule.unless):
             yield f"rule {rule.id}", selector.hazards, hazards, "hazard"
             yield f"rule {rule.id}", selector.lifelines, lifelines, "lifeline"
+    for one in rules.condition:
+        yield f"condition {one.regime}", one.hazards, hazards, "hazard"
+        yield f"condition {one.regime}", one.lifelines, lifelines, "lifeline"

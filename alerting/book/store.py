@@ -45,4 +45,5 @@ def policy(settings: Settings, catalog: Catalog, rules: Rules) -> Policy:
         parents=knower.parents,
         is_working=offices(settings.console.timezone),
         sensors=Sensors(knower).of,
+        conditions=rules.condition,
     )

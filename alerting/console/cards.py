@@ -34,14 +34,14 @@ def plan(
         "is_default": card.is_default,
         "steps": [
             {
-                "number": number,
-                "done": ticked.get(number, ""),
+                "number": step.number,
+                "done": ticked.get(step.number, ""),
                 "do": said(visit, step.do),
                 "role": said(visit, step.role),
                 "by": say("plan.by", at=times.hour(step.due_ms, zone)),
                 "is_late": step.due_ms < visit.pulse.now_ms,
             }
-            for number, step in enumerate(card.steps, 1)
+            for step in card.steps
         ],
         "phones": [
             (said(visit, phone.name), phone.number or say("plan.roster")) for phone in card.phones

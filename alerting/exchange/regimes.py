@@ -164,7 +164,7 @@ def switches(
                 "warning": warned.id,
                 "severity": warned.severity,
             }
-            context = Context(zone, regime.kind, begin_ms, until_ms, detail)
+            context = Context(zone, regime.regime, begin_ms, until_ms, detail)
             made.append(Switch(id_of(context), zone, context))
     return made
 

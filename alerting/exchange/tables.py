@@ -113,8 +113,7 @@ class Regime(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     events: tuple[Name, ...]
     """The warning's event codes or names."""
     regime: Name
-    kind: Name = "regime"
-    """The kind of the context records that are made."""
+    """The kind of the context records that are made: by it findings, rules and plans know it."""
     severities: tuple[str, ...] = ()
     """Only of these severities; empty: of any."""
     lifelines: tuple[str, ...] = ()

@@ -75,7 +75,7 @@ RULES = Rules(
     network=(
         Network(
             ("gas-leak", "gas-composition"), 120.0, 86400.0,
-            kinds=("gas-main", "adjacency"), frozen_factor=2.0,
+            kinds=("gas-main", "adjacency"), factors={"frozen-ground": 2.0},
         ),
     )
 )  # fmt: skip

@@ -52,7 +52,7 @@ def changed(**more: object) -> dict[str, object]:
         (changed(effect="hide"), "rule gas-migration: effect"),
         (changed(window_s=0), "window_s"),
         (changed(window_s=1e9), "window_s"),
-        (changed(frozen_factor=0.5), "frozen_factor"),
+        (changed(factors={"frozen-ground": 0.5}), "factors"),
         (changed(distance_m=0), "needs a distance_m if its scope is the network"),
         (changed(scope="zone"), "needs a distance_m if its scope is the network, and only then"),
         (changed(id="biogas"), "rule biogas is declared 2 times"),

@@ -124,7 +124,7 @@ def test_every_code_has_words_in_both_languages() -> None:
         words.VERDICT_CODES
     )
     assert set(get_args(windows.Kind)) == set(words.WINDOWS)
-    assert set(actions.ACTIONS) == set(words.ACTIONS)
+    assert {*actions.ACTIONS, "call", "end-call"} == set(words.ACTIONS)
     for table in (
         words.REASONS,
         words.REFUSALS,

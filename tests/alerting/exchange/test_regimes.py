@@ -65,7 +65,7 @@ def test_a_regime_holds_as_long_as_the_warning_says_and_else_its_own_hours() -> 
     (now,) = regimes.switches(warned(sent_ms=0), (RAIN,), ZONES[:1], PLACES, NOW)
 
     assert said.context == Context(
-        "gas/heping", "regime", NOW, NOW + HOUR,
+        "gas/heping", "heavy-rain", NOW, NOW + HOUR,
         {"id": "weather/w1/heavy-rain", "revision": 1.0, "regime": "heavy-rain", "warning": "w1",
          "severity": "Severe"},
     )  # fmt: skip
