@@ -14,7 +14,7 @@ ARGS ?=
 BOTH = -n 2 --dist loadfile
 # Not `lifeline stack fetch`: that loads every stage, and is of no use while one of them is broken.
 FETCH = $(BIN)/python -c 'from lifeline.commands.stack import app; app()' fetch
-CHECKED := lifeline ingest streams detectors alerting simulators watchdog
+CHECKED := lifeline ingest streams detectors alerting simulators watchdog calibration
 SHELL_FILES = .ci/run $(shell git ls-files '*.sh' 2>/dev/null)
 
 # $(call need,PROGRAM,PACKAGE): root installs a missing program, others are told the one command.
@@ -103,6 +103,10 @@ features: servers ## docs/features.md from the tests that show a feature; ARGS=-
 .PHONY: bench
 bench: servers ## publish to finding, stored and push at full rate; ARGS="--rate 116000 --seconds 60"
 	@exec $(BIN)/python benchmarks/pipeline.py $(ARGS)
+
+.PHONY: bench-detection
+bench-detection: $(READY) ## how well the detectors detect; DATA=folder of the sets, OUT=folder, ARGS="--only ltown"
+	@exec $(BIN)/python benchmarks/detection.py --data $(or $(DATA),data) --out $(or $(OUT),out/detection) --jobs 2 $(ARGS)
 
 .PHONY: screenshots
 screenshots: servers ## pictures of the running demo's pages for the README

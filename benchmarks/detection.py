@@ -141,7 +141,7 @@ def _tasks(one: Set, asked: argparse.Namespace, problems: dict[str, str]) -> lis
     profiles = asked.profiles or store.here_or_shipped("deploy/profiles")
     try:
         profile = store.read_profile(profiles / f"{one.profile}.toml")
-        artefact = learn(one, profile, folder, asked.out / "artefacts")
+        artefact = learn(one, profile, folder, asked.out / "artefacts", asked.seed)
     except Exception as error:
         problems[one.name] = f"{type(error).__name__}: {error}"
         return []

@@ -38,6 +38,7 @@ COMMANDS: dict[str, tuple[str, str, str, str]] = {
     "kpi": ("kpi", "kpi", DESK, "报警指标"),
     "audit": ("audit", "app", PROOF, "审计"),
     "evidence": ("evidence", "app", PROOF, "证据包"),
+    "calibrate": ("calibrate", "calibrate", LOOK, "由历史数据标定"),
     "replay": ("replay", "replay", LOOK, "重放"),
     "tap": ("tap", "tap", LOOK, "查看消息"),
     "context": ("context", "app", LOOK, "现场情况"),

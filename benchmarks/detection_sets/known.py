@@ -213,6 +213,7 @@ SETS = (
     Set(
         "ltown_noise_free", "water-network", "regen2019*.npz",
         partial(arrays.ltown, clean=True), _ltown, _ltown_score, folder="ltown",
+        learns="regen2018",
     ),
     Set("battledim_real", "water-inflow", "*Flows*.csv*", _real, _flows, _flow_score),
     Set(

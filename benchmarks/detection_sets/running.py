@@ -1,7 +1,7 @@
 """A recording through the pure path of production: catalog, partition, findings, alarms, flags."""
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Self
@@ -12,33 +12,19 @@ from numpy.typing import NDArray
 
 from benchmarks.detection_scores.alarms import Alarm
 from calibration.recording import Recording
+from calibration.rehearsal import NAME, ROWS_AT_ONCE, catalog_of, findings_of, prepared
 from detectors.base import GroupParams, Params
-from detectors.plan import Plan, compile_plan
-from lifeline.catalog import (
-    Catalog,
-    Channel,
-    DeviceEntry,
-    Group,
-    Lifeline,
-    Source,
-)
-from lifeline.compiler import compile_catalog
-from lifeline.model import Batch, Finding, Message
-from lifeline.network import Asset, Zone
-from lifeline.profiles import Profile, expanded
-from streams.partition import Partition, blank
+from detectors.plan import Plan
+from lifeline.model import Finding
+from lifeline.profiles import Profile
 
-ROWS_AT_ONCE = 64
-"""The bank gives the same findings however rows are cut into batches: more at once is quicker."""
-FOREVER_S = 1e9
-ARTEFACT = "bench.art"
 SPELT = {"sensor-fault": "fault", "gas-leak": "gas"}
 """How the bench spells hazards."""
 
 
 @dataclass(slots=True)
 class Clocked:
-    """What one detector cost, and what it scored: the largest of each row's channels or slots."""
+    """What one detector cost in processor time, and its largest score of each step."""
 
     rule: str
     seconds: float = 0.0
@@ -59,72 +45,6 @@ class Ran:
     clocked: list[Clocked]
 
 
-def catalog_of(recording: Recording, profile: Profile, artefact: bytes = b"") -> Catalog:
-    """A catalog in memory: one zone, one device, one group of all columns under the profile."""
-    zone, asset, group = "bench/zone", "bench/asset", "bench/group"
-    channels = tuple(
-        Channel(f"c{k}", quantity, "-", -1e12, 1e12, interval_s=recording.step_s, name=column)
-        for k, (column, quantity) in enumerate(
-            zip(recording.columns, recording.quantities, strict=True)
-        )
-    )
-    source = Source(
-        lifeline=Lifeline("bench"),
-        zone=(Zone(zone),),
-        asset=(Asset(asset, zone),),
-        device=(DeviceEntry("bench", zone, asset, channel=channels),),
-        group=(
-            Group(
-                group,
-                zone,
-                recording.columns,
-                recording.step_s,
-                asset,
-                profile=profile.name,
-                artefact=ARTEFACT if artefact else "",
-            ),
-        ),
-        learned={ARTEFACT: artefact} if artefact else {},
-    )
-    return Catalog(compile_catalog([expanded(source, {profile.name: profile})]))
-
-
-def partition_of(catalog: Catalog) -> tuple[Partition, Plan]:
-    """The partition that watches it; held findings are not asked for."""
-    plan = compile_plan(catalog.head.rules, catalog.head.limits)
-    part = blank(catalog, plan, 0, 1, lateness_s=FOREVER_S, held_s=FOREVER_S)
-    for plot in part.grid.plots:
-        # Rows come many at a time, from one device: its own watermark closes the cells.
-        plot.patience_ms = round(FOREVER_S * 1000)
-    return part, plan
-
-
-def batches(recording: Recording, rows_at_once: int = ROWS_AT_ONCE) -> Iterator[Batch]:
-    """The rows as batches; what is NaN was never said."""
-    at_ms, values = recording.at_ms, recording.values
-    names = list(recording.columns)
-    width = len(names)
-    said = np.isfinite(values)
-    for start in range(0, len(recording), rows_at_once):
-        stop = min(start + rows_at_once, len(recording))
-        keep = said[start:stop].reshape(-1)
-        if not keep.any():
-            continue
-        times = np.repeat(at_ms[start:stop], width)[keep]
-        n = len(times)
-        yield Batch(
-            received_ms=int(times[-1]),
-            channels=names,
-            messages=[Message("bench", 1, start)],
-            channel=np.tile(np.arange(width, dtype=np.int32), stop - start)[keep],
-            at_ms=times,
-            value=values[start:stop].reshape(-1)[keep],
-            quality=np.zeros(n, np.uint16),
-            received=times,
-            message=np.zeros(n, np.int32),
-        )
-
-
 class Clock:
     """Wraps the detectors' own ``step``, so that each is timed and its scores are seen."""
 
@@ -132,7 +52,7 @@ class Clock:
         self.of: dict[int, Clocked] = {}
         self._own: list[tuple[type[Params], object]] = []
         for watching in plan.rules:
-            if watching.rule.id.startswith("bench."):
+            if watching.rule.id.startswith(f"{NAME}."):
                 self.of[id(watching.detector)] = Clocked(watching.rule.id)
                 kind = type(watching.detector)
                 if all(kind is not known for known, _ in self._own):
@@ -151,9 +71,9 @@ class Clock:
         of = self.of
 
         def timed(detector, *arguments):
-            start = time.perf_counter()
+            start = time.process_time()
             scores = step(detector, *arguments)
-            took = time.perf_counter() - start
+            took = time.process_time() - start
             clocked = of.get(id(detector))
             if clocked is not None:
                 clocked.seconds += took
@@ -176,24 +96,14 @@ def run(
     artefact: bytes = b"",
     *,
     rows_at_once: int = ROWS_AT_ONCE,
-    progress=None,
 ) -> Ran:
     """Every row in its order through the partition; what came of it."""
-    catalog = catalog_of(recording, profile, artefact)
-    part, plan = partition_of(catalog)
-    findings: list[Finding] = []
-    started = time.perf_counter()
+    part, plan = prepared(catalog_of(recording, profile, artefact))
+    started = time.process_time()
     with Clock(plan) as clock:
-        for batch in batches(recording, rows_at_once):
-            outcome = part.step(batch)
-            if outcome.derived is not None:
-                part.step(outcome.derived)
-            findings += outcome.findings
-            if progress is not None:
-                progress(batch.messages[0].seq)
-    seconds = time.perf_counter() - started
-    own = [finding for finding in findings if finding.rule.startswith("bench.")]
-    alarms, held, raised = told(recording, own)
+        findings = findings_of(part, recording, rows_at_once)
+    seconds = time.process_time() - started
+    alarms, held, raised = told(recording, findings)
     return Ran(alarms, held, raised, seconds, list(clock.of.values()))
 
 
@@ -241,7 +151,7 @@ def _alarm(
         row=row,
         at=_iso(int(recording.time_ms[row])),
         kind=SPELT.get(finding.hazard, finding.hazard),
-        rule=finding.rule.removeprefix("bench."),
+        rule=finding.rule.removeprefix(f"{NAME}."),
         channel=finding.channel if finding.channel in columns else "",
         column=columns.get(finding.channel),
         pipe=candidates[0][0] if candidates else "",
