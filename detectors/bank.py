@@ -181,7 +181,8 @@ class Bank:
     def _ground(self, group: Group) -> Ground:
         found = [self.catalog.find(name) for name in group.channels]
         quantities = tuple(pair[1].quantity if pair else "" for pair in found)
-        members = Members(group.channels, quantities, group.grid_s)
+        positions = tuple(pair[0].position if pair else None for pair in found)
+        members = Members(group.channels, quantities, group.grid_s, positions)
         return Ground(members, self.catalog.learned(group.artefact))
 
     def context(self, record: Context) -> None:

@@ -69,6 +69,8 @@ class Members(msgspec.Struct, frozen=True):
     quantities: tuple[str, ...]
     """What each measures, by the catalog; empty where the catalog does not know the channel."""
     grid_s: float
+    positions: tuple[tuple[float, float] | None, ...] = ()
+    """Longitude and latitude (WGS-84) of each one's device, where the catalog knows them."""
 
     def of(self, *quantities: str) -> Rows:
         """Where the channels of these quantities stand.

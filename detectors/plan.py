@@ -18,6 +18,7 @@ from detectors.burst import Burst
 from detectors.cusum import Cusum
 from detectors.flatline import Flatline
 from detectors.half_space import HalfSpace
+from detectors.noise import Noise
 from detectors.rate import Rate
 from detectors.robust import Robust
 from detectors.silence import Silence
@@ -26,7 +27,7 @@ from lifeline.catalog import Limit, Rule
 from lifeline.grades import GRADING
 
 ChannelDetector = Threshold | Rate | Flatline | Cusum | Robust | Silence | BadValue
-GroupDetector = HalfSpace | Burst
+GroupDetector = HalfSpace | Burst | Noise
 AnyDetector = ChannelDetector | GroupDetector
 """The registry: a new detector is one file and one name here."""
 

@@ -71,6 +71,7 @@ DETECTORS: Table = {
     "bad_value": ("坏值", "Bad value"),
     "half_space": ("多测点异常", "Group anomaly"),
     "burst": ("压力波定位", "Pressure wave"),
+    "noise": ("噪声听漏", "Leak noise"),
     "hotline": ("热线来电", "Hotline call"),
 }
 FACTS: dict[str, tuple[str, str, str]] = {
@@ -80,6 +81,7 @@ FACTS: dict[str, tuple[str, str, str]] = {
     "lost_m3": ("累计漏失", "Lost so far", "m³"),
     "cost_cny": ("漏失水费", "Worth", "CNY"),
     "mass_300m": ("300 m内的概率", "Probability within 300 m", ""),
+    "nights": ("连续夜数", "Nights running", ""),
     "drop_m": ("水头降幅", "Drop of head", "m"),
     "wave_speed_m_s": ("波速", "Wave speed", "m/s"),
     "chainage_m": ("距起点", "Along the main", "m"),
@@ -123,6 +125,10 @@ EXPLANATIONS: Table = {
     "silent": ("已 {value} 没有数据", "nothing heard for {value}"),
     "bad-value": ("测值不可用", "its values cannot be used"),
     "reported": ("市民来电反映：“{said}”", "a caller says: “{said}”"),
+    "leak-noise": (
+        "夜间最低噪声连续升高{value}且频率稳定",
+        "its nightly minimum is louder by {value}, night after night, at a steady tone",
+    ),
     "pressure-wave": (
         "多个测点先后收到压力波，水头变化 {value}",
         "a pressure wave has run past several loggers, head changed by {value}",
