@@ -9,6 +9,7 @@ import asyncio
 import contextlib
 import os
 import socket
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from importlib.resources import files
@@ -87,10 +88,14 @@ class Database:
     async def run(self, work: Callable[[Connection], T], deadline_s: float | None = None) -> T:
         """What ``work`` returned, after its transaction was committed; raises Unavailable."""
         taken: list[Connection] = []
+        is_over = threading.Event()
         limit_s = deadline_s or self._deadline_s
-        task = asyncio.ensure_future(asyncio.to_thread(self._run, work, taken))
+        task = asyncio.ensure_future(asyncio.to_thread(self._run, work, taken, is_over))
         done, _ = await asyncio.wait({task}, timeout=limit_s)
         if not done:
+            # Nobody waits for it any more, so it must not begin: who was told that a lease was
+            # not given would never carry what it takes.
+            is_over.set()
             # A stopped server answers nothing, not even a cancel: cut
             # the line, and the thread ends.
             for connection in taken:
@@ -101,12 +106,16 @@ class Database:
 
     def run_now(self, work: Callable[[Connection], T]) -> T:
         """The same in the calling thread, for commands and handlers that have a thread already."""
-        return self._run(work, [])
+        return self._run(work, [], threading.Event())
 
-    def _run(self, work: Callable[[Connection], T], taken: list[Connection]) -> T:
+    def _run(
+        self, work: Callable[[Connection], T], taken: list[Connection], is_over: threading.Event
+    ) -> T:
         with translated(), self._pool.connection() as connection:
             taken.append(connection)
             try:
+                if is_over.is_set():
+                    raise Unavailable("it came too late")
                 return work(connection)
             finally:
                 taken.clear()

@@ -45,6 +45,8 @@ def read_secret(path: str) -> str:
         secret = Path(path).read_text(encoding="utf-8").strip()
     except OSError as error:
         raise config.ConfigError(f"secret file {path} cannot be read: {error.strerror}.") from error
+    except UnicodeDecodeError as error:
+        raise config.ConfigError(f"secret file {path} is not text: write it in UTF-8.") from error
     if not secret:
         raise config.ConfigError(f"secret file {path} is empty.")
     return secret

@@ -41,7 +41,12 @@ class Email:
             )
         except TimeoutError as error:
             raise Unavailable(f"timeout: no answer within {self.target.timeout_s:g} s") from error
-        except (OSError, asyncio.IncompleteReadError, ValueError) as error:
+        except (
+            OSError,
+            asyncio.IncompleteReadError,
+            asyncio.LimitOverrunError,  # a line without an end
+            ValueError,
+        ) as error:
             raise Unavailable(f"{type(error).__name__}: {self.target.host}") from error
 
     async def close(self) -> None:

@@ -181,6 +181,7 @@ async def test_a_mail_goes_out_in_chinese_and_is_delivered_on_250(files: Path) -
         ({"MAIL": "530 5.7.0 sign in"}, Mendable, "530"),
         ({"EHLO": "421 4.3.2 closing"}, Busy, "421"),
         ({"EHLO": "hello"}, Unavailable, "not-smtp"),
+        ({"EHLO": "250 " + "x" * 100_000}, Unavailable, "LimitOverrunError"),
         ({"MAIL": "251 odd"}, Mendable, "251"),
     ],
 )

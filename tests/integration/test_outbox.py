@@ -17,7 +17,7 @@ import pytest
 from alerting.outbox import store
 from alerting.outbox.messages import Message, Sent
 from alerting.outbox.pace import PACES, Pace
-from lifeline import config
+from lifeline import config, db
 from lifeline.errors import Unavailable
 from lifeline.targets import Target
 from tests.integration.outbox_rig import (
@@ -154,6 +154,32 @@ async def test_a_lease_of_which_the_answer_was_lost_is_not_waited_for(
 
     assert len(lost) == 1
     assert len(there.took) == 1
+
+
+async def test_work_that_nobody_waits_for_any_more_does_not_begin(outbox: Outbox) -> None:
+    database = db.Database(config.Postgres(dsn=outbox.dsn), connections=1)
+    begun, gate = threading.Event(), threading.Event()
+    push = outbox.push("late")
+
+    def hold(_: psycopg.Connection) -> bool:
+        begun.set()
+        return gate.wait(20)
+
+    def work(connection: psycopg.Connection) -> None:
+        with connection.cursor() as cursor:
+            store.put(cursor, [push], {})
+
+    holding = asyncio.create_task(database.run(hold))
+    await asyncio.to_thread(begun.wait, 20)
+    with pytest.raises(Unavailable):
+        await database.run(work, 0.2)
+    gate.set()
+    await holding
+    # Whoever waits for the one connection gets it in turn.
+    await database.run(lambda _: None)
+    await asyncio.to_thread(database.close)
+
+    assert outbox.rows("select 1 from outbox") == []
 
 
 def test_what_somebody_has_taken_is_not_owed_past_postgresql(outbox: Outbox) -> None:
