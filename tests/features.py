@@ -54,6 +54,13 @@ COMPLAINTS = {
     "ThingsBoard #11803, netdata #945": "No grades by duration, and flapping alarms are spam",
     "ThingsBoard #12728": "A push was not received, and nobody knows",
     "Grafana #13364, #18193, #24762": "Nothing can be acknowledged in the product",
+    "OnCall #2676": "A bulk acknowledgement shows the old state until somebody refreshes",
+    "OnCall #5094": "Sixty alerts are selected one by one",
+    "OnCall #2447": "Filters are lost on the way back",
+    "ThingsBoard #12383, #7990": "Ten thousand alarms freeze the list, and it is renewed by hand",
+    "Node-RED #618, hashi-ui #119, gardener #105": (
+        "A connection is lost in silence, and nobody sees that the page is old"
+    ),
     "PagerDuty, liked": "Pages of a storm are bundled into one summary",
 }
 """What users of other consoles complain about, as far as it is about state, pages or time."""

@@ -123,6 +123,7 @@ async def test_a_back_filled_incident_says_so_and_stands_behind_the_live_ones(ci
     assert set(order) == {turned, live, old}
 
 
+@pytest.mark.feature("Node-RED #618, hashi-ui #119, gardener #105")
 async def test_stopped_data_look_stopped(city: City) -> None:
     browser = await city.signed_in("li")
     fresh = (await browser.get("/")).text
@@ -294,6 +295,7 @@ async def test_without_postgresql_the_console_says_so_and_does_not_start(city: C
         await app.run(settings, city.catalog, Health(), city.log, asyncio.Event())
 
 
+@pytest.mark.feature("Node-RED #618, hashi-ui #119, gardener #105")
 async def test_a_lost_database_is_a_sentence_and_comes_back_by_itself(
     city: City, stack: Stack
 ) -> None:

@@ -27,6 +27,7 @@ def queued(city: City, **changes: Any) -> list[str]:
     return [row.summary.id for row in rows]
 
 
+@pytest.mark.feature("OnCall #4654, #4760")
 async def test_a_link_in_a_page_acknowledges_once_as_its_person_and_looking_never_does(
     city: City,
 ) -> None:
@@ -55,6 +56,7 @@ async def test_a_link_in_a_page_acknowledges_once_as_its_person_and_looking_neve
     ) == [("li", "link")]
 
 
+@pytest.mark.feature("A-12", "D-21")
 async def test_an_incident_closed_against_the_evidence_needs_two_and_proves_itself(
     city: City,
 ) -> None:
@@ -249,6 +251,7 @@ def test_the_queue_is_found_by_words_and_desks_and_ordered_by_risk(city: City) -
     assert slight in queued(city, after=queued(city)[0]) or queued(city)[0] == slight
 
 
+@pytest.mark.feature("ThingsBoard #12383, #7990")
 async def test_with_ten_thousand_open_the_list_is_answered_within_a_tenth_of_a_second(
     city: City,
 ) -> None:

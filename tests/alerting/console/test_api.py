@@ -67,6 +67,7 @@ def test_a_program_leads_an_incident_to_its_end() -> None:
     assert get(hall, door, "wang")["actions"] == ["note"]
 
 
+@pytest.mark.feature("OnCall #5094")
 def test_a_program_takes_several_and_hears_of_each_what_became_of_it() -> None:
     hall = Hall()
     one, two = hall.take(leak()), hall.take(leak(1, hazard="burst", name="b"))
@@ -97,6 +98,7 @@ def test_the_queue_is_narrowed_by_what_stands_in_the_address() -> None:
     assert Hall().ask("GET", "/api/v1/incidents", query={"desk": "gas"}).status == 422
 
 
+@pytest.mark.feature("OnCall #4761")
 def test_calls_are_stopped_and_made_by_hand() -> None:
     hall = Hall().with_roster()
     name = hall.take(leak())
@@ -239,6 +241,7 @@ def test_a_shift_is_handed_over_by_programs() -> None:
 # Proof
 
 
+@pytest.mark.feature("O-2")
 def test_an_incidents_audit_is_shown_with_its_hashes_and_seals() -> None:
     hall = Hall()
     name = hall.take(leak())
@@ -251,6 +254,7 @@ def test_an_incidents_audit_is_shown_with_its_hashes_and_seals() -> None:
     assert (entry["hash"], entry["seal"], entry["actor"]) == ("0102", 7, "li")
 
 
+@pytest.mark.feature("A-7")
 def test_figures_are_of_the_citys_days() -> None:
     hall = Hall()
 

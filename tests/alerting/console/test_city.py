@@ -146,6 +146,7 @@ def post(hall: Hall, path: str, who: str = "li", **form: str) -> Answer:
     return hall.ask("POST", path, who, form=form)
 
 
+@pytest.mark.feature("M-5")
 def test_exercises_are_begun_and_ended_on_their_page_and_shown_with_their_points() -> None:
     hall = Hall()
     empty = hall.page("/drills")
@@ -176,6 +177,7 @@ def test_exercises_are_begun_and_ended_on_their_page_and_shown_with_their_points
     assert "End the exercise" not in hall.page("/drills", who="wang")
 
 
+@pytest.mark.feature("C-2")
 def test_steps_are_ticked_on_the_incidents_page() -> None:
     hall = Hall()
     name = hall.take(leak())

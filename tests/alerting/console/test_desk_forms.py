@@ -4,6 +4,7 @@ from dataclasses import replace
 from typing import Any
 
 import msgspec
+import pytest
 
 from alerting.console.visit import Answer
 from alerting.flood import Line, Raised, View
@@ -43,6 +44,7 @@ def on_alarm(hall: Hall, action: str, who: str = "li", **form: str) -> Answer:
 # One incident from end to end
 
 
+@pytest.mark.feature("Grafana #13364, #18193, #24762")
 def test_an_incident_is_led_to_its_end_by_the_forms_that_its_phase_allows() -> None:
     hall = Hall(life=Life(quiet_s=0.0)).with_roster()
     name = hall.take(leak(grade=1))
@@ -96,6 +98,7 @@ def test_an_acknowledgement_is_taken_back_within_its_seconds_by_its_own_officer(
     assert hall.slice.incidents[name].phase == "open"
 
 
+@pytest.mark.feature("ThingsBoard #6047, #3919, #1721")
 def test_who_acknowledged_is_shown_with_time_and_channel_everywhere() -> None:
     hall = Hall()
     name = hall.take(leak())
@@ -110,6 +113,7 @@ def test_who_acknowledged_is_shown_with_time_and_channel_everywhere() -> None:
     assert (line.channel, line.at_ms, line.note) == ("console", hall.now_ms, "on my way")
 
 
+@pytest.mark.feature("OnCall #4654, #4760")
 def test_no_reminder_is_shown_as_pending_once_somebody_has_acknowledged() -> None:
     hall = Hall().with_roster()
     name = hall.take(leak())
@@ -124,6 +128,7 @@ def test_no_reminder_is_shown_as_pending_once_somebody_has_acknowledged() -> Non
     assert "escalation" not in after
 
 
+@pytest.mark.feature("OnCall #1931")
 def test_the_countdown_is_that_of_the_stored_deadline_and_names_who_is_called() -> None:
     hall = Hall().with_roster()
     name = hall.take(leak(grade=1))
@@ -136,6 +141,7 @@ def test_the_countdown_is_that_of_the_stored_deadline_and_names_who_is_called() 
     assert "(due now)" in hall.page(f"/incidents/{name}")
 
 
+@pytest.mark.feature("A-2")
 def test_alarms_of_two_places_are_split_and_incidents_of_a_kind_merged() -> None:
     hall = Hall()
     first = hall.take(leak())
@@ -154,6 +160,7 @@ def test_alarms_of_two_places_are_split_and_incidents_of_a_kind_merged() -> None
     assert "Goes on in" in hall.page(f"/incidents/{second}")
 
 
+@pytest.mark.feature("A-8")
 def test_an_alarm_that_joined_says_why_how_far_and_by_what_rule() -> None:
     hall = Hall()
     name = hall.take(leak())
@@ -168,6 +175,7 @@ def test_an_alarm_that_joined_says_why_how_far_and_by_what_rule() -> None:
     assert "First out" in page
 
 
+@pytest.mark.feature("A-12")
 def test_closing_against_the_evidence_is_asked_for_confirmed_by_another_and_marked() -> None:
     hall = Hall()
     name = hall.take(leak())
@@ -194,6 +202,7 @@ def test_closing_against_the_evidence_is_asked_for_confirmed_by_another_and_mark
 # Several at once
 
 
+@pytest.mark.feature("OnCall #2676", "OnCall #5094")
 def test_several_are_taken_with_one_comment_and_the_new_state_is_shown_at_once() -> None:
     hall = Hall()
     one, two = hall.take(leak()), hall.take(leak(1, hazard="burst", name="b"))
@@ -221,6 +230,7 @@ def test_several_are_taken_with_one_comment_and_the_new_state_is_shown_at_once()
     assert hall.ask("POST", "/acknowledge", "wang", form=form).status == 403
 
 
+@pytest.mark.feature("OnCall #2447")
 def test_filters_stand_in_the_address_and_lead_back() -> None:
     hall = Hall().with_roster()
     name = hall.take(leak())
@@ -239,6 +249,7 @@ def test_filters_stand_in_the_address_and_lead_back() -> None:
     assert header(done, "Location") == f"/incidents/{name}?desk=gas"
 
 
+@pytest.mark.feature("OnCall #3111")
 def test_what_waits_for_working_hours_has_a_band_of_its_own() -> None:
     hall = Hall()
     name = hall.take(leak(grade=3))
@@ -251,6 +262,7 @@ def test_what_waits_for_working_hours_has_a_band_of_its_own() -> None:
     assert name in page.split('id="band-review"')[1]
 
 
+@pytest.mark.feature("A-6")
 def test_a_flood_is_said_with_its_groups_and_the_highest_risk_on_top() -> None:
     hall = Hall().with_roster()
     name = hall.take(leak(grade=1))
@@ -276,6 +288,7 @@ def test_a_flood_is_said_with_its_groups_and_the_highest_risk_on_top() -> None:
 # Alarms out of sight
 
 
+@pytest.mark.feature("A-11")
 def test_a_shelf_has_an_end_a_reason_and_stands_among_the_open_items() -> None:
     hall = Hall()
     name = hall.take(leak())
@@ -302,6 +315,7 @@ def test_a_shelf_has_an_end_a_reason_and_stands_among_the_open_items() -> None:
     assert "no such alarm" in said(gone)
 
 
+@pytest.mark.feature("A-11")
 def test_a_managed_alarm_is_shelved_by_two() -> None:
     hall = Hall()
     policy = hall.site.wording.policy

@@ -143,6 +143,7 @@ def test_the_sealed_account_is_marked_on_its_pages_and_told_on_everybodys_list()
 # Looking
 
 
+@pytest.mark.feature("ThingsBoard #12383, #7990")
 def test_the_list_shows_every_kind_of_incident_in_its_band() -> None:
     hall = Hall(life=AT_ONCE)
     open_ = hall.take(leak())
@@ -175,6 +176,7 @@ def test_the_list_shows_every_kind_of_incident_in_its_band() -> None:
     assert open_ in hall.page("/", query={"show": "nonsense"})
 
 
+@pytest.mark.feature("Node-RED #618, hashi-ui #119, gardener #105")
 def test_calm_is_only_said_where_data_are_fresh() -> None:
     hall = Hall()
     unsure = hall.page("/")
@@ -270,6 +272,7 @@ def test_a_closed_incident_shows_who_closed_it_and_a_picture_of_its_time() -> No
 # Acting
 
 
+@pytest.mark.feature("A-10")
 def test_an_action_is_done_once_on_what_was_seen() -> None:
     hall = Hall()
     name = hall.take(leak())
@@ -292,6 +295,7 @@ def test_an_action_is_done_once_on_what_was_seen() -> None:
     assert [one.note for one in hall.audit if one.actor != "router"] == ["a\nb", "seen"]
 
 
+@pytest.mark.feature("A-10", "OnCall #3161")
 def test_who_was_overtaken_by_the_router_is_told_that_it_changed() -> None:
     hall = Hall()
     name = hall.take(leak())
@@ -319,6 +323,7 @@ def gate_visit(hall: Hall) -> visit.Visit:
 # Without a database
 
 
+@pytest.mark.feature("Node-RED #618, hashi-ui #119, gardener #105")
 def test_without_a_database_a_sentence_is_shown_and_looking_tries_again() -> None:
     site = Hall().site
 

@@ -16,6 +16,7 @@ from tests.integration.console_rig import WELL
 # Windows
 
 
+@pytest.mark.feature("A-13")
 def test_a_watch_after_work_ends_only_when_its_checks_are_ticked() -> None:
     hall = Hall()
     form = {"kind": "work-watch", "zone": "gas/heping", "minutes": "60", "note": "valve changed",
@@ -68,6 +69,7 @@ def test_a_window_that_cannot_be_is_refused(changed: dict[str, str], status: int
 # People
 
 
+@pytest.mark.feature("ThingsBoard #12728")
 def test_people_told_are_shown_with_what_became_of_each_page() -> None:
     hall = Hall().with_roster()
     name = hall.take(leak())
@@ -109,6 +111,7 @@ def test_the_roster_says_who_is_on_duty_now_and_next_and_who_stands_in() -> None
     assert "There is no roster" in Hall().page("/roster")
 
 
+@pytest.mark.feature("C-4", "OnCall #325, #4062, #3870, #3841")
 def test_a_desk_is_handed_over_item_by_item_and_signed_by_both() -> None:
     hall = Hall().with_roster()
     hall.crew.facts = {
@@ -149,6 +152,7 @@ def test_a_desk_is_handed_over_item_by_item_and_signed_by_both() -> None:
 # Letters and evidence
 
 
+@pytest.mark.feature("E-1")
 def test_what_a_receiver_refused_is_listed_and_sent_again() -> None:
     hall = Hall()
     name = hall.take(leak())

@@ -13,7 +13,7 @@ from lifeline.model import Quality
 HERE = Path(words.__file__).parent
 ASKED = re.compile(r"""\b(?:say|text)\(\s*f?['"]([^'"]+)['"](\s*~)?""")
 BUILT = re.compile(
-    r"""f?"((?:problem|login|detail|action|timeline|evidence|feed|incident|quality|notice|list|queue|link|case)\.[a-z0-9.{}_-]+)\""""
+    r"""f?"((?:problem|login|detail|action|timeline|evidence|feed|incident|quality|notice|list|queue|link|case|call)\.[a-z0-9.{}_-]+)\""""
 )
 
 
