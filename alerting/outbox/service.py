@@ -152,6 +152,7 @@ class Courier:
             self.owner,
             limit,
             self.settings.lease_s,
+            max(self.settings.retry_s_max, MENDED_S),
             in_hand if box.is_in_doubt else None,
         )
         pace, bundle_s = box.pace, box.target.bundle_s

@@ -24,12 +24,14 @@ values (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)
 on conflict (key) do nothing
 """
 # An update tells an organisation nothing before what it updates; a page stands for itself, and one
-# person does not wait for another's.
+# person does not wait for another's.  What is to wait longer than anything ever does was put off by
+# a clock that has been set back since: an alarm does not wait until it comes round.
 _WAITING = """
 select o.id, o.grade, o.address, coalesce(o.incident, o.key) from outbox o
 where o.target = %(target)s
   and o.delivered_at is null and o.dead_at is null and o.ended_at is null
-  and o.held_until is null and o.due_at <= clock_timestamp()
+  and o.held_until is null and (o.due_at <= clock_timestamp()
+       or o.due_at > clock_timestamp() + make_interval(secs => %(wait_s)s))
   and (o.leased_until is null or o.leased_until < clock_timestamp()
        or (o.lease = %(owner)s and o.id <> all(%(in_hand)s::int8[]))
        or not exists (select 1 from pg_stat_activity a where a.application_name = o.lease))
@@ -51,6 +53,7 @@ returning id, key, body, coalesce(incident, ''), target, attempts, refusals, rec
 _BEGUN = """
 select (extract(epoch from at) * 1000)::int8, grade, address, incidents, failed from outbox_message
 where target = %s and at > clock_timestamp() - make_interval(secs => %s)
+  and at <= clock_timestamp()
 """
 _MARK = """
 update outbox set
@@ -152,6 +155,8 @@ class Asked(msgspec.Struct, frozen=True):
     owner: str
     limit: int
     lease_s: float
+    wait_s: float = 30.0
+    """The longest wait that its owner puts a notice off by."""
     in_hand: list[int] | None = None
     """What its owner carries, where he may hold more: a lease of which the answer did not come may
     have been given, and nobody would carry it until it runs out."""
@@ -159,7 +164,7 @@ class Asked(msgspec.Struct, frozen=True):
     def values(self, limit: int) -> dict[str, Any]:
         """The parameters of ``_WAITING``."""
         mine = {"owner": None if self.in_hand is None else self.owner, "in_hand": self.in_hand}
-        return {"target": self.target, "limit": limit, **mine}
+        return {"target": self.target, "limit": limit, "wait_s": self.wait_s, **mine}
 
 
 def lease(connection: Connection, asked: Asked) -> list[Message]:

@@ -156,6 +156,26 @@ async def test_a_lease_of_which_the_answer_was_lost_is_not_waited_for(
     assert len(there.took) == 1
 
 
+def test_a_clock_that_is_set_back_holds_up_no_notice_and_no_robot(outbox: Outbox) -> None:
+    outbox.put(*(outbox.push(name) for name in ("robot", "desk", "later")))
+    outbox.rows("update outbox set due_at = clock_timestamp() + interval '2 h'")
+    outbox.rows("update outbox set due_at = now() + interval '20 s' where target = 'later'")
+    outbox.rows(
+        "insert into outbox_message (target, address, grade, incidents, at) select 'robot', '', 1,"
+        " 1, clock_timestamp() + interval '2 h' from generate_series(1, 18)"
+    )
+
+    with psycopg.connect(outbox.dsn) as connection:
+        robot = store.lease_paced(
+            connection, store.Asked("robot", "me", 8, 60.0), rule=PACES["wecom"], bundle_s=30.0
+        )
+        desk, later = (
+            store.lease(connection, store.Asked(name, "me", 8, 60.0)) for name in ("desk", "later")
+        )
+
+    assert [len(found) for found in (robot, desk, later)] == [1, 1, 0]
+
+
 async def test_work_that_nobody_waits_for_any_more_does_not_begin(outbox: Outbox) -> None:
     database = db.Database(config.Postgres(dsn=outbox.dsn), connections=1)
     begun, gate = threading.Event(), threading.Event()
