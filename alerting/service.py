@@ -27,8 +27,10 @@ from alerting.fast import FastPath, quarantined
 from alerting.feed.service import Feed
 from alerting.house.service import House
 from alerting.ledger.store import Contended, Folded, contended, is_poison
+from alerting.notices import Wording
 from alerting.outbox import store as outbox
 from alerting.outbox.service import Courier
+from alerting.plain import plainer
 from alerting.timer.service import Timer
 from lifeline import crashpoints, telemetry, wire
 from lifeline.catalog import Catalog
@@ -198,14 +200,47 @@ class Router:
                 telemetry.fenced.labels("router").inc()
                 self.places[next(iter(rest))] = Place()
             elif sum(map(len, rest.values())) == 1:
-                await self._fold(rest, f"{type(error).__name__}: {error}")
+                await self._fold_plainly(rest, f"{type(error).__name__}: {error}")
             else:
                 alone = [{p: [r]} for p, b in rest.items() for r in b]
                 for part in [{p: b} for p, b in rest.items()] if len(rest) > 1 else alone:
                     await self._fold_all(part)
 
-    async def _fold(self, batches: Batches, verdict: str = "") -> None:
-        """Folds records and moves on, in one transaction; with a ``verdict``: to quarantine."""
+    async def _fold_plainly(self, batches: Batches, why: str) -> None:
+        """Folds one record by fewer of the house's rules; what fails by none goes to quarantine."""
+        for left_out, wording in plainer(self.house.wording):
+            try:
+                await self._fold(batches, wording=wording, left_out=left_out, why=why)
+            except Unavailable:
+                raise
+            except Fenced:
+                telemetry.fenced.labels("router").inc()
+                self.places[next(iter(batches))] = Place()
+                return
+            except Exception as error:
+                if not is_poison(error):
+                    raise Unavailable(f"PostgreSQL refuses: {error}") from error
+                why = f"{type(error).__name__}: {error}"
+                continue
+            telemetry.findings_plain.labels(left_out).inc()
+            self.log.error("a finding was folded without rules", left_out=left_out, why=why)
+            return
+        await self._fold(batches, why)
+
+    async def _fold(
+        self,
+        batches: Batches,
+        verdict: str = "",
+        *,
+        wording: Wording | None = None,
+        left_out: str = "",
+        why: str = "",
+    ) -> None:
+        """Folds records and moves on, in one transaction; with a ``verdict``: to quarantine.
+
+        ``left_out`` of the rules of the house, where one of them fails on it, and ``why``.
+        """
+        rules = wording or self.house.wording
         findings: list[Finding] = []
         records = list(itertools.chain.from_iterable(batches.values()))
         poison: list[tuple[ConsumerRecord, str]] = [(r, verdict) for r in records if verdict]
@@ -220,13 +255,15 @@ class Router:
         def work(connection: Connection) -> Folded:
             if not move_progress(connection, store.CONSUMER, wire.FINDINGS, moves):
                 raise Fenced
-            for r, why in poison:
-                quarantine(connection, r.topic, r.partition, r.offset, why, r.value or b"")
+            for r, said in poison:
+                quarantine(connection, r.topic, r.partition, r.offset, said, r.value or b"")
             for r in records if verdict else ():
                 grade = self.settings.router.fast_grade
                 told = quarantined(self.house.wording, r.value or b"", grade)
                 outbox.put(connection.cursor(), told, {})
-            folded = store.fold(connection, self.house.wording, findings)
+            folded = store.fold(connection, rules, findings)
+            if left_out:
+                store.note_plain(connection, findings, left_out, why)
             crashpoints.reach("router.before-commit")
             return folded
 

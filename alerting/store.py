@@ -15,14 +15,14 @@ from psycopg import Connection
 from alerting import engine, handling, incidents
 from alerting.actions import Act
 from alerting.audit import store as audit
-from alerting.audit.chain import Line
+from alerting.audit.chain import HOUSE, Line
 from alerting.incidents import Incident, Reason
 from alerting.ledger.store import Folded, keep
 from alerting.loading.store import Wanted, hear, incident_of, load, reach, revisions
 from alerting.notices import Wording
 from alerting.policy import DEFAULT
 from alerting.slices import Deadline, Effect, Slice
-from alerting.turn import Turn
+from alerting.turn import ROUTER, Turn
 from alerting.windows import Window
 from lifeline import crashpoints
 from lifeline.catalog import Catalog
@@ -92,6 +92,37 @@ def fold(connection: Connection, wording: Wording, findings: Sequence[Finding]) 
     for finding in findings:
         effects += engine.step(slice_, finding, now_ms, wording.policy)
     return keep(connection, wording, slice_, before, effects)
+
+
+def note_plain(
+    connection: Connection, findings: Sequence[Finding], left_out: str, why: str
+) -> None:
+    """Writes down that findings were folded without some of the rules, because one failed."""
+    audit.append_or_owe(
+        connection,
+        [
+            Line(
+                at_ms=now(connection),
+                actor=ROUTER,
+                action="fold-plain",
+                reason=left_out,
+                note=why[:500],
+                channel="router",
+                detail=f"{finding.id} {finding.zone} {finding.channel}",
+            )
+            for finding in findings
+        ],
+    )
+
+
+def plain_since(connection: Connection, hours: int) -> tuple[int, str]:
+    """How many findings were folded without some of the rules of late, and the newest reason."""
+    rows = connection.execute(
+        "select note from audit where subject = %s and action = 'fold-plain'"
+        " and written > clock_timestamp() - make_interval(hours => %s) order by number desc",
+        (HOUSE, hours),
+    ).fetchall()
+    return len(rows), str(rows[0][0]) if rows else ""
 
 
 def _zones(catalog: Catalog | None, assets: Iterable[str]) -> set[str]:

@@ -60,6 +60,11 @@ ingest_waiting = Gauge("lifeline_ingest_waiting_messages", "Messages not yet ack
 records_poison = Counter(
     "lifeline_records_poison_total", "Records on our own topics that could not be read.", ["topic"]
 )
+findings_plain = Counter(
+    "lifeline_findings_plain_total",
+    "Findings folded without some of the house's rules, because one failed on them.",
+    ["left_out"],
+)
 findings_published = Counter(
     "lifeline_findings_published_total", "Findings durable on Kafka.", ["lifeline", "phase"]
 )

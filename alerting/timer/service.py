@@ -16,6 +16,7 @@ from psycopg import Connection
 from alerting import store
 from alerting.ledger.store import Folded, is_poison
 from alerting.notices import Wording
+from alerting.plain import plainer
 from lifeline import crashpoints, telemetry
 from lifeline.errors import Unavailable
 
@@ -67,7 +68,7 @@ class Timer:
         await self.run(look)
         for one in due:
             try:
-                self._met(await self.run(lambda c, o=one: store.fire(c, self.wording(), [o])))  # type: ignore[misc]
+                await self._meet_one(one)
             except Exception as error:
                 if not is_poison(error):
                     raise
@@ -77,6 +78,25 @@ class Timer:
                     "a deadline cannot be met", kind=one.kind, of=one.subject, why=why
                 )
                 await self.run(lambda c, o=one: store.put_off(c, o, PUT_OFF_S))  # type: ignore[misc]
+
+    async def _meet_one(self, one: store.Due) -> None:
+        """Meets one, by fewer of the house's rules where one of them fails on it."""
+        whole = self.wording()
+        *tried, (left_out, plain) = [("", whole), *plainer(whole)]
+        for name, wording in tried:
+            try:
+                self._met(await self.run(lambda c, w=wording: store.fire(c, w, [one])))  # type: ignore[misc]
+            except Exception as error:
+                if not is_poison(error):
+                    raise
+                continue
+            if name:
+                telemetry.findings_plain.labels(name).inc()
+                self.log.error("a deadline was met without rules", left_out=name, of=one.subject)
+            return
+        self._met(await self.run(lambda c: store.fire(c, plain, [one])))
+        telemetry.findings_plain.labels(left_out).inc()
+        self.log.error("a deadline was met without rules", left_out=left_out, of=one.subject)
 
     def _met(self, folded: Folded) -> None:
         if folded.met:

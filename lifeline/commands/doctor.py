@@ -11,6 +11,7 @@ import psycopg
 import typer
 from aiokafka import TopicPartition
 
+from alerting import store as router_store
 from alerting.exchange import store as exchange
 from alerting.people import check, service
 from alerting.people.reading import RosterError
@@ -30,6 +31,7 @@ from watchdog import canary
 CLOCK_S_MAX = 2.0
 KAFKA_S = 10.0
 TIMESCALE_FLOOR = (2, 28)
+PLAIN_H = 24
 """Older ones let late duplicates into compressed chunks, or stop at the first."""
 DISK_BYTES_MIN = 1 << 30
 DISK_SHARE_MIN = 0.1
@@ -120,7 +122,8 @@ async def _is_stamped_ahead(kafka: Kafka) -> bool:
 def _postgres(settings: Settings) -> list[Verdict]:
     try:
         with db.connect(settings.postgres) as connection:
-            return [*_database(connection), *_migrations(connection), _clock(connection)]
+            found = [*_database(connection), *_migrations(connection), _clock(connection)]
+            return [*found, plainly(connection)] if all(one.ok for one in found) else found
     except (Unavailable, ConfigError) as error:
         remedy = "`lifeline stack up`, or set postgres.dsn"
         return [Verdict("postgres", ok=False, text=str(error), remedy=remedy)]
@@ -169,6 +172,16 @@ def _migrations(connection: psycopg.Connection) -> list[Verdict]:
         text = f"{', '.join(missing)} not applied"
         return [Verdict("migrations", ok=False, text=text, remedy=remedy)]
     return [Verdict("migrations", ok=True, text="the tables are those of this version")]
+
+
+def plainly(connection: psycopg.Connection) -> Verdict:
+    """Whether a rule of the house failed on a finding within a day: a mistake of ours."""
+    count, why = router_store.plain_since(connection, PLAIN_H)
+    if not count:
+        text = "no rule of the house failed on a finding within a day"
+        return Verdict("rules", ok=True, text=text)
+    text = f"a rule of the house failed on {count} findings within a day, told all the same: {why}"
+    return Verdict("rules", ok=True, warning=True, text=text)
 
 
 def _clock(connection: psycopg.Connection) -> Verdict:

@@ -32,7 +32,12 @@ def jump(by_s):
 time.time, time.time_ns = lambda: real() + ahead_s, lambda: real_ns() + ahead_s * 10**9
 signal.signal(signal.SIGUSR1, lambda *_: jump(3600))
 signal.signal(signal.SIGUSR2, lambda *_: jump(-7200))
-if len(sys.argv) > 1:
+if "bug-in-rules" in sys.argv:
+    from alerting.correlate import Correlator
+    def broken(self, finding):
+        raise KeyError(finding.asset)
+    Correlator.reach = broken
+elif len(sys.argv) > 1:
     crashpoints.armed[sys.argv[1]] = lambda: os._exit(99)
 serve.router(None)
 """

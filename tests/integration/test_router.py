@@ -25,6 +25,7 @@ from alerting.notices import Wording
 from alerting.policy import Policy
 from alerting.slices import Slice
 from lifeline import config, db, wire
+from lifeline.commands.doctor import plainly
 from lifeline.life import Life
 from lifeline.stack import Stack
 from tests.integration.rig import consume, rig, wait_for
@@ -118,6 +119,23 @@ def test_what_cannot_be_read_or_kept_goes_to_quarantine_and_the_rest_goes_on(hou
     wait_for(lambda: house.platform.pushes, 15, "push")
     wait_for(lambda: len(house.rig.rows("select 1 from quarantine")) == 3, 10, "quarantine")
     assert [row[1] for row in house.incidents()] == ["gas/well-3"]
+
+
+def test_a_rule_with_a_mistake_costs_nobody_an_alarm_and_doctor_says_so(house: House) -> None:
+    process = house.start("bug-in-rules")
+    house.rig.wait_ready(process)
+
+    house.publish(house.finding(1), house.finding(2, on_delay_s=1.0))
+
+    wait_for(lambda: len(house.platform.pushes) == 2, 20, "pushes")
+    assert {row[1] for row in house.incidents()} == {"gas/well-1", "gas/well-2"}
+    assert house.rig.rows("select 1 from quarantine") == []
+    noted = "select reason, note from audit where action = 'fold-plain' order by id"
+    assert ("rules", "KeyError: 'gas/well-1'") in house.rig.rows(noted)
+    with psycopg.connect(house.rig.dsn) as connection:
+        verdict = plainly(connection)
+    assert (verdict.ok, verdict.warning) == (True, True)
+    assert "KeyError" in verdict.text
 
 
 def test_without_postgresql_the_gravest_go_out_and_become_one_incident_later(
