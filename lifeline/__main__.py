@@ -36,6 +36,7 @@ COMMANDS: dict[str, tuple[str, str, str, str]] = {
     "roster": ("roster", "app", DESK, "排班"),
     "notices": ("notices", "app", DESK, "通知"),
     "kpi": ("kpi", "kpi", DESK, "报警指标"),
+    "budget": ("budget", "budgets", DESK, "误报预算"),
     "audit": ("audit", "app", PROOF, "审计"),
     "evidence": ("evidence", "app", PROOF, "证据包"),
     "calibrate": ("calibrate", "calibrate", LOOK, "由历史数据标定"),

@@ -123,6 +123,8 @@ class Rule(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """When an acknowledged alarm that still stands needs a human again; 0: never."""
     fall_hold_s: Annotated[float, Meta(ge=0)] = 0.0
     """How long a lesser grade must last before its incident eases to it; 0: it never does."""
+    far_per_sensor_year: Annotated[float, Meta(ge=0)] = 0.0
+    """How many false alarms it may raise in a year for each sensor; 0: its profile's, or none."""
 
 
 class Group(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -61,7 +61,11 @@ def expanded(source: Source, profiles: Mapping[str, Profile]) -> Source:
         if profile is not None:
             prefix = f"{source.lifeline.name}.{name}"
             rules += [
-                msgspec.structs.replace(rule, id=f"{prefix}.{rule.id}")
+                msgspec.structs.replace(
+                    rule,
+                    id=f"{prefix}.{rule.id}",
+                    far_per_sensor_year=rule.far_per_sensor_year or profile.far_per_sensor_year,
+                )
                 for rule in _spread(profile.rule, groups, quantities)
             ]
     return msgspec.structs.replace(source, rule=tuple(rules))

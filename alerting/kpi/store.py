@@ -53,3 +53,16 @@ def report(
         tuple(Figures(*row) for row in figures),
         tuple(Frequent(*row) for row in top),
     )
+
+
+def judged(connection: Connection, from_ms: int, until_ms: int) -> dict[str, tuple[int, int, int]]:
+    """Alarms of each rule that the desk found true, found false, and has not judged."""
+    rows = connection.execute(
+        "select r.rule, count(*) filter (where i.verdict = 'true'),"
+        " count(*) filter (where i.verdict = 'false'),"
+        " count(*) filter (where coalesce(i.verdict, '') in ('', 'unknown'))"
+        " from kpi_raise r left join incident i on i.id = r.incident"
+        " where r.received_ms >= %s and r.received_ms < %s group by r.rule",
+        (from_ms, until_ms),
+    ).fetchall()
+    return {rule: (true, false, unjudged) for rule, true, false, unjudged in rows}

@@ -193,6 +193,8 @@ def _live_through_a_day(city: City) -> None:
     _raise(city, 90, DAY_BEGIN_MS, drill=True)
     _raise(city, 91, DAY_BEGIN_MS, lifeline="canary")
     incidents = [city.leak(f"gas/well-90{n}") for n in range(3, 6)]
+    for raised, name in zip(("k0", "k1"), incidents, strict=False):
+        city.rows("update excursion set incident = %s where id = %s", name, raised)
     for n, (name, verdict) in enumerate(zip(incidents, ("true", "false", ""), strict=True)):
         opened_ms = DAY_BEGIN_MS + n * minute
         city.rows(
@@ -210,7 +212,7 @@ def _live_through_a_day(city: City) -> None:
             write(city, line(name, action=action, reason=reason, at_ms=at_ms))
 
 
-@pytest.mark.feature("A-7")
+@pytest.mark.feature("A-7", "D-6")
 def test_the_figures_are_what_happened(city: City, tmp_path: Path) -> None:
     _live_through_a_day(city)
     city.database.run_now(lambda c: kpi.place(c, city.catalog, lambda _l, zone: f"desk of {zone}"))
@@ -243,6 +245,11 @@ def test_the_figures_are_what_happened(city: City, tmp_path: Path) -> None:
     assert [(r["lifeline"], r["alarms"]) for r in rows["lifeline"]] == [("gas", "23")]
     assert [(r["model"], r["alarms"]) for r in rows["model"]] == [("", "0"), ("m", "23")]
     assert [(r["day"], r["alarms"]) for r in rows["day"]] == [("2026-09-21", "23")]
+    status, said = run("budget", *span, "--json")
+    judged = next(line for line in json.loads(said) if line["rule"] == "gas.ch4")
+    assert status == 0
+    assert (judged["true"], judged["false"], judged["unjudged"]) == (1, 1, 21)
+    assert judged["state"] == "unstated"
 
 
 def test_figures_are_asked_for_in_words_that_it_knows(city: City, tmp_path: Path) -> None:
@@ -252,6 +259,8 @@ def test_figures_are_asked_for_in_words_that_it_knows(city: City, tmp_path: Path
 
     assert (status, "Desk" in said) == (0, True)
     assert run("kpi", "--by", "colour", *options)[0] == 2
+    assert run("budget", "--from", "2026-09-22", "--to", "2026-09-21", *options)[0] == 2
+    assert "gas.ch4" in run("budget", *options)[1]
     assert run("kpi", "--from", "soon", *options)[0] == 2
     assert run("kpi", "--from", "2026-09-22", "--to", "2026-09-21", *options)[0] == 2
     for view in ("kpi_by_desk", "kpi_by_lifeline", "kpi_by_model", "kpi_by_day", "kpi_standing"):

@@ -1,0 +1,1 @@
+"""Learning before the stream."""
