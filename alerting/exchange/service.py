@@ -57,8 +57,9 @@ class Exchange:
         """Publishes the context records that wait and takes up early receipts, for ever."""
         while True:
             try:
-                count = await self._publish()
+                # First what needs no Kafka: a receipt must stop its clock while that is away.
                 await self.database.run(lambda c: store.take_up(c, self.within_s))
+                count = await self._publish()
             except (Unavailable, psycopg.Error) as error:
                 self.log.warning("regimes wait", why=str(error))
                 await asyncio.sleep(1.0)

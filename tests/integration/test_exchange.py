@@ -291,7 +291,7 @@ async def test_an_alert_travels_to_the_platform_and_what_it_answers_comes_back(
     async with httpx.AsyncClient() as client:
         await client.post(f"{there}/control", content=msgspec.json.encode(told))
         await until(lambda: is_free(port), is_it=False)
-    loops = [asyncio.create_task(loop) for loop in courier.loops()]
+    loops = [asyncio.ensure_future(loop()) for loop in courier.loops().values()]
     try:
         await until(lambda: made.rows(answered, incident, incident) == [
             (["accepted", "seen"], "filed")

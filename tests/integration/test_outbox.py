@@ -14,6 +14,7 @@ import msgspec
 import psycopg
 import pytest
 
+from alerting.exchange import store as exchange
 from alerting.outbox import store
 from alerting.outbox.messages import Message, Sent
 from alerting.outbox.pace import PACES, Pace
@@ -174,6 +175,17 @@ def test_a_clock_that_is_set_back_holds_up_no_notice_and_no_robot(outbox: Outbox
         )
 
     assert [len(found) for found in (robot, desk, later)] == [1, 1, 0]
+
+
+def test_a_receipt_finds_its_notice_by_index_however_many_there_ever_were(outbox: Outbox) -> None:
+    with psycopg.connect(outbox.dsn) as connection:
+        for way in ("seqscan", "hashjoin", "mergejoin"):
+            connection.execute(f"set enable_{way} = off")
+        plan = "\n".join(row[0] for row in connection.execute(f"explain {exchange._TAKE_UP}"))
+
+    assert "using outbox_key_key on outbox" in plan
+    assert "outbox_identifier" in plan
+    assert "Seq Scan on outbox" not in plan
 
 
 async def test_work_that_nobody_waits_for_any_more_does_not_begin(outbox: Outbox) -> None:
