@@ -98,6 +98,20 @@ def plain(name: str, arrays: Arrays) -> Recording:
     )
 
 
+def plain_arrays(recording: Recording) -> dict[str, NDArray[Any]]:
+    """The recording as the arrays that ``plain`` reads."""
+    arrays: dict[str, NDArray[Any]] = {
+        "columns": np.array(recording.columns),
+        "quantities": np.array(recording.quantities),
+        "time_ms": recording.time_ms,
+        "values": recording.values,
+        "step_s": np.array(recording.step_s),
+    }
+    if recording.events is not None:
+        arrays["events"] = np.array(msgspec.json.encode(recording.events).decode())
+    return arrays
+
+
 def of_arrays(name: str, arrays: Arrays) -> Recording:
     """The recording in these arrays, whatever its layout; raises LayoutError."""
     if {"P", "Q", "T", "PS"} <= arrays.keys():

@@ -59,3 +59,10 @@ def surveyed_networks(
     from calibration.hydraulics.service import surveyed
 
     return surveyed(found[0], recordings[0])
+
+
+def write(path: Path, recording: Recording) -> None:
+    """Puts a recording into a file of our own layout."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("wb") as out:
+        np.savez_compressed(out, **layouts.plain_arrays(recording))
