@@ -6,6 +6,7 @@ wait for it.
 """
 
 import asyncio
+import itertools
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
@@ -17,11 +18,14 @@ from alerting import store
 from alerting.ledger.store import Folded, is_poison
 from alerting.notices import Wording
 from alerting.plain import plainer
+from alerting.timer.store import keep_time
 from lifeline import crashpoints, telemetry
 from lifeline.errors import Unavailable
 
 Log = structlog.stdlib.BoundLogger
 TIMER_S = 0.25
+CLOCK_TURNS = 8
+"""PostgreSQL's own clock is looked at every so many turns."""
 PUT_OFF_S = 30.0
 
 Run = Callable[[Callable[[Connection], Folded]], Awaitable[Folded]]
@@ -41,14 +45,28 @@ class Timer:
 
     async def go(self) -> None:
         """For ever."""
-        while True:
+        for turn in itertools.count():
             await asyncio.sleep(TIMER_S)
             if self.is_away():
                 continue
             try:
+                if turn % CLOCK_TURNS == 0:
+                    await self._keep_time()
                 await self._meet()
             except (Unavailable, psycopg.Error) as error:
                 self.leave(str(error))
+
+    async def _keep_time(self) -> None:
+        back_s = 0.0
+
+        def look(connection: Connection) -> Folded:
+            nonlocal back_s
+            back_s = keep_time(connection)
+            return Folded()
+
+        await self.run(look)
+        if back_s:
+            self.log.error("PostgreSQL's clock was set back, people's clocks with it", by_s=back_s)
 
     async def _meet(self) -> None:
         try:

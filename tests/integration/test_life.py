@@ -19,6 +19,7 @@ from alerting.ledger.store import Folded, contended
 from alerting.notices import Wording
 from alerting.policy import Policy, Treatment
 from alerting.timer.service import Timer
+from alerting.timer.store import keep_time
 from alerting.windows import Check, Window
 from lifeline import config
 from lifeline.grades import GRADING
@@ -146,6 +147,36 @@ async def test_a_deadline_that_cannot_be_met_is_put_off_and_holds_up_no_other(ma
     assert one.rows(reminded) != one.rows(held_up, broken)
     assert len(one.rows(reminded)) == 1
     assert left == []
+
+
+def test_a_clock_that_is_set_back_delays_no_reminder_and_is_noticed_once(made: House) -> None:
+    one = made.rig
+    fold(one, made.finding(1))
+    # As it looks when the clock is two hours earlier than it was.
+    two_h = 7_200_000
+    one.rows("update clock_seen set at = now() + interval '2 h' returning 1")
+    one.rows("update deadline set due_at = due_at + interval '2 h' returning 1")
+    one.rows(f"update incident set unseen_ms = unseen_ms + {two_h} returning 1")
+    one.rows(
+        "insert into responder (incident, person, acknowledged_ms)"
+        " select id, 'li', unseen_ms + 1 from incident returning 1"
+    )
+
+    with psycopg.connect(one.dsn) as first, psycopg.connect(one.dsn) as second:
+        back = [keep_time(first), keep_time(second)]
+    with psycopg.connect(one.dsn) as later:
+        back.append(keep_time(later))
+
+    assert [round(s) for s in back] == [7200, 0, 0]
+    in_s = (
+        "select kind, round(extract(epoch from due_at - now()) / 30)::int from deadline order by 1"
+    )
+    assert one.rows(in_s) == [("escalate", 4), ("remind", 1)]
+    assert one.rows("select abs(unseen_ms - opened_ms) < 5000 from incident") == [(True,)]
+    taken = (
+        "select r.acknowledged_ms >= unseen_ms from responder r join incident i on i.id = incident"
+    )
+    assert one.rows(taken) == [(True,)]
 
 
 def test_windows_and_splits_are_rows_too(made: House) -> None:
