@@ -97,15 +97,9 @@ def _started(
     asyncio.run(create_topics(settings.kafka))
     db.migrate(settings.postgres, lambda _: None)
     platform = lifeline_command(
-        "simulate",
-        "--platform",
-        "--port",
-        str(push_port),
-        "--secret-file",
-        str(secret),
-        "--record",
-        str(record),
-    )
+        "simulate", "--platform", "--port", str(push_port), "--secret-file", str(secret),
+        "--record", str(record),
+    )  # fmt: skip
     supervisor.add("platform", platform, folder / "platform.log", environment({}))
     ports: dict[str, int] = {}
     services = [("ingest", i) for i in range(arguments.ingest)]
