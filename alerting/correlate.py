@@ -18,6 +18,8 @@ from lifeline.grades import GRADING, Grading
 from lifeline.model import UNTITLED, Finding, Text
 
 MILD: frozenset[Effect] = frozenset(("lower", "suppress", "load"))
+BESIDE_M, BESIDE = 30.0, frozenset(("adjacency",))
+"""What lies beside something: so near, in the same ground."""
 REACH_MAX = 512
 """Assets whose incidents are locked and loaded for one finding: the nearest ones."""
 REACHES_MAX = 2048
@@ -317,6 +319,11 @@ class Correlator:
         if selector.contexts and not {*selector.contexts} & {*one.contexts}:
             return False
         if selector.asset_kinds and self.topology.kind(one.asset) not in selector.asset_kinds:
+            return False
+        if selector.beside and not any(
+            self.topology.kind(name) in selector.beside
+            for name in self.topology.within(one.asset, BESIDE_M, BESIDE)
+        ):
             return False
         return not selector.quantities or self._quantity(one.channel) in selector.quantities
 

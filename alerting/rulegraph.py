@@ -28,7 +28,7 @@ the one fed by the other."""
 Order = Literal["either", "a-first"]
 LIFE_SAFETY = frozenset(
     ("gas-leak", "gas-smell", "gas-composition", "burst", "heating-leak", "overload",
-     "stiffness-loss", "collision", "flood", "settlement")
+     "stiffness-loss", "collision", "flood", "settlement", "negative-pressure")
 )  # fmt: skip
 """What no rule may hide."""
 FACTOR_MAX = 10.0
@@ -46,6 +46,8 @@ class Selector(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_def
 
     hazards: tuple[str, ...] = ()
     asset_kinds: tuple[str, ...] = ()
+    beside: tuple[str, ...] = ()
+    """Kinds of assets, one of which must lie beside it: a link of kind ``adjacency`` away."""
     lifelines: tuple[str, ...] = ()
     quantities: tuple[str, ...] = ()
     detectors: tuple[str, ...] = ()

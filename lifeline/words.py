@@ -39,6 +39,7 @@ HAZARDS: Table = {
     "cover-moved": ("井盖移位", "Manhole cover moved"),
     "burst": ("爆管", "Pipe burst"),
     "low-supply": ("供水不足", "Low supply"),
+    "negative-pressure": ("管网负压", "Negative pressure"),
     "water-leak": ("漏损", "Water leak"),
     "heating-leak": ("供热管网失水", "Heating network leak"),
     "overload": ("超载", "Overload"),

@@ -74,6 +74,7 @@ FIELDS: dict[str, tuple[str, str]] = {
     "is_managed": ("严格管理", "highly managed"),
     "realarm_s": ("再报警时间（秒）", "re-alarm time in seconds"),
     "fall_hold_s": ("降级保持（秒）", "hold before easing in seconds"),
+    "far_per_sensor_year": ("每传感器年误报预算", "false alarms allowed a sensor-year"),
 }
 _OF = {"rule": ("规则", "rule"), "limit": ("限值", "limit")}
 _VITAL = ("【涉及人身安全】", "[life safety] ")

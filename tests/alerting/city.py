@@ -48,8 +48,12 @@ WATER = Source(
         Asset("water/pump", "water/z", "pump-station"),
         Asset("water/n1", "water/z", "metered-area"),
         Asset("water/n2", "water/z", "metered-area"),
+        Asset("sewer/w", "water/z", "sewer-well"),
     ),
-    link=(Link("water/n1", "gas/v2", kind="adjacency", length_m=20.0),),
+    link=(
+        Link("water/n1", "gas/v2", kind="adjacency", length_m=20.0),
+        Link("water/n2", "sewer/w", kind="adjacency", length_m=5.0),
+    ),
 )
 HEAT = Source(
     lifeline=Lifeline("heating"),

@@ -1,4 +1,4 @@
-"""What belongs together: eight hypotheses across lifelines, and one hazard along one network."""
+"""What belongs together: hypotheses across lifelines, and one hazard along one network."""
 
 import tomllib
 from collections.abc import Sequence
@@ -123,6 +123,22 @@ def test_settlement_and_methane_after_a_burst_beside_it_belong_to_the_burst() ->
     assert asked(finding("gas/v2", "gas-leak", 73 * HOUR_S), burst) == []
     assert asked(finding("gas/v1", "gas-leak", HOUR_S), burst) == []
     assert asked(burst, finding("gas/v2", "gas-leak", -60)) == [], "it was there before"
+
+
+@pytest.mark.feature("W-5")
+def test_negative_pressure_at_a_leak_beside_a_sewer_is_dirt_in_the_water() -> None:
+    drawn = finding("water/n2", "negative-pressure", HOUR_S)
+
+    found = asked(drawn, finding("water/n2", "water-leak", grade=3))
+
+    assert told(found)[0] == ("water/n2", "contamination", "raise", 1)
+    assert "Sewage" in found[0].said.en
+    # No sewer lies beside the other area, and a sound main draws nothing in.
+    away = asked(
+        finding("water/n1", "negative-pressure", HOUR_S), finding("water/n1", "water-leak")
+    )
+    assert [rule for _, rule, _, _ in told(away)] == []
+    assert asked(drawn, finding("water/n2", "low-supply")) == []
 
 
 @pytest.mark.feature("A-8")

@@ -21,7 +21,7 @@ def test_what_was_agreed_is_well() -> None:
     verdict = told(None, Target("desk", URL, "-", format="case"))
 
     assert (verdict.ok, verdict.warning) == (True, False)
-    assert verdict.text == "codes for 10 hazards, 0 partners"
+    assert verdict.text == "codes for 12 hazards, 0 partners"
 
 
 def test_a_profile_whose_clauses_nobody_has_read_is_a_warning() -> None:

@@ -27,7 +27,7 @@ def test_the_shipped_plans_and_rules_hold() -> None:
 
     told = json.loads(output)
     assert (status, told["ok"], told["problems"]) == (0, True, [])
-    assert told["rules"] == 11
+    assert told["rules"] == 12
     assert "heating-neighbour" in told["unverified"]
     assert "all hold" in run("check")[1]
 
@@ -46,7 +46,7 @@ def test_a_plan_is_shown_with_the_valves_of_a_place() -> None:
 
 
 def test_every_plan_is_listed() -> None:
-    assert len(json.loads(run("list", "--json")[1])) == 13
+    assert len(json.loads(run("list", "--json")[1])) == 14
     assert "燃气泄漏处置" in run("list")[1]
 
 
