@@ -109,7 +109,8 @@ def document(
         _add(alert, "note", f"{notice.reason}: {notice.verdict}")
     if chain:
         _add(alert, "references", " ".join(_named(chain)))
-    _add(alert, "incidents", token(notice.incident))
+    both = (notice.incident, notice.merged_into) if notice.merged_into else (notice.incident,)
+    _add(alert, "incidents", " ".join(map(token, both)))
     for language in LANGUAGES:
         _add_info(alert, notice, names, language, tables, grades)
     made: bytes = etree.tostring(alert, encoding="UTF-8", xml_declaration=True)
@@ -203,6 +204,8 @@ def parameters(notice: Notice) -> Iterable[tuple[str, str]]:
     yield "confidence", _number(told.confidence)
     yield "sinceMs", str(told.since_ms)
     yield "quality", str(told.quality)
+    if notice.merged_into:
+        yield "mergedInto", notice.merged_into
     if notice.verdict:
         yield "verdict", notice.verdict
     for at_ms, value, quality in told.evidence:

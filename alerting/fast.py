@@ -13,7 +13,8 @@ import msgspec
 from alerting import engine, excursions
 from alerting.incidents import Reason, incident_id
 from alerting.notices import Chains, Push, Wording
-from alerting.slices import Effect, Slice, Tell
+from alerting.people.paging import Paging
+from alerting.slices import Effect, Page, Slice, Tell
 from alerting.windows import Window
 from lifeline.model import Finding
 from lifeline.wire import Malformed, decode_finding
@@ -40,6 +41,10 @@ class FastPath:
     """Those that hold, as they were last heard of."""
     chains: Chains = field(default_factory=dict)
     """What was told in this outage, as later documents name it."""
+    paging: Paging | None = None
+    """How the people on duty are paged, by the last good roster; None: nobody is."""
+    told: list[Tell] = field(default_factory=list)
+    """First notices that were made and that nobody has written down yet."""
 
     def heard(self, findings: Sequence[Finding]) -> None:
         """Remembers, of what was folded, what an outage could meet in its on-delay."""
@@ -108,13 +113,33 @@ class FastPath:
             effects += engine.step(self.slice, finding, now_ms, self.wording.policy)
         effects += engine.tick(self.slice, now_ms, self.wording.policy)
         tells = [e for e in effects if isinstance(e, Tell) and e.revision == 0]
-        pushes = [
-            p
-            for t in tells
-            if t.finding.grade <= self.grade
-            for p in self.wording.pushes(t, self.chains)
+        pushes = []
+        for tell in tells:
+            if tell.finding.grade <= self.grade:
+                pushes += self.wording.pushes(tell, self.chains)
+                self.told += [tell] if tell.is_first else []
+        return self._fresh([*pushes, *self._pages(effects)])
+
+    def _pages(self, effects: Sequence[Effect]) -> list[Push]:
+        """The pages of whoever is on duty, as the ledger will make them: under the same names.
+
+        Only the first of an incident that begins: nobody can acknowledge while PostgreSQL is away,
+        so nobody is reminded of it either.
+        """
+        if self.paging is None:
+            return []
+        first = [e for e in effects if isinstance(e, Page) and e.kind == "first"]
+        return [
+            push
+            for page in first
+            if page.revision == 1 and page.grade <= self.grade
+            for push in self.paging.pages(page, self.slice.incidents[page.incident])
         ]
-        return self._fresh(pushes)
+
+    def drain(self) -> list[Tell]:
+        """The first notices that were made since it was asked last."""
+        told, self.told = self.told, []
+        return told
 
     def _fresh(self, pushes: Sequence[Push]) -> list[Push]:
         fresh = [p for p in pushes if p.key not in self.sent]

@@ -207,6 +207,7 @@ class Wording:
             explanation=self._explanation(finding),
             link=f"{self.settings.public_url.rstrip('/')}/incidents/{tell.incident}",
             verdict=verdict,
+            merged_into=tell.into,
         )
 
     def _explanation(self, finding: Finding) -> Explanation:

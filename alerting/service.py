@@ -9,8 +9,7 @@ again when it is back.
 import asyncio
 import contextlib
 import itertools
-from collections.abc import Callable, Coroutine, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Coroutine
 from typing import Any
 
 import psycopg
@@ -23,13 +22,16 @@ from alerting.audit.service import Sealer
 from alerting.chores import service as chores
 from alerting.evidence.service import Keeper
 from alerting.exchange.service import Exchange
-from alerting.fast import FastPath, quarantined
+from alerting.fast import quarantined
 from alerting.feed.service import Feed
 from alerting.house.service import House
 from alerting.ledger.store import Contended, Folded, contended, is_poison
 from alerting.notices import Wording
 from alerting.outbox import store as outbox
 from alerting.outbox.service import Courier
+from alerting.past.journal import Settled
+from alerting.past.service import Past
+from alerting.places.service import Batches, Place, Places
 from alerting.plain import plainer
 from alerting.timer.service import Timer
 from lifeline import crashpoints, telemetry, wire
@@ -39,7 +41,7 @@ from lifeline.db import SERVICE_ROLE, Database, begin_progress, move_progress, q
 from lifeline.errors import Refused, Unavailable
 from lifeline.log.service import begin, end, make_consumer, translated, within
 from lifeline.model import CANARY, Finding
-from lifeline.telemetry import Health, now_ms
+from lifeline.telemetry import Health
 
 Log = structlog.stdlib.BoundLogger
 GROUP = "lifeline.router"
@@ -58,34 +60,16 @@ GAUGES_S = 5
 SWEEP_S = 600
 CANARY_KEPT_S = 3600.0
 AWAY = "PostgreSQL is away: only the gravest findings are pushed"
-Batches = Mapping[TopicPartition, Sequence[ConsumerRecord]]
 
 
 class Fenced(Exception):
     """Another router has gone on from where this one believed to be."""
 
 
-@dataclass(slots=True)
-class Place:
-    """How far a partition is; ``is_known`` only while PostgreSQL has said so."""
-
-    is_known: bool = False
-    expected: int = 0
-    """What PostgreSQL holds."""
-    floor: int = 0
-    """Records before this one have been folded."""
-
-
 class Router:
     """The reading side: positions, batches, and the way past PostgreSQL when it is away."""
 
-    def __init__(
-        self,
-        settings: Settings,
-        catalog: Catalog,
-        health: Health,
-        log: Log,
-    ) -> None:
+    def __init__(self, settings: Settings, catalog: Catalog, health: Health, log: Log) -> None:
         self.settings, self.health, self.log = settings, health, log
         connections = settings.postgres.pool_max + 3
         self.database = Database(settings.postgres, connections, role=SERVICE_ROLE)
@@ -95,27 +79,28 @@ class Router:
         self.feed = Feed(settings.kafka, self.database, log)
         self.sealer = Sealer(settings.audit, self.database, log)
         self.keeper = Keeper(settings, self.database, log)
-        self.fast = FastPath(self.house.wording, settings.router.fast_grade)
-        self.courier = Courier(settings, self.database, log, self.fast.settle)
-        self.partitions = [
-            TopicPartition(wire.FINDINGS, p) for p in range(settings.kafka.partitions)
-        ]
-        self.places = {partition: Place() for partition in self.partitions}
+        self.past = Past(settings.router, self.house, log, self._aside)
+        self.courier = Courier(settings, self.database, log, self.past.settled)
+        self.past.send = self.courier.push_now
         self.noted: dict[TopicPartition, int] = {}
         self.is_away = False
-        self.is_back = asyncio.Event()
         self.side: set[asyncio.Task[None]] = set()
         self.consumer = make_consumer(settings.kafka, GROUP, GROUP)
+        numbers = range(settings.kafka.partitions)
+        partitions = [TopicPartition(wire.FINDINGS, number) for number in numbers]
+        self.places = Places(self.consumer, settings.kafka, partitions, log)
 
     async def start(self) -> None:
         """Connects; raises Unavailable without Kafka, Refused without topic or tables.
 
         Without PostgreSQL it waits 3 s, says so, and goes on past it.
         """
+        await asyncio.to_thread(self.past.adopt)
         await begin(self.consumer, self.settings.kafka)
-        self.consumer.assign(self.partitions)
+        self.consumer.assign(self.places.partitions)
         try:
             await self.database.run(self._check_tables, self.settings.router.fast_after_s)
+            await self.past.bring_in_line(self.database)
         except (Unavailable, psycopg.NotSupportedError) as error:
             self._leave(str(error))
 
@@ -139,7 +124,7 @@ class Router:
             try:
                 await self._fold_all(batches)
             except Unavailable as error:
-                left = self._left(batches)
+                left = self.places.left(batches)
                 self._leave(str(error))
                 self._pass_by(left)
             if batches:
@@ -147,7 +132,7 @@ class Router:
 
     async def _learn(self) -> None:
         """Asks PostgreSQL for the positions that are not known, and goes there."""
-        unknown = [p for p, place in self.places.items() if not place.is_known]
+        unknown = self.places.unknown()
         if not unknown or self.is_away:
             return
         numbers = [p.partition for p in unknown]
@@ -159,33 +144,15 @@ class Router:
             self._leave(str(error))
             return
         try:
-            with translated(self.settings.kafka):
-                ends = await within(self.consumer.end_offsets(unknown), FOLD_S)
-                for partition in unknown:
-                    await self._go_to(partition, known[partition.partition], ends[partition])
+            await self.places.go(unknown, known)
         except Unavailable as error:
             self.log.warning("Kafka does not say how far it is", why=str(error))
         else:
             self.health.problem = ""
 
-    async def _go_to(self, partition: TopicPartition, expected: int, end: int) -> None:
-        if expected <= end:
-            self.consumer.seek(partition, expected)
-            self.places[partition] = Place(True, expected, expected)
-            return
-        # The topic was made anew: what it holds has never been seen, whatever its numbers.
-        self.log.error("findings begin anew", partition=partition.partition, was=expected)
-        await within(self.consumer.seek_to_beginning(partition), FOLD_S)
-        self.places[partition] = Place(True, expected, 0)
-
-    def _left(self, batches: Batches) -> Batches:
-        """What of it has not been folded."""
-        floors = {p: self.places[p].floor for p in batches}
-        return {p: [r for r in b if r.offset >= floors[p]] for p, b in batches.items()}
-
     async def _fold_all(self, batches: Batches) -> None:
         """Folds what came, all in one transaction; what cannot be is folded in smaller parts."""
-        rest = {p: b for p, b in self._left(batches).items() if b and self.places[p].is_known}
+        rest = self.places.to_fold(batches)
         if not rest:
             return
         try:
@@ -198,7 +165,7 @@ class Router:
                 raise Unavailable(f"PostgreSQL refuses: {error}") from error
             if len(rest) == 1 and is_fenced:
                 telemetry.fenced.labels("router").inc()
-                self.places[next(iter(rest))] = Place()
+                self.places.of[next(iter(rest))] = Place()
             elif sum(map(len, rest.values())) == 1:
                 await self._fold_plainly(rest, f"{type(error).__name__}: {error}")
             else:
@@ -215,7 +182,7 @@ class Router:
                 raise
             except Fenced:
                 telemetry.fenced.labels("router").inc()
-                self.places[next(iter(batches))] = Place()
+                self.places.of[next(iter(batches))] = Place()
                 return
             except Exception as error:
                 if not is_poison(error):
@@ -250,7 +217,9 @@ class Router:
             except wire.Malformed as error:
                 poison.append((record, str(error)))
         following = {p: batch[-1].offset + 1 for p, batch in batches.items()}
-        moves = [(p.partition, self.places[p].expected, n) for p, n in sorted(following.items())]
+        moves = [(p.partition, self.places.of[p].expected, n) for p, n in sorted(following.items())]
+
+        past, settled = self.past.journal.copy(), [Settled()]
 
         def work(connection: Connection) -> Folded:
             if not move_progress(connection, store.CONSUMER, wire.FINDINGS, moves):
@@ -262,6 +231,7 @@ class Router:
                 told = quarantined(self.house.wording, r.value or b"", grade)
                 outbox.put(connection.cursor(), told, {})
             folded = store.fold(connection, rules, findings)
+            settled.append(self.past.settle(connection, past))
             if left_out:
                 store.note_plain(connection, findings, left_out, why)
             crashpoints.reach("router.before-commit")
@@ -269,10 +239,11 @@ class Router:
 
         folded = await self._run(work)
         crashpoints.reach("router.after-commit")
+        self.past.in_line(settled[-1])
         for partition, after in following.items():
             self.noted[partition] = after
-            self.places[partition] = Place(True, after, after)
-        self.fast.heard(findings)
+            self.places.of[partition] = Place(True, after, after)
+        self.past.fast.heard(findings)
         if poison:
             telemetry.records_poison.labels(wire.FINDINGS).inc(len(poison))
             self.courier.wake()
@@ -299,7 +270,7 @@ class Router:
                     grade=incident.grade,
                 )
         if folded.pushes:
-            self.fast.owe(folded.pushes)
+            self.past.fast.owe(folded.pushes)
             self.courier.wake()
         if folded.changes:
             self.feed.wake.set()
@@ -321,7 +292,7 @@ class Router:
 
     def renew(self) -> None:
         """The way past PostgreSQL goes by the rules and windows of now."""
-        self.fast.wording, self.fast.windows = self.house.wording, self.house.windows
+        self.past.renew()
 
     async def _measure(self) -> None:
         waiting, oldest_s = await self.database.run(
@@ -330,8 +301,8 @@ class Router:
         for target in self.settings.router.targets:
             telemetry.notices_waiting.labels(target.name).set(waiting.get(target.name, 0))
         telemetry.incident_unacked_age_seconds.set(oldest_s)
-        if owed := list(self.fast.owed):
-            self.fast.settle(await self.database.run(lambda c: outbox.settled(c, owed)))
+        if owed := list(self.past.fast.owed):
+            self.past.fast.settle(await self.database.run(lambda c: outbox.settled(c, owed)))
 
     # While PostgreSQL is away.
 
@@ -339,24 +310,23 @@ class Router:
         """PostgreSQL is away: nothing is known, until the probe finds it again."""
         if self.is_away:
             return
-        self.is_away = True
-        self.is_back.clear()
-        self.places = {partition: Place() for partition in self.partitions}
+        self.is_away = self.courier.is_paused = True
+        self.places.forget()
         self.health.problem = AWAY
         self.log.error("PostgreSQL is away", why=why)
-        for push in self.fast.begin(now_ms()):
-            self._aside(self.courier.push_now(push, self.is_back))
+        self.past.begin()
         self._aside(self._probe())
 
     async def _probe(self) -> None:
         while True:
             try:
                 await self.database.run(self._check_tables, PROBE_S)
+                await self.past.bring_in_line(self.database)
                 break
             except (Unavailable, Refused, psycopg.Error):
                 await asyncio.sleep(PROBE_S / 10)
-        self.is_away = False
-        self.is_back.set()
+        self.is_away = self.courier.is_paused = False
+        self.past.is_back.set()
         self.courier.wake()
         self.log.warning("PostgreSQL is back: findings are read again from where it stands")
 
@@ -366,12 +336,7 @@ class Router:
         for record in itertools.chain.from_iterable(batches.values()):
             with contextlib.suppress(wire.Malformed):
                 findings.append(wire.decode_finding(record.value or b""))
-        pushes, faults = self.fast.pass_by(findings, now_ms())
-        for error in faults:
-            # The finding that did this goes to quarantine when PostgreSQL is back.
-            self.log.error("fast path begins anew", why=repr(error))
-        for push in pushes:
-            self._aside(self.courier.push_now(push, self.is_back))
+        self.past.take(findings)
 
     def _aside(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.create_task(work)
@@ -381,14 +346,8 @@ class Router:
     def loops(self) -> dict[str, chores.Loop]:
         """All that runs for ever besides reading, by name."""
         database, house, wake = self.database, self.house, self.courier.wake
-        timer = Timer(
-            self._run,
-            lambda: house.wording,
-            self._wake,
-            self._leave,
-            lambda: self.is_away,
-            self.log,
-        )
+        wording, is_away = lambda: house.wording, lambda: self.is_away
+        timer = Timer(self._run, wording, self._wake, self._leave, is_away, self.log)
         return {
             "time": timer.go,
             "note": self.note,
@@ -412,6 +371,7 @@ class Router:
         await self.feed.close()
         await self.exchange.close()
         await self.courier.close()
+        self.past.close()
         await asyncio.to_thread(self.database.close)
 
 

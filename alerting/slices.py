@@ -87,6 +87,8 @@ class Tell(msgspec.Struct, frozen=True, tag=True):
     revision: int
     is_first: bool = False
     """Nobody was told of this incident before."""
+    into: str = ""
+    """Of a merger: the incident in which it goes on."""
 
 
 class Page(msgspec.Struct, frozen=True, tag=True):

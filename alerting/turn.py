@@ -163,7 +163,14 @@ class Turn:
         """Receivers who were told of the incident hear how it goes on."""
         if incident.told is not None:
             at = self.now_ms if at_ms is None else at_ms
-            told = Tell(incident.id, incident.lead, reason, at, incident.revision)
+            told = Tell(
+                incident.id,
+                incident.lead,
+                reason,
+                at,
+                incident.revision,
+                into=incident.merged_into,
+            )
             self.effects.append(told)
 
     def done(self, incident: Incident, action: Act, reason: Reason, detail: str = "") -> Reason:

@@ -134,6 +134,9 @@ class Router(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Findings of this grade or graver are pushed also while PostgreSQL is away; 0: none."""
     fast_after_s: Seconds = 3.0
     """How long PostgreSQL may be away before that begins."""
+    past_folder: str = ".lifeline/past"
+    """Where is written what was sent while PostgreSQL was away, for a router that is killed; ''
+    for nowhere."""
     hosts_allowed: tuple[str, ...] = ()
     """The hosts that targets may have; empty: those that they name."""
     correlation: str = "deploy/correlation.toml"

@@ -165,6 +165,8 @@ class Notice(msgspec.Struct, frozen=True, kw_only=True):
     link: str
     verdict: Literal["", "true", "false", "test", "unknown"] = ""
     """What an officer found it to be; '' while nobody has said."""
+    merged_into: str = ""
+    """Of one that was merged: the incident in which it goes on."""
 
 
 class IncidentState(msgspec.Struct, frozen=True, kw_only=True):

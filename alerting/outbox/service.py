@@ -98,6 +98,8 @@ class Courier:
         self.contents = Contents(settings.public_url, whole.console.timezone, whole.grading)
         self.owner = f"lifeline router {os.getpid()} {secrets.token_hex(4)}"
         tls = ssl.create_default_context()
+        self.is_paused = False
+        """While PostgreSQL is away nothing is leased: what went past it must be brought in line."""
         self.boxes = {t.name: Mailbox(t, channel_for(t, tls), pace_of(t)) for t in settings.targets}
         if len(self.boxes) != len(settings.targets):
             raise ConfigError("router.targets: two targets bear one name. Rename one of them.")
@@ -144,7 +146,7 @@ class Courier:
         state = box.breaker.state(_steady_ms())
         free = IN_FLIGHT - len(box.flying)
         limit = 0 if state == "open" else min(free, 1) if state == "trying" else free
-        if limit <= 0:
+        if limit <= 0 or self.is_paused:
             return []
         in_hand = [number for ids in box.flying.values() for number in ids]
         asked = store.Asked(

@@ -114,6 +114,7 @@ class House:
             "LIFELINE_POSTGRES_DSN": self.rig.dsn,
             "LIFELINE_CATALOG_COMPILED": str(self.rig.folder / "catalog.bin"),
             "LIFELINE_AUDIT_ANCHOR_FILE": str(self.rig.folder / "anchors" / "audit.log"),
+            "LIFELINE_ROUTER_PAST_FOLDER": str(self.rig.folder / "past"),
             "LIFELINE_TELEMETRY_PORT": str(port),
             "LIFELINE_TELEMETRY_LOG": "json",
             "LIFELINE_ROUTER_TARGETS": msgspec.json.encode(self.settings.targets).decode(),

@@ -1,0 +1,1 @@
+"""How far a router has read and folded each partition."""
