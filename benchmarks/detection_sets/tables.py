@@ -32,8 +32,9 @@ BATADAL_ATTACKS = (
 def lines_of(file: Path) -> list[str]:
     """The lines of a text file, unpacked where it is packed."""
     content = file.read_bytes()
-    if file.name.endswith(".gz"):
+    if content[:2] == b"\x1f\x8b":
         content = gzip.decompress(content)
+    # Some archives hold an archive.
     while content[:2] == b"PK":
         packed = zipfile.ZipFile(io.BytesIO(content))
         content = packed.read(packed.namelist()[0])

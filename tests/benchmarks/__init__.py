@@ -1,0 +1,1 @@
+"""The benches themselves: what judges must be right first."""
