@@ -18,7 +18,7 @@ from alerting.audit import store as audit
 from alerting.audit.chain import HOUSE, Line
 from alerting.incidents import Incident, Reason
 from alerting.ledger.store import Folded, keep
-from alerting.loading.store import Wanted, hear, incident_of, load, reach, revisions
+from alerting.loading.store import Wanted, hear, load, reach, revisions
 from alerting.notices import Wording
 from alerting.policy import DEFAULT
 from alerting.slices import Deadline, Effect, Slice
@@ -29,7 +29,7 @@ from lifeline.catalog import Catalog
 from lifeline.grades import Grade, Grading
 from lifeline.model import Finding
 
-__all__ = ["act", "fire", "fold", "incident_of", "keep_grades", "lock_zones", "now", "running"]
+__all__ = ["act", "fire", "fold", "keep_grades", "lock_zones", "now", "running"]
 
 CONSUMER = "router"
 ZONE_LOCK = 0x11FE

@@ -11,7 +11,6 @@ import msgspec
 from psycopg import Connection
 
 from alerting import store as router
-from alerting import windows as spans
 from alerting.actions import Act
 from alerting.alarms import STALE_MS, Alarm
 from alerting.board.rows import (
@@ -26,11 +25,11 @@ from alerting.board.rows import (
 )
 from alerting.desk import store as desk
 from alerting.incidents import ENDED, Incident
+from alerting.loading.store import ALARM, INCIDENT, WINDOW, alarm_of, incident_of, window_of
 from alerting.windows import Window
 from lifeline.model import CANARY
 
 _act = msgspec.json.Decoder(Act)
-_checks = msgspec.json.Decoder(tuple[spans.Check, ...])
 
 _ORDER = (
     # As migration 023 has it in an index.  Who is not yet assessed stands where the gravest of his
@@ -199,17 +198,8 @@ def _member(row: Sequence[Any]) -> Member:
     return Member(**dict(zip(Member.__struct_fields__, row, strict=True)))
 
 
-_INCIDENTS = (
-    "select "  # noqa: S608 (constants alone)
-    + ", ".join("lead::text" if f == "lead" else f for f in Incident.__struct_fields__)
-    + " from incident where id = any(%s)"
-)
-_ALARMS = (
-    "select "  # noqa: S608 (constants alone)
-    + ", ".join(Alarm.__struct_fields__)
-    + " from alarm where incident = any(%s) order by key"
-)
-_CYCLES = Alarm.__struct_fields__.index("cycles")
+_INCIDENTS = INCIDENT + " where i.id = any(%s)"
+_ALARMS = ALARM + " where incident = any(%s) order by key"
 
 
 def whole(connection: Connection, names: Sequence[str]) -> list[tuple[Incident, tuple[Alarm, ...]]]:
@@ -219,14 +209,8 @@ def whole(connection: Connection, names: Sequence[str]) -> list[tuple[Incident, 
         one = alarm_of(row)
         held.setdefault(one.incident, []).append(one)
     rows = connection.execute(_INCIDENTS, (list(names),)).fetchall()
-    found = [router.incident_of(row) for row in rows]
+    found = [incident_of(row) for row in rows]
     return [(one, tuple(held.get(one.id, ()))) for one in found]
-
-
-def alarm_of(row: Sequence[Any]) -> Alarm:
-    """An alarm from its columns in their order."""
-    fields = dict(zip(Alarm.__struct_fields__, row, strict=True))
-    return Alarm(**{**fields, "cycles": tuple(row[_CYCLES])})
 
 
 # Risk, and the words that an incident is found by.
@@ -247,10 +231,7 @@ _SCORE = (
     " where i.id = n.id and i.score is distinct from n.score"
 )
 _SINCE = (
-    "select "  # noqa: S608 (constants alone)
-    + ", ".join(Alarm.__struct_fields__)
-    + " from alarm where since_ms >= %s"
-    " and lifeline <> %s and not drill order by since_ms, key limit %s"
+    ALARM + " where since_ms >= %s and lifeline <> %s and not drill order by since_ms, key limit %s"
 )
 
 
@@ -321,40 +302,24 @@ def told(connection: Connection, incident: str, limit: int = 200) -> list[Told]:
     ]
 
 
-_WINDOW = (
-    "select id, kind, author, reason, zone, assets, rules, from_ms, until_ms, work, factor,"
-    " checks::text, ended_ms, ended_by, hidden, revision from alarm_window"
-)
 _WINDOWS = (
-    _WINDOW + " where (ended_ms is null or ended_ms >= %s) order by ended_ms desc nulls first,"
+    WINDOW + " where (ended_ms is null or ended_ms >= %s) order by ended_ms desc nulls first,"
     " until_ms, id limit %s"
 )
-_ONE_WINDOW = _WINDOW + " where id = %s"
+_ONE_WINDOW = WINDOW + " where id = %s"
 
 
 def windows(connection: Connection, ended_since_ms: int, limit: int = 200) -> list[Window]:
     """The windows that run, and those that ended of late."""
     return [
-        _window(row) for row in connection.execute(_WINDOWS, (ended_since_ms, limit)).fetchall()
+        window_of(row) for row in connection.execute(_WINDOWS, (ended_since_ms, limit)).fetchall()
     ]
 
 
 def window(connection: Connection, name: str) -> Window | None:
     """One window."""
     row = connection.execute(_ONE_WINDOW, (name,)).fetchone()
-    return None if row is None else _window(row)
-
-
-def _window(row: Sequence[Any]) -> Window:
-    fields = dict(zip(Window.__struct_fields__, row, strict=True))
-    return Window(
-        **{
-            **fields,
-            "assets": tuple(fields["assets"]),
-            "rules": tuple(fields["rules"]),
-            "checks": _checks.decode(fields["checks"]),
-        }
-    )
+    return None if row is None else window_of(row)
 
 
 _WAITING = (

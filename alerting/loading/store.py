@@ -6,6 +6,7 @@ reach, the windows of its zone, and the devices on which its own depends.
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import msgspec
 from psycopg import Connection
@@ -90,7 +91,7 @@ def _parents(findings: Iterable[Finding], policy: Policy) -> set[str]:
     return {asset for f in faults for asset in parents(f)}
 
 
-_INCIDENT = (
+INCIDENT = (
     "select i.id, i.asset, i.hazard, i.drill, i.episode, i.phase, i.zone, i.lifeline, i.grade,"
     " i.told, i.lane, i.lead::text, i.onset_ms, i.opened_ms, i.updated_ms, i.is_active, i.revision,"
     " i.changed_revision, i.acknowledged_by, i.acknowledged_ms, i.calm_ms, i.closed_by,"
@@ -100,7 +101,7 @@ _INCIDENT = (
     " from incident i"
 )
 _CONCERNED = (
-    _INCIDENT  # noqa: S608 (constants alone)
+    INCIDENT  # noqa: S608 (constants alone)
     + " where i.id = any(%(names)s) or (i.phase not in ('closed', 'archived') and ("
     + " (i.asset, i.hazard, i.drill) in (select * from unnest(%(assets)s::text[],"
     + " %(hazards)s::text[], %(drills)s::bool[])) or i.asset = any(%(near)s)))"
@@ -113,18 +114,17 @@ _EPISODES = (
     " from unnest(%(assets)s::text[], %(hazards)s::text[], %(drills)s::bool[])"
     " as p (asset, hazard, drill) join incident i using (asset, hazard, drill) group by 1, 2, 3"
 )
-_ALARM = (
+ALARM = (
     "select key, channel, detector, hazard, zone, asset, lifeline, drill, state, grade, since_ms,"
     " incident, revision, rule, active_ms, hidden_by, hidden_until_ms, hidden_raises, cycles,"
     " is_chattering, is_fleeting from alarm"
 )
 _ALARMS = {
-    "key": _ALARM + " where key = any(%s)",
-    "incident": _ALARM + " where incident = any(%s)",
-    "hidden_by": _ALARM + " where hidden_by = any(%s) and hidden_by <> ''",
-    "standing": _ALARM + " where asset = any(%s) and active_ms is not null",
+    "key": ALARM + " where key = any(%s)",
+    "incident": ALARM + " where incident = any(%s)",
+    "hidden_by": ALARM + " where hidden_by = any(%s) and hidden_by <> ''",
+    "standing": ALARM + " where asset = any(%s) and active_ms is not null",
 }
-_CYCLES = Alarm.__struct_fields__.index("cycles")
 _EXCURSION = (
     "select id, alarm, stage, body::text, last_ms, cleared_ms, due_ms, incident, damp_ms"
     " from excursion"
@@ -141,18 +141,32 @@ _FIRST = (
     " due_ms, incident, damp_ms from excursion where incident = any(%s) and stage <> 'ignored'"
     " order by incident, alarm, onset_ms, id"
 )
-_WINDOW = (
+WINDOW = (
     "select id, kind, author, reason, zone, assets, rules, from_ms, until_ms, work, factor,"
     " checks::text, ended_ms, ended_by, hidden, revision from alarm_window"
-    " where (zone = any(%s) and ended_ms is null) or id = any(%s)"
 )
+_RUNNING = WINDOW + " where (zone = any(%s) and ended_ms is null) or id = any(%s)"
 
 
 def incident_of(row: Sequence[object]) -> Incident:
-    """An incident from a row of ``_INCIDENT``."""
+    """An incident from a row of ``INCIDENT``."""
     values = dict(zip(Incident.__struct_fields__, row, strict=True))
     values["lead"] = _finding.decode(str(values["lead"]))
     return Incident(**values)  # type: ignore[arg-type]
+
+
+def alarm_of(row: Sequence[Any]) -> Alarm:
+    """An alarm from a row of ``ALARM``."""
+    values = dict(zip(Alarm.__struct_fields__, row, strict=True))
+    return Alarm(**values | {"cycles": tuple(values["cycles"])})
+
+
+def window_of(row: Sequence[Any]) -> Window:
+    """A window from a row of ``WINDOW``."""
+    values = dict(zip(Window.__struct_fields__, row, strict=True))
+    values["assets"], values["rules"] = tuple(values["assets"]), tuple(values["rules"])
+    values["checks"] = _checks.decode(values["checks"])
+    return Window(**values)
 
 
 def _put_incidents(
@@ -187,11 +201,7 @@ def _alarms_of(connection: Connection, names: list[str]) -> list[str]:
 def _alarms(connection: Connection, column: str, names: list[str]) -> list[Alarm]:
     if not names:
         return []
-    fields = Alarm.__struct_fields__
-    return [
-        Alarm(**{**dict(zip(fields, row, strict=True)), "cycles": tuple(row[_CYCLES])})
-        for row in connection.execute(_ALARMS[column], (names,)).fetchall()
-    ]
+    return [alarm_of(row) for row in connection.execute(_ALARMS[column], (names,)).fetchall()]
 
 
 def _put_excursions(connection: Connection, slice_: Slice, keys: list[str], wanted: Wanted) -> None:
@@ -230,11 +240,8 @@ def _excursion(row: Sequence[object]) -> Excursion:
 
 
 def _put_windows(connection: Connection, slice_: Slice, zones: list[str], names: list[str]) -> None:
-    for row in connection.execute(_WINDOW, (zones, names)).fetchall():
-        values = dict(zip(Window.__struct_fields__, row, strict=True))
-        values["assets"], values["rules"] = tuple(values["assets"]), tuple(values["rules"])
-        values["checks"] = _checks.decode(values["checks"])
-        slice_.put_window(Window(**values))
+    for row in connection.execute(_RUNNING, (zones, names)).fetchall():
+        slice_.put_window(window_of(row))
 
 
 def _put_proposals(connection: Connection, slice_: Slice, names: list[str]) -> None:
