@@ -216,6 +216,25 @@ def test_without_labels_every_stream_is_run_and_none_is_scored(tmp_path: Path) -
     assert np.load(out / "flags" / "skab" / "valve1__0.npy").shape == (900,)
 
 
+def test_alarms_that_knew_what_came_later_fail_the_cut_check(tmp_path: Path) -> None:
+    profile = Profile(
+        "plain", rule=(Rule("high", "leak", 3, {"kind": "threshold", "limit": 5.0}, "*"),)
+    )
+    minutes = np.arange(500, dtype=np.int64) * 60_000
+    values = np.tile([9.0, 0.0], 250).reshape(-1, 1)
+    honest = Recording("x", ("a",), ("q",), minutes, values, 60.0)
+    ahead = Recording("x", ("a",), ("q",), minutes, np.roll(values, -1, axis=0), 60.0)
+    task = detection.Task("nab", tmp_path, "x", tmp_path, tmp_path, 1, b"", tmp_path, True)
+
+    told = [
+        detection._cut_check(task, honest, profile, running.run(seen, profile))
+        for seen in (honest, ahead)
+    ]
+
+    assert told[0] == "same"
+    assert told[1].endswith("differ")
+
+
 def test_missing_and_broken_sets_are_named_and_the_others_run(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
