@@ -10,7 +10,7 @@ from alerting.exchange import store as exchange
 from lifeline import wire
 from lifeline.__main__ import build
 from lifeline.stack import Addresses
-from tests.integration.console_rig import WELL, City, act, compiled, form_of, new_city
+from tests.integration.console_rig import OTHER, WELL, City, act, compiled, form_of, new_city
 
 pytestmark = pytest.mark.integration
 
@@ -22,7 +22,7 @@ def town(addresses: Addresses) -> Iterator[City]:
 
 
 @pytest.mark.feature("C-7")
-async def test_a_call_opens_an_incident_once_is_joined_counted_and_ended(
+async def test_a_call_opens_an_incident_once_is_joined_and_counted(
     town: City, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     li = await town.signed_in("li")
@@ -76,16 +76,25 @@ async def test_a_call_opens_an_incident_once_is_joined_counted_and_ended(
     figures = await li.get("/api/v1/kpi?by=lifeline")
     assert any(row["key"] == "gas" and row["incidents"] >= 1 for row in figures.json()["figures"])
 
+
+@pytest.mark.feature("C-7")
+async def test_what_was_found_on_site_ends_the_calls_of_an_incident_once(town: City) -> None:
+    li = await town.signed_in("li")
+    token = await form_of(li)
+    form = {
+        "form": token, "kind": "gas-smell", "said": "楼道里有味", "asset": OTHER,
+        "heard": str(town.clock_ms()), "zone": "", "ticket": "T-9", "position": "",
+    }  # fmt: skip
+    taken = await li.post("/calls", data=form)
+    incident = taken.headers["location"].rpartition("/")[2]
     await act(li, incident, "acknowledge")
     page = (await li.get(f"/incidents/{incident}")).text
-    ended = await li.post(
-        f"/incidents/{incident}/end-call", data={"form": form["form"], "note": "0 %LEL"}
-    )
-    twice = await li.post(
-        f"/incidents/{incident}/end-call", data={"form": form["form"], "note": "0 %LEL"}
-    )
 
-    assert "煤气味很大" in page
+    said = {"form": token, "note": "0 %LEL"}
+    ended = await li.post(f"/incidents/{incident}/end-call", data=said)
+    twice = await li.post(f"/incidents/{incident}/end-call", data=said)
+
+    assert "楼道里有味" in page
     assert (ended.status_code, twice.status_code) == (303, 409)
     assert town.rows(
         "select count(*) from excursion where incident = %s and stage = 'active'"

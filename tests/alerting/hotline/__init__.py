@@ -1,0 +1,1 @@
+"""Calls: what a caller says as a finding."""
