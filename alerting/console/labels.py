@@ -18,14 +18,14 @@ LABELS: Table = {
     "call.kind": ("反映的情况", "What is told of"),
     "call.said": ("来电人原话（必填）", "In the caller's words (required)"),
     "call.asset": ("设施名称（知道时填写）", "Asset, where it is known"),
-    "call.position": ("坐标：经度, 纬度（知道时填写）", "Longitude, latitude, where known"),
+    "call.position": ("坐标：经度，纬度（知道时填写）", "Longitude, latitude, where known"),
     "call.zone": ("片区（位置不确定时选择）", "Zone, where nobody can say more"),
     "call.ticket": ("工单号（同一工单只登记一次）", "Ticket (one call each)"),
     "call.take": ("登记并开立事件", "Take the call"),
     "call.end": ("来电已到场核查", "Looked into on site"),
     "call.end-note": ("现场核查结果（必填）", "What was found on site (required)"),
     "call.position-wrong": (
-        "坐标请写作“经度, 纬度”，如 123.405, 41.782。",
+        "坐标请写作“经度，纬度”，如“123.405，41.782”。",
         "Write a position as longitude, latitude: 123.405, 41.782.",
     ),
     "call.ticket-wrong": (
