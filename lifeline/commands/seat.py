@@ -5,7 +5,6 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Annotated, Any, TypeVar
-from zoneinfo import ZoneInfo
 
 import msgspec
 import structlog
@@ -31,6 +30,7 @@ from lifeline.commands.outcome import (
     print_json,
     settings_from,
     spoken,
+    zone_of,
 )
 from lifeline.config import Settings
 from lifeline.db import Database
@@ -63,7 +63,7 @@ class Seat:
 
     def moment(self, at_ms: int) -> str:
         """A moment as the city reads it."""
-        return times.moment(at_ms, ZoneInfo(self.settings.console.timezone))
+        return times.moment(at_ms, zone_of(self.settings))
 
     def who(self, name: str, *, may_only_note: bool = False) -> str:
         """The console user who acts; ends the command with 1 where he may not."""
