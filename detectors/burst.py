@@ -23,8 +23,8 @@ SPEED_KNOWN = 0.01
 """The same of one operation that both ends of the main have heard."""
 CLOCK_MS_MAX = 10.0
 """A worse clock puts the burst 5 m and more aside at 1,000 m/s: no place is told then."""
-PICK_MS = 3.0
-"""How well an onset is picked from samples at 100 Hz and more."""
+PICK_MS = 6.0
+"""How well an onset is picked from samples at 100 Hz: half a sample, and what noise adds."""
 MASS = 0.9
 """The interval told holds the burst with this probability."""
 
@@ -151,6 +151,8 @@ class Burst(GroupParams, frozen=True, kw_only=True, tag="burst"):
         operated = state["switched_ms"][0] > 0 and abs(since_ms) <= self.veto_s * 1000.0
         if operated:
             self._learn_speed(state, np.flatnonzero(arrived > 0), arrived)
+            # The main rings for a while: what follows at once is the operation's echo.
+            state["switched_ms"][0] = max(int(state["switched_ms"][0]), first_ms)
         elif np.count_nonzero(dropped) >= 2:
             state["onset_ms"][0] = first_ms
             state["heard_ms"][:] = np.where(dropped, arrived, 0)

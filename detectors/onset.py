@@ -36,9 +36,10 @@ def onset(values: Floats, rate_hz: float) -> Onset | None:
     """The first lasting step of the block, or None.
 
     Each sample's distance from the running median of the samples before it feeds Page's two-sided
-    CUSUM (Biometrika 1954); the onset is where the sum that reached its limit last was zero.  It is
-    believed when the median of the half second behind it keeps away from the level before.  Valid
-    at 10 to 1,000 Hz; blocks without lead and trail, or with a sample that is no number, say None.
+    CUSUM (Biometrika 1954); the step begins where the sum that reached its limit last was zero, and
+    its onset is where it then passes a sixth of its height, between two samples.  It is believed
+    when the median of the half second behind it keeps away from the level before.  Valid at 10 to
+    1,000 Hz; blocks without lead and trail, or with a sample that is no number, say None.
 
     >>> rng = np.random.default_rng(1)
     >>> calm = 40.0 + 0.02 * rng.normal(size=600)
@@ -46,8 +47,8 @@ def onset(values: Floats, rate_hz: float) -> Onset | None:
     True
     >>> calm[350:] -= 1.5
     >>> found = onset(calm, 100.0)
-    >>> found.after_s, round(found.change, 1)
-    (3.5, -1.5)
+    >>> round(found.after_s, 2), round(found.change, 1)
+    (3.49, -1.5)
     """
     lead, trail = round(LEAD_S * rate_hz), max(2, round(TRAIL_S * rate_hz))
     n = len(values)
@@ -58,7 +59,8 @@ def onset(values: Floats, rate_hz: float) -> Onset | None:
     noise = _noise(values[:lead])
     away = (values[lead:] - _levels(values, lead)) / noise
     found = [_crossing(side * away) for side in (1.0, -1.0)]
-    starts = [start for start in found if start is not None and start + trail <= n - lead]
+    # What is under way when the lead ends began before it, in the block before this one.
+    starts = [start for start in found if start and start + trail <= n - lead]
     if not starts:
         return None
     start = min(starts) + lead
@@ -68,7 +70,17 @@ def onset(values: Floats, rate_hz: float) -> Onset | None:
     height = float(np.abs(first).max())
     if abs(change) < max(LASTING_SIGMA * noise, LASTING_SHARE * height):
         return None
-    return Onset(start / rate_hz, change, noise)
+    rise = np.sign(change) * (values[start - 1 : start + trail] - before)
+    return Onset(
+        (start - 1 + _crossed(rise, max(4.0 * noise, 0.15 * abs(change)))) / rate_hz, change, noise
+    )
+
+
+def _crossed(rise: Floats, level: float) -> float:
+    """Where it first passes the level, between two samples: at the same share of every logger's."""
+    at = max(1, int(np.argmax(rise >= level)))
+    low, high = float(rise[at - 1]), float(rise[at])
+    return at - 1 + min(max((level - low) / (high - low), 0.0), 1.0) if high > low else float(at)
 
 
 def _noise(lead: Floats) -> float:

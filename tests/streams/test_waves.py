@@ -99,7 +99,7 @@ def test_a_wave_that_arrives_is_a_reading_at_its_own_moment_where_the_catalog_as
     assert isinstance(batch, Batch)
     at = batch.channels.index("gas/well-0/main/onset")
     assert batch.channel.tolist() == list(range(len(batch.channels)))
-    assert batch.at_ms[at] == START_MS + 3500
+    assert START_MS + 3490 <= batch.at_ms[at] <= START_MS + 3500
     assert batch.value[at] == pytest.approx(-1.5, abs=0.02)
     calm = readings_of(msgspec.structs.replace(block, samples=raw[:340].tobytes(), n=340), CITY)
     assert isinstance(calm, Batch)
