@@ -69,8 +69,8 @@ class Journal:
                     self.named.setdefault(tell.incident, entry)
                 case Sent(push):
                     self.sent.setdefault(push.key, entry)
-                case Done(key):
-                    self.done.add(key)
+                case _:
+                    self.done.add(entry.key)
 
     def copy(self) -> "Journal":
         """The same as it is now, for who reads it beside."""

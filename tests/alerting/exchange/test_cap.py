@@ -126,13 +126,15 @@ def test_only_what_was_false_is_cancelled(verdict: str) -> None:
 
 
 def test_what_was_merged_goes_on_and_is_never_all_clear() -> None:
-    merged = notice(kind="end", reason="merged", revision=4, verdict="false")
+    merged = notice(kind="end", reason="merged", revision=4, verdict="false", merged_into="other")
 
     body = told(merged, ("s,a,t",))
 
     assert at(body, "msgType") == ["Update"]
     assert at(body, "info/responseType") == ["Evacuate", "Avoid"] * 2
     assert at(body, "info/urgency") == ["Immediate"] * 2
+    assert at(body, "incidents")[0].split()[1:] == ["other"]
+    assert b"<valueName>mergedInto</valueName><value>other</value>" in body
 
 
 def test_who_was_told_nothing_is_not_told_of_its_end() -> None:
