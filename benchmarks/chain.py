@@ -86,6 +86,7 @@ def _started(
     overrides = addresses.environment() | {
         "LIFELINE_CATALOG_COMPILED": str(folder / "catalog.bin"),
         "LIFELINE_AUDIT_ANCHOR_FILE": str(folder / "anchors" / "audit.log"),
+        "LIFELINE_ROUTER_PAST_FOLDER": str(folder / "past"),
         "LIFELINE_ROUTER_TARGETS": json.dumps([target]),
         "LIFELINE_CONSOLE_PORT": str(free_port()),
         "LIFELINE_CONSOLE_SECURE_COOKIE": "false",

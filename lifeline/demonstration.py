@@ -31,6 +31,7 @@ name = "platform"
 keys = {{ platform = "{folder}/secrets/platform" }}
 may = ["receipts"]
 [router]
+past_folder = "{folder}/past"
 public_url = "http://127.0.0.1:{console}"
 [[router.targets]]
 name = "platform"

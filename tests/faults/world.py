@@ -149,6 +149,7 @@ class World:
             "LIFELINE_CATALOG_SOURCES": json.dumps([str(self.folder / "catalog")]),
             "LIFELINE_CATALOG_COMPILED": str(self.folder / "catalog.bin"),
             "LIFELINE_AUDIT_ANCHOR_FILE": str(self.folder / "anchors" / "audit.log"),
+            "LIFELINE_ROUTER_PAST_FOLDER": str(self.folder / "past"),
             "LIFELINE_ROUTER_TARGETS": json.dumps([to_platform, to_watchdog, phones]),
             "LIFELINE_EXCHANGE_PARTNERS": json.dumps([partner]),
             "LIFELINE_PEOPLE_ROSTER": str(self.folder / "roster.toml"),
