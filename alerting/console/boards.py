@@ -1,7 +1,7 @@
 """The desk's other pages: alarms, windows, proposals, letters, duty, hand-over.  Pure."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, get_args
 
 from alerting.board.rows import LISTS, Listed
 from alerting.console import desk, duty, views
@@ -13,10 +13,13 @@ from alerting.console.visit import Answer, Visit
 from alerting.people import times
 from alerting.people.handover import Handover
 from alerting.windows import OPENED, Window, unticked
+from alerting.work.orders import Kind
 from lifeline import words
 from lifeline.model import CANARY, UNTITLED
 
 LISTED_MAX = 200
+KINDS: tuple[Kind, ...] = get_args(Kind)
+"""Of work that is announced."""
 
 
 def alarms(records: Records, visit: Visit) -> Answer:
@@ -84,7 +87,7 @@ def window(visit: Visit, one: Window, zones: Mapping[str, str]) -> Mapping[str, 
         "zone": zones.get(one.zone, one.zone),
         "assets": views.joined(one.assets, visit.language),
         "author": one.author,
-        "reason": one.reason,
+        "reason": _reason(visit, one),
         "work": say("windows.order", name=one.work) if one.work else "",
         "span": say(
             "windows.span",
@@ -105,9 +108,17 @@ def window(visit: Visit, one: Window, zones: Mapping[str, str]) -> Mapping[str, 
             }
             for check in one.checks
         ],
+        "can_tick": not ended and now_ms >= one.from_ms,
         # A common cause ends with its alarm.
         "can_end": not ended and not unticked(one) and one.kind != "common-cause",
     }
+
+
+def _reason(visit: Visit, one: Window) -> str:
+    """Why it is open; of a watch after announced work, in words."""
+    kind, _, rest = one.reason.partition(" ")
+    is_announced = bool(one.work) and kind in KINDS
+    return f"{visit.say(f'work.kind.{kind}')} {rest}" if is_announced else one.reason
 
 
 def _check_title(visit: Visit, name: str) -> str:

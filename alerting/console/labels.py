@@ -375,6 +375,14 @@ LABELS: Table = {
         "时间填写有误。没有任何更改。",
         "A time is missing or cannot be read. Nothing was changed.",
     ),
+    "problem.span": (
+        "结束时间须晚于开始时间，且最长 {days} 天。没有任何更改。",
+        "It must end after it begins, and within {days} days. Nothing was changed.",
+    ),
+    "problem.place": (
+        "请填写片区或设施。没有任何更改。",
+        "A zone or an asset is needed. Nothing was changed.",
+    ),
     "problem.asset": (
         "没有这些设施：{names}。没有任何更改。",
         "There is no such asset: {names}. Nothing was changed.",

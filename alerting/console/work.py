@@ -1,7 +1,7 @@
 """The page of work orders: what is announced, the watch after it, its checks.  Pure."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any, get_args
+from typing import Any
 from zoneinfo import ZoneInfo
 
 import msgspec
@@ -16,9 +16,8 @@ from alerting.plans import Book
 from alerting.windows import Window, runs, unticked
 from alerting.work import orders
 from alerting.work.kept import Listed
-from alerting.work.orders import Kind, Order, Written
+from alerting.work.orders import DAYS_MAX, Order, Written
 
-KINDS: tuple[Kind, ...] = get_args(Kind)
 HOURS = 24
 HOURS_MAX = 336
 
@@ -31,7 +30,7 @@ def order_list(records: Records, visit: Visit) -> Answer:
         visit,
         "work.html",
         orders=[_line(visit, one, dict(zones)) for one in records.city.work()],
-        kinds=[(kind, visit.say(f"work.kind.{kind}")) for kind in KINDS],
+        kinds=[(kind, visit.say(f"work.kind.{kind}")) for kind in boards.KINDS],
         zones=zones,
         hours=HOURS,
         hours_max=HOURS_MAX,
@@ -99,17 +98,21 @@ def _written(visit: Visit, book: Book) -> Order:
     """The order of the form, with the checks of the plan; raises Problem."""
     form = visit.call.form
     zone = ZoneInfo(visit.site.settings.console.timezone)
-    for field in ("begins", "ends"):
-        if rules.time_of(form.get(field, ""), zone) is None:
-            raise Problem(400, "problem.time")
+    begins, ends = (rules.time_of(form.get(field, ""), zone) for field in ("begins", "ends"))
+    if begins is None or ends is None:
+        raise Problem(400, "problem.time")
+    if not 0 < ends - begins <= DAYS_MAX * 86_400_000:
+        raise Problem(422, "problem.span", days=DAYS_MAX)
     assets = form.get("assets", "").replace("，", ",").split(",")
     named = [name for one in assets if (name := one.strip())]
+    place = form.get("zone", "").strip()
+    if not (place or named):
+        raise Problem(422, "problem.place")
     strange = [name for name in named if visit.site.topology.asset(name) is None]
     if strange:
         names = views.joined([name[:128] for name in strange], visit.language)
         raise Problem(422, "problem.asset", names=names)
     fields = {name: form.get(name, "").strip() for name in Written.__struct_fields__}
-    place = form.get("zone", "").strip()
     given = {
         **{name: value for name, value in fields.items() if value},
         "assets": named,

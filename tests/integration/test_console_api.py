@@ -54,6 +54,12 @@ def town(request: pytest.FixtureRequest) -> City:
     return made
 
 
+@pytest.fixture(autouse=True)
+def _unsealed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody seals here: a package that waits for it would wait in vain."""
+    monkeypatch.setattr(evidence, "SEALED_WITHIN_S", 0.0)
+
+
 @pytest.fixture(scope="module")
 def visitor(town: City) -> Visitor:
     return Visitor(town)
@@ -108,11 +114,7 @@ def test_whatever_is_sent_is_answered_as_the_document_says(document: Any, visito
 
 
 @pytest.mark.feature("D-21")
-async def test_a_package_is_made_once_under_one_key(
-    town: City, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    # Nobody seals here.
-    monkeypatch.setattr(evidence, "SEALED_WITHIN_S", 0.0)
+async def test_a_package_is_made_once_under_one_key(town: City) -> None:
     incident = town.leak()
     made = "select count(*) from audit where incident = %s and action = 'evidence'"
     browser = await town.signed_in("li")

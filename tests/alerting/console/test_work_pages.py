@@ -102,6 +102,12 @@ def test_each_order_says_how_far_it_is() -> None:
     late = msgspec.structs.replace(hall.city.windows[0], until_ms=T0)
     hall.city.windows = (late,)
     assert "card window late" in hall.page("/work")
+    later_ms = hall.now_ms + HOUR
+    begun = msgspec.structs.replace(late, from_ms=hall.now_ms + 1, until_ms=later_ms)
+    hall.city.windows = (begun,)
+    page = hall.page("/work", query={"lang": "zh"})
+    assert "未开始" in page
+    assert f'action="/windows/{begun.id}/check"' not in page, "not before the work was done"
     hall.city.windows = ()
     assert said() == "to come"
     assert said(from_ms=T0) == "at work"
@@ -124,7 +130,10 @@ def test_what_cannot_be_an_order_is_refused_in_a_sentence() -> None:
         "watch_h": 422,
     }  # fmt: skip
     assert "gas/x, gas/y" in answers["assets"].body.decode()
-    assert backwards.status == 422
+    nowhere = post(hall, "/work", **{**FORM, "zone": ""})
+    assert (backwards.status, nowhere.status) == (422, 422)
+    assert "It must end after it begins" in backwards.body.decode()
+    assert "A zone or an asset is needed" in nowhere.body.decode()
     assert post(hall, "/work/cancel", order="none").status == 404
     assert hall.city.orders == []
 
