@@ -21,7 +21,7 @@ app = typer.Typer(
 @app.command()
 def add(
     zone: Annotated[str, typer.Argument(help="A zone of the catalog, such as gas/heping.")],
-    kind: Annotated[str, typer.Argument(help="work-order, permit, weather, hotline, heavy-rain, frozen-ground …")],
+    kind: Annotated[str, typer.Argument(help="work-order, permit, hotline, heavy-rain, gale …")],
     until: Annotated[str, typer.Option(help="How long it holds, such as 2026-11-21T18:00+08:00.")],
     detail: Annotated[
         list[str] | None, typer.Option(help="KEY=VALUE, as often as you like.")
