@@ -6,6 +6,7 @@ its own, so that what one machine loses the other has.
 
 import asyncio
 import contextlib
+import errno
 import os
 import socket
 from pathlib import Path
@@ -152,7 +153,9 @@ def write(path: str, anchor: Anchor) -> None:
     # One write of one short line: two routers of a machine may share the file.
     number = os.open(target, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o640)
     try:
-        os.write(number, f"{anchors.text_of(anchor)}\n".encode())
+        line = f"{anchors.text_of(anchor)}\n".encode()
+        if os.write(number, line) < len(line):
+            raise OSError(errno.ENOSPC, "the line was not written whole")
         os.fsync(number)
     finally:
         os.close(number)

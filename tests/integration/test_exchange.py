@@ -173,6 +173,16 @@ async def test_a_receipt_is_kept_once_and_stops_the_clock(made: City) -> None:
     )
     assert made.rows("select count(*) from exchange_stray where kind = 'receipt'") == [(0,)]
 
+    # One that an older version kept in another form holds up none behind it.
+    made.rows(
+        "insert into exchange_stray (partner, kind, reason, body, receipt) values"
+        " ('platform', 'receipt', '', '', '{\"key\": \"none\", \"word\": 3}')"
+    )
+    odd = [made.database.run_now(lambda c: store.take_up(c, hurry)) for _ in range(2)]
+
+    assert odd == [1, 0]
+    assert made.rows("select receipt from exchange_stray where kind = 'receipt'") == [(None,)]
+
 
 @pytest.mark.feature("E-2")
 async def test_when_nobody_signs_in_time_the_incident_says_so_once(made: City) -> None:

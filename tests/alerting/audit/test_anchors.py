@@ -1,9 +1,14 @@
 """An anchor comes back from every file that it was written to."""
 
+import resource
+import signal
+from pathlib import Path
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from alerting.audit import service
 from alerting.audit.anchors import Anchor, parse, stamp, syslog, text_of
 
 SOME = Anchor(71, 1_800_000_000_123_456, bytes(range(32)))
@@ -48,3 +53,15 @@ def test_syslog_gets_an_rfc_5424_message_from_which_the_anchor_is_read_again() -
     assert int(length) == len(message)
     assert b" - lifeline - audit-anchor - " in message
     assert parse(stream.decode() + "\n") == ([SOME], 0)
+
+
+def test_an_anchor_that_a_full_disk_has_cut_is_not_taken_for_written(tmp_path: Path) -> None:
+    _, most = resource.getrlimit(resource.RLIMIT_FSIZE)
+    before = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (60, most))
+    try:
+        with pytest.raises(OSError, match="not written whole"):
+            service.write(str(tmp_path / "audit.log"), Anchor(1, 1, bytes(32)))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (most, most))
+        signal.signal(signal.SIGXFSZ, before)
