@@ -11,6 +11,7 @@ from alerting.exchange.tables import CallKind, Place
 from alerting.hotline import calls
 from alerting.hotline.calls import Heard
 from alerting.slices import Join
+from alerting.windows import Window
 from lifeline import words
 from lifeline.catalog import Catalog, Lifeline, Source
 from lifeline.compiler import compile_catalog
@@ -197,6 +198,22 @@ def test_a_smell_ends_when_somebody_has_looked_and_no_maintenance_hides_it() -> 
 
     assert scene.newest().is_active is False
     assert scene.newest().phase == "open", "nobody has acknowledged it"
+
+
+def test_a_maintenance_window_hides_what_sensors_show_and_not_what_somebody_smells() -> None:
+    scene = Accident(CITY)
+    opening = Window(
+        id="w", kind="maintenance", author="", reason="valves", zone=GAS,
+        from_ms=T0, until_ms=T0 + 3_600_000,
+    )  # fmt: skip
+    scene.do(1, "open-window", opening=opening)
+
+    scene.play([(10, raised(10, **METHANE))])
+    before = len(scene.slice.incidents)
+    scene.play([(20, smell(20, asset="gas/well"))])
+
+    assert (before, len(scene.slice.incidents)) == (0, 1)
+    assert scene.newest().hazard == "gas-smell"
 
 
 def test_the_zones_detectors_are_told_of_the_call_for_a_day() -> None:
