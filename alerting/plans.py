@@ -251,8 +251,7 @@ def what_now(incident: Incident, topology: Topology, book: Book) -> Card:
         place=title if title != UNTITLED else Text(incident.asset, incident.asset),
         steps=tuple(
             Due(number, step.do, step.role, step.kind, _due_ms(incident, step))
-            for number, step in enumerate(sorted(plan.step, key=lambda one: one.within_s), 1)
-            if not step.regimes or {*step.regimes} & {*held}
+            for number, step in steps_under(plan, held)
         ),
         phones=plan.phone,
         radius_m=own_m if is_own else radius.metres if radius else 0.0,
@@ -265,6 +264,14 @@ def what_now(incident: Incident, topology: Topology, book: Book) -> Card:
         fewest=fewest,
         nearest=near if near != fewest else None,
     )
+
+
+def steps_under(plan: Plan, regimes: Iterable[str]) -> Iterator[tuple[int, Step]]:
+    """The steps that are asked for while these hold, each with its number in the whole plan."""
+    held = {*regimes}
+    for number, step in enumerate(sorted(plan.step, key=lambda one: one.within_s), 1):
+        if not step.regimes or held & {*step.regimes}:
+            yield number, step
 
 
 def _due_ms(incident: Incident, step: Step) -> int:

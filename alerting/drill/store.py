@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 from psycopg import Connection
 
-from alerting import store
+from alerting import plans, store
 from alerting.actions import Act
 from alerting.audit import store as audit
 from alerting.audit.chain import Line
@@ -303,9 +303,15 @@ def _steps(
 ) -> tuple[StepDone, ...]:
     done = steps_done(connection, name)
     plan, _ = book.of(lifeline, hazard)
+    row = connection.execute(
+        "select array(select jsonb_array_elements_text(lead -> 'contexts')) from incident"
+        " where id = %s",
+        (name,),
+    ).fetchone()
+    held = row[0] if row is not None else ()
     return tuple(
         StepDone(n, step.kind, step.do, step.within_s, *done.get(n, ("", None)))
-        for n, step in enumerate(sorted(plan.step, key=lambda one: one.within_s), 1)
+        for n, step in plans.steps_under(plan, held)
     )
 
 
