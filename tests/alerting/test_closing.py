@@ -102,6 +102,7 @@ class Desk(Scene):
         self.play([(0, raised(0)), (10, ack()), (30, cleared(30))])
 
 
+@pytest.mark.feature("A-12")
 def test_a_connected_well_that_never_alarmed_and_is_silent_keeps_the_incident_open() -> None:
     desk = Desk()
     desk.calm()
@@ -115,6 +116,7 @@ def test_a_connected_well_that_never_alarmed_and_is_silent_keeps_the_incident_op
     assert not desk.newest().overridden
 
 
+@pytest.mark.feature("A-12")
 def test_a_value_from_before_the_incident_is_no_evidence_and_an_old_one_is_none_either() -> None:
     desk = Desk()
     desk.calm()
@@ -168,6 +170,7 @@ def test_what_is_nearer_to_see_is_said_first_and_all_of_it_is_written_down() -> 
     assert (active, silent, soon) == ("active", "silent", "not-calm")
 
 
+@pytest.mark.feature("A-12")
 def test_over_a_silent_sensor_only_two_close_and_it_is_marked_and_written_for_ever() -> None:
     desk = Desk()
     desk.calm()
