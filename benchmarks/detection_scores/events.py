@@ -63,7 +63,8 @@ def fault_tally(
     leaks = [event for event in events if event.kind == "leak"]
     grace = grace_s / step_s
     found: dict[int, float] = {}
-    false = confused = 0
+    confused: set[int] = set()
+    false = 0
     for alarm in sorted(alarms, key=lambda a: a.row):
         if alarm.kind == "fault":
             own = [
@@ -76,8 +77,8 @@ def fault_tally(
         elif alarm.kind in ("leak", "burst"):
             ten_days = 10 * DAY_S / step_s
             is_leak = any(0 <= alarm.row - leak.row <= ten_days for leak in leaks)
-            during = any(e.row <= alarm.row <= e.end + grace for e in faults)
-            confused += during and not is_leak
+            during = [k for k, e in enumerate(faults) if e.row <= alarm.row <= e.end + grace]
+            confused |= set() if is_leak else set(during)
     kinds: dict[str, Tally] = {}
     for k, event in enumerate(faults):
         tally = kinds.setdefault(event.kind, {"events": 0.0, "found": 0.0, "delay_h": 0.0})
@@ -88,7 +89,7 @@ def fault_tally(
         "tp": float(len(found)),
         "fn": float(len(faults) - len(found)),
         "fp": float(false),
-        "confused": float(confused),
+        "confused": float(len(confused)),
     }
     return total, kinds
 

@@ -9,9 +9,10 @@ from numpy.typing import NDArray
 from benchmarks.detection_sets.running import Ran
 from calibration.recording import Recording
 
-WIDTH, SIGNAL, SCORE = 1000, 150, 70
+WIDTH, LANE, SCORE = 1000, 48, 60
 POINTS = 600
 SIGNALS_MAX = 4
+SIGNAL = LANE * SIGNALS_MAX
 COLOURS = ("#1f5fbf", "#6b7280", "#0f766e", "#7c3aed")
 SCORE_MAX = 2.0
 LEGEND = (
@@ -35,11 +36,11 @@ def picture(recording: Recording, ran: Ran) -> str:
             f' fill="#c8102e" opacity="0.10"><title>{html.escape(label)}</title></rect>'
         )
     for k, column in enumerate(_shown(recording)):
-        line = _line(recording.values[:, column], SIGNAL - 10, 5.0)
+        line = _line(recording.values[:, column], LANE - 6, LANE * k + 3.0)
         name = html.escape(recording.columns[column])
         parts.append(
-            f'<path d="{line}" fill="none" stroke="{COLOURS[k]}" stroke-width="0.8">'
-            f"<title>{name}</title></path>"
+            f'<path d="{line}" fill="none" stroke="{COLOURS[k]}" stroke-width="0.8"/>'
+            f'<text x="4" y="{LANE * k + 11}" font-size="9" fill="{COLOURS[k]}">{name}</text>'
         )
     parts.append(_scored(recording, ran))
     for alarm in ran.alarms[:500]:

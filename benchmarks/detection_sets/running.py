@@ -53,7 +53,8 @@ class Clock:
         self._own: list[tuple[type[Params], object]] = []
         for watching in plan.rules:
             if watching.rule.id.startswith(f"{NAME}."):
-                self.of[id(watching.detector)] = Clocked(watching.rule.id)
+                rule = watching.rule.id.removeprefix(f"{NAME}.")
+                self.of[id(watching.detector)] = Clocked(rule)
                 kind = type(watching.detector)
                 if all(kind is not known for known, _ in self._own):
                     self._own.append((kind, kind.step))  # type: ignore[attr-defined]
