@@ -35,19 +35,20 @@ class Plot:
     """Every cell up to this grid time is closed."""
     cells: dict[int, tuple[Floats, Ints]] = field(default_factory=dict)
     newest_ms: Ints = field(init=False)
+    grid_ms: int = field(init=False)
+    """Distance of two frames."""
 
     def __post_init__(self) -> None:
         self.newest_ms = np.zeros(len(self.group.channels), np.int64)
+        self.grid_ms = max(1, round(self.group.grid_s * 1000))
 
-    @property
-    def grid_ms(self) -> int:
-        """Distance of two frames."""
-        return max(1, round(self.group.grid_s * 1000))
+    def offer(self, column: int, at_ms: int, value: float, before_ms: int) -> None:
+        """Puts one live reading, the newest of its channel so far, into its cell.
 
-    def offer(self, column: int, at_ms: int, value: float) -> None:
-        """Puts one live reading, the newest of its channel so far, into its cell."""
+        The cell's end decides, not the reading's own time: its device may not have passed it.
+        """
         cell_ms = -(-at_ms // self.grid_ms) * self.grid_ms
-        if cell_ms <= self.closed_ms:
+        if cell_ms <= self.closed_ms or cell_ms <= before_ms:
             return
         cell = self.cells.get(cell_ms)
         if cell is None:
@@ -100,27 +101,26 @@ class Grid:
         return frames
 
     def _offer(self, batch: Batch, lanes: Lanes) -> set[int]:
-        sits = np.array([name in self.seats for name in batch.channels], bool)
+        seats = [self.seats.get(name, ()) for name in batch.channels]
+        sits = np.array([bool(taken) for taken in seats], bool)
         touched: set[int] = set()
         if len(batch) == 0 or not sits.any():
             return touched
         wanted = np.flatnonzero((lanes == LIVE) & sits[batch.channel])
+        messages, times = batch.message[wanted].tolist(), batch.at_ms[wanted].tolist()
         newest: dict[int, int] = {}
-        for i in wanted.tolist():
-            message, at_ms = int(batch.message[i]), int(batch.at_ms[i])
-            newest[message] = max(newest.get(message, 0), at_ms)
-        usable = (batch.quality & UNUSABLE_BITS) == 0
+        for message, at_ms in zip(messages, times, strict=True):
+            if at_ms > newest.get(message, 0):
+                newest[message] = at_ms
         passed = self._advance(batch, newest)
-        for i in wanted.tolist():
-            at_ms = int(batch.at_ms[i])
-            before_ms = passed[int(batch.message[i])]
-            for index, column in self.seats[batch.channels[int(batch.channel[i])]]:
-                plot = self.plots[index]
+        channels, values = batch.channel[wanted].tolist(), batch.value[wanted].tolist()
+        usable = ((batch.quality[wanted] & UNUSABLE_BITS) == 0).tolist()
+        plots = self.plots
+        for i, channel in enumerate(channels):
+            for index, column in seats[channel]:
                 touched.add(index)
-                # The cell's end, not the reading's own time, decides: its device may not have
-                # passed it.
-                if usable[i] and -(-at_ms // plot.grid_ms) * plot.grid_ms > before_ms:
-                    plot.offer(column, at_ms, float(batch.value[i]))
+                if usable[i]:
+                    plots[index].offer(column, times[i], values[i], passed[messages[i]])
         return touched
 
     def _advance(self, batch: Batch, newest: dict[int, int]) -> dict[int, int]:
