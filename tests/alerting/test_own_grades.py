@@ -130,7 +130,7 @@ def test_every_messenger_says_the_citys_word_also_of_what_it_cannot_show(kind: s
         assert lacks(told, *LAWS)
 
 
-@pytest.mark.feature("E-2")
+@pytest.mark.feature("E-3")
 def test_an_alert_in_cap_has_the_citys_words_colours_and_severities() -> None:
     (push,) = notices(Target("platform", "https://p.example", "-", format="cap"), grade=2)
 
