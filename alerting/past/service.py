@@ -5,13 +5,13 @@ import contextlib
 from collections.abc import Awaitable, Callable, Coroutine, Iterable, Sequence
 from typing import Any
 
+import psycopg
 import structlog
 from psycopg import Connection
 
 from alerting import store
 from alerting.fast import FastPath
 from alerting.house.service import House
-from alerting.ledger.store import is_poison
 from alerting.notices import Push
 from alerting.past.journal import Done, Entry, Journal, Named, Sent, Settled
 from alerting.past.store import PastFile, settle
@@ -108,9 +108,9 @@ class Past:
         try:
             with connection.transaction():
                 return settle(connection, self.house.wording, past, store.now(connection))
-        except Exception as error:
-            if not is_poison(error):
-                raise
+        except psycopg.OperationalError:
+            raise
+        except Exception:
             self.log.exception("what went past PostgreSQL cannot be brought in line")
             return Settled()
 

@@ -91,6 +91,13 @@ update outbox set
     last_at = case when %(is_done)s and delivered_at is null then clock_timestamp() else last_at end
 where key = %(key)s and dead_at is null returning id, last_code = 'past-postgresql'
 """
+_KNOWN = """
+update outbox set ended_at = clock_timestamp(), ended_why = 'past-postgresql',
+    last_code = 'past-postgresql', held_until = null
+where incident = %s and class = 'page' and reason = 'first' and person = %s and target = %s
+  and received_ms = %s and delivered_at is null and dead_at is null and ended_at is null
+  and attempts = 0 and leased_until is null
+"""
 _ATTEMPT = """
 insert into attempt (outbox, code, latency_ms, channel, number)
 select %(id)s, 'delivered past-postgresql', 0, %(channel)s,
@@ -115,6 +122,7 @@ def settle(connection: Connection, wording: Wording, past: Journal, now_ms: int)
         names.add(one.tell.incident)
         if incident != one.tell.incident:
             _end(connection, wording, past, one, incident, now_ms)
+            _call_nobody_twice(connection, past, one, incident)
     keys: set[str] = set()
     for key, sent in past.sent.items():
         asked = {"key": key, "body": sent.push.body, "is_done": key in past.done}
@@ -154,6 +162,15 @@ def _end(
     with connection.cursor() as cursor:
         outbox.put(cursor, pushes, {})
     exchange.keep(connection, pushes, {})
+
+
+def _call_nobody_twice(connection: Connection, past: Journal, one: Named, into: str) -> None:
+    """Who was paged for this finding under the other name knows it."""
+    for key, sent in past.sent.items():
+        push = sent.push
+        if push.is_page and push.incident == one.tell.incident and key in past.done:
+            asked = (into, push.person, push.target, push.received_ms)
+            connection.execute(_KNOWN, asked)
 
 
 def _of(push: Push, incident: str) -> Push:

@@ -77,3 +77,29 @@ def test_a_name_told_in_an_outage_ends_in_the_incident_that_it_turns_out_to_be(
     ]  # fmt: skip
     keys = [key for key, _ in house.platform.pushes]
     assert len(keys) == len({*keys}), "nothing twice"
+
+
+def test_who_was_paged_under_the_other_name_is_not_paged_for_the_same_finding_again(
+    house: House,  # noqa: F811
+    stack: Stack,
+) -> None:
+    house.ready()
+    house.publish(house.finding(1, grade=2))
+    wait_for(lambda: len(house.platform.pushes) == 1, 10, "first push")
+
+    stack.kill("postgresql")
+    try:
+        before = len(house.platform.calls)
+        worse = house.finding(1, rule="gas.rate", detector="rate", channel="gas/well-1/rate")
+        house.publish(worse)
+        wait_for(lambda: len(house.platform.calls) > before, 25, "page past PostgreSQL")
+    finally:
+        stack.start("postgresql")
+    asked = (
+        "select last_code from outbox where class = 'page' and reason = 'first'"
+        f" and received_ms = {worse.received_ms}"
+    )
+    wait_for(lambda: house.rig.rows(asked), 30, "the page of what it turned out to be")
+
+    assert house.rig.rows(asked) == [("past-postgresql",)]
+    assert [row[1] for row in house.incidents()] == ["gas/well-1"]
