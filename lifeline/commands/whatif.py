@@ -1,0 +1,1 @@
+"""``lifeline whatif``: stored readings once with today's rules, once with a new profile."""
