@@ -65,4 +65,4 @@ def write(path: Path, recording: Recording) -> None:
     """Puts a recording into a file of our own layout."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("wb") as out:
-        np.savez_compressed(out, **layouts.plain_arrays(recording))
+        np.savez_compressed(out, allow_pickle=False, **layouts.plain_arrays(recording))

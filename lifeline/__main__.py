@@ -39,6 +39,8 @@ COMMANDS: dict[str, tuple[str, str, str, str]] = {
     "budget": ("budget", "budgets", DESK, "误报预算"),
     "audit": ("audit", "app", PROOF, "审计"),
     "evidence": ("evidence", "app", PROOF, "证据包"),
+    "labels": ("labels", "app", LOOK, "值班判定与读数导出"),
+    "whatif": ("whatif", "whatif", LOOK, "换一套规则会怎样"),
     "calibrate": ("calibrate", "calibrate", LOOK, "由历史数据标定"),
     "replay": ("replay", "replay", LOOK, "重放"),
     "tap": ("tap", "tap", LOOK, "查看消息"),

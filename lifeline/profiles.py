@@ -59,15 +59,7 @@ def expanded(source: Source, profiles: Mapping[str, Profile]) -> Source:
         profile = profiles.get(name)
         groups = [group for group in source.group if group.profile == name]
         if profile is not None:
-            prefix = f"{source.lifeline.name}.{name}"
-            rules += [
-                msgspec.structs.replace(
-                    rule,
-                    id=f"{prefix}.{rule.id}",
-                    far_per_sensor_year=rule.far_per_sensor_year or profile.far_per_sensor_year,
-                )
-                for rule in _spread(profile.rule, groups, quantities)
-            ]
+            rules += spread(profile, source.lifeline.name, groups, quantities)
     return msgspec.structs.replace(source, rule=tuple(rules))
 
 
@@ -85,11 +77,16 @@ def unknown(sources: Iterable[Source], profiles: Mapping[str, Profile]) -> list[
     return told
 
 
-def _spread(
-    rules: Sequence[Rule], groups: Sequence[Group], quantities: Mapping[str, str]
+def spread(
+    profile: Profile, lifeline: str, groups: Sequence[Group], quantities: Mapping[str, str]
 ) -> Iterator[Rule]:
-    """The rules with what they watch; one that has nothing to watch is left out."""
-    for rule in rules:
+    """The profile's rules with what they watch; one that has nothing to watch is left out."""
+    for written in profile.rule:
+        rule = msgspec.structs.replace(
+            written,
+            id=f"{lifeline}.{profile.name}.{written.id}",
+            far_per_sensor_year=written.far_per_sensor_year or profile.far_per_sensor_year,
+        )
         if not rule.quantity:
             yield msgspec.structs.replace(rule, groups=tuple(group.name for group in groups))
             continue

@@ -18,10 +18,12 @@ from calibration.recording import Recording
 from lifeline.errors import Refused
 
 LEAK_M3_H = 10.0
+ROUGHER_HOUR, ROUGHER = 14, 0.1
+"""When the network works hard every pipe shows; each is changed by so much."""
 HOURS = (2, 5, 8, 11, 14, 17, 20, 23)
 """Of a weekday: what a leak does depends on what else flows."""
 EMITTER, PRESSURE, DEMAND = 3, 11, 9
-LINK_FLOW, LINK_INITIAL = 8, 11
+LINK_ROUGHNESS, LINK_FLOW, LINK_INITIAL = 2, 8, 11
 START_TIME, DURATION = 4, 0
 DAY_S = 86_400
 PRESSURE_MIN_M = 5.0
@@ -35,7 +37,8 @@ def surveyed(
     ``nodes``, ``pipes`` names; ``ends`` (pipes, 2) nodes, -1 for a tank or reservoir; ``length_m``;
     ``distance_m`` (pipes, pipes) between their middles; ``base`` (hours, columns) without a leak;
     ``response`` (hours, nodes, columns) what ``leak_m3_h`` (hours, nodes) at a node changes.
-    Columns that the file does not know stay 0.  Raises Refused.
+    ``rougher`` (pipes, columns) what a roughness coefficient twice as large would change, by the
+    slope, at ``rougher_base``.  Columns that the file does not know stay 0.  Raises Refused.
     """
     try:
         import wntr  # noqa: F401
@@ -44,7 +47,8 @@ def surveyed(
             "EPANET is not installed: run  pip install 'urban-lifeline[calibrate]'"
         ) from error
     made = _layout(inp)
-    return made | _responses(inp, recording, made["nodes"].tolist(), hours)
+    made |= _responses(inp, recording, made["nodes"].tolist(), hours)
+    return made | _rougher(inp, recording, made["pipes"].tolist())
 
 
 def _layout(inp: Path) -> dict[str, NDArray[Any]]:
@@ -146,3 +150,21 @@ def _responses(
         "response": response.astype(np.float32),
         "leak_m3_h": leak.astype(np.float32),
     }
+
+
+def _rougher(inp: Path, recording: Recording, pipes: Sequence[str]) -> dict[str, NDArray[Any]]:
+    """No model knows its pipes' roughness well: what an error of each does to the sensors."""
+    with tempfile.TemporaryDirectory() as folder:
+        epanet = _Epanet(inp, Path(folder) / "report.txt")
+        sensors = [epanet.sensor(column) for column in recording.columns]
+        epanet.library.ENsettimeparam(START_TIME, 2 * DAY_S + ROUGHER_HOUR * 3600)
+        base = epanet.solved(sensors)
+        moved = np.zeros((len(pipes), len(sensors)))
+        for k, name in enumerate(pipes):
+            index = int(epanet.library.ENgetlinkindex(name))
+            own = float(epanet.library.ENgetlinkvalue(index, LINK_ROUGHNESS))
+            epanet.library.ENsetlinkvalue(index, LINK_ROUGHNESS, own * (1.0 + ROUGHER))
+            moved[k] = (epanet.solved(sensors) - base) / ROUGHER
+            epanet.library.ENsetlinkvalue(index, LINK_ROUGHNESS, own)
+        epanet.close()
+    return {"rougher_base": base, "rougher": moved.astype(np.float32)}

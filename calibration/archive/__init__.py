@@ -1,0 +1,1 @@
+"""What the archive and the desk have of a time."""
