@@ -222,7 +222,8 @@ SETS = (
     Set("sensor_faults", "water-network", NPZ, _named(arrays.sensor_faults), _faults, _fault_score),
     Set("skab", "loop-bench", "**/*.csv*", _named(tables.skab), _skab, _skab_score, flags="held"),
     Set(
-        "batadal", "scada", CSV, _named(tables.batadal), _row_tallies, _batadal_score, flags="held"
+        "batadal", "scada", CSV, _named(tables.batadal), _row_tallies, _batadal_score,
+        flags="held", learns="dataset03",
     ),
     Set(
         "gecco2018", "water-quality", CSV, _named(tables.gecco), _row_tallies, _row_score,

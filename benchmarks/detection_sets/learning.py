@@ -9,7 +9,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.detection_sets.known import Set
+from benchmarks.detection_sets.known import BY_NAME, Set, stream_name
 from calibration import store as history
 from calibration.fit import fitted
 from calibration.recording import Recording
@@ -23,16 +23,23 @@ def learn(one: Set, profile: Profile, folder: Path, kept: Path, seed: int) -> by
     """The artefact of a set's profile; empty where it learns nothing before the stream.
 
     It is kept, by what it was made of: the profile, the files, the seed of the sensors' noise and
-    the detectors' own code.
+    the detectors' own code.  Two sets of one folder learn alike, from sensors with their noise.
     """
-    files = sorted(folder.glob(f"{one.learns}*.npz")) if one.learns else []
+    teacher = BY_NAME[one.place]
+    named = [(file, stream_name(file, folder)) for file in sorted(folder.glob(teacher.files))]
+    files = [
+        (file, stream) for file, stream in named if one.learns and stream.startswith(one.learns)
+    ]
     detectors = [msgspec.convert(rule.detector, AnyDetector) for rule in profile.rule]
     learning = [detector for detector in detectors if isinstance(detector, Calibrates)]
     if not files or not learning:
         return b""
-    target = kept / f"{profile.name}-{_made_of(profile, files, learning, seed)}.art"
+    target = (
+        kept
+        / f"{profile.name}-{_made_of(profile, [file for file, _ in files], learning, seed)}.art"
+    )
     if not target.exists():
-        recordings = [one.read(file, file.stem, seed) for file in files]
+        recordings = [teacher.read(file, stream, seed) for file, stream in files]
         made = fitted(
             profile, recordings, _network(folder, recordings, kept), profile.far_per_sensor_year
         )
