@@ -22,7 +22,7 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from benchmarks.detection_sets import running
+from benchmarks.detection_sets import goals, running
 from benchmarks.detection_sets.drawing import page, picture
 from benchmarks.detection_sets.known import (
     BY_NAME,
@@ -101,6 +101,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     (asked.out / "scores.json").write_text(
         json.dumps(_finite(scores), indent=1, sort_keys=True) + "\n", encoding="utf-8"
     )
+    told = goals.table(scores["goals"])
+    (asked.out / "goals.md").write_text(told, encoding="utf-8")
     (asked.out / "report.html").write_text(
         page(_finite(scores), [(r.of, r.stream, r.own, r.picture) for r in results]),
         encoding="utf-8",
@@ -268,6 +270,7 @@ def _scores(wanted: Sequence[Set], results: Sequence[Result], problems: dict[str
                 for rule, (s, steps) in cost.items()
             },
             "score": one.score([r.tallies for r in judged if r.tallies]) if judged else None,
+            "spread": _spread(one, judged),
             "learned_from": [r.stream for r in scored if r not in judged],
             "by_stream": {r.stream: r.own for r in scored},
             "problems": {r.stream: r.problem for r in own if r.problem},
@@ -278,7 +281,15 @@ def _scores(wanted: Sequence[Set], results: Sequence[Result], problems: dict[str
         if cuts:
             entry["cuts"] = cuts
         sets[one.name] = entry
-    return {"sets": sets}
+    return {"sets": sets, "goals": goals.judged(sets)}
+
+
+def _spread(one: Set, judged: Sequence[Result]) -> dict[str, tuple[float, float]]:
+    """How far the figures lie apart over parts of the streams; empty where there are too few."""
+    if len(judged) < 2:
+        return {}
+    parts = [judged[k :: goals.PARTS] for k in range(min(goals.PARTS, len(judged)))]
+    return goals.spread([one.score([r.tallies for r in part if r.tallies]) for part in parts])
 
 
 def _finite(value):

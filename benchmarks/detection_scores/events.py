@@ -111,7 +111,11 @@ def fault_scores(tally: Tally, kinds: Mapping[str, Tally]) -> dict[str, float]:
 
 
 def flow_scores(
-    alarms: Sequence[Alarm], events: Sequence[Event], step_s: float, window_s: float = 7 * DAY_S
+    alarms: Sequence[Alarm],
+    events: Sequence[Event],
+    step_s: float,
+    years: float,
+    window_s: float = 7 * DAY_S,
 ) -> dict[str, float]:
     """Abrupt leaks by delay, slow ones found before their peak, alarms that nothing explains.
 
@@ -136,10 +140,12 @@ def flow_scores(
     return {
         "abrupt": float(len(sudden)),
         "abrupt_found": float(len(abrupt)),
-        "abrupt_within_72h": float(sum(hours <= 72.0 for hours in abrupt.values())),
+        "abrupt_share_72h": share(sum(hours <= 72.0 for hours in abrupt.values()), len(sudden)),
         "abrupt_delay_h_median": float(np.median([*abrupt.values()])) if abrupt else float("nan"),
         "abrupt_delay_h_max": max(abrupt.values(), default=float("nan")),
         "slow": float(len(fresh) - len(sudden)),
         "slow_found_before_peak": float(len(slow)),
+        "slow_share_before_peak": share(len(slow), len(fresh) - len(sudden)),
         "unexplained": float(unexplained),
+        "unexplained_per_year": unexplained / years,
     }

@@ -149,6 +149,7 @@ def attack_scores(tally: Tally) -> dict[str, float]:
         "s_ttd": early,
         "s_cm": right,
         "found": tally["found"],
+        "found_share": share(tally["found"], tally["attacks"]),
         "attacks": tally["attacks"],
         **parts,
     }

@@ -124,6 +124,7 @@ def page(scores: Mapping, streams: Sequence[tuple[str, str, Mapping[str, float],
         f"<style>{STYLE}</style><h1>Detection</h1>",
         f'<p class="k">{LEGEND}</p>',
     ]
+    parts.append(_goals(scores["goals"]))
     for name, one in scores["sets"].items():
         parts.append(f"<h2>{html.escape(name)}</h2>{_table(one['score'] or {})}")
         parts.append(
@@ -141,6 +142,19 @@ def page(scores: Mapping, streams: Sequence[tuple[str, str, Mapping[str, float],
                     f"<h3>{html.escape(stream)}</h3><p class='k'>{html.escape(told)}</p>{drawn}"
                 )
     return "".join(parts) + "</html>\n"
+
+
+def _goals(goals: Sequence[Mapping]) -> str:
+    """What is asked and what is reached."""
+    colours = {"moonshot": "#0f766e", "gate": "#1f5fbf", "missed": "#c8102e"}
+    heads = ("goal", "set", "figure", "sense", "gate", "moonshot", "score", "state")
+    cells = ["".join(f"<th>{head}</th>" for head in heads)]
+    for goal in goals:
+        colour = colours.get(goal["state"], "#6b7280")
+        told = "".join(f"<td>{'–' if goal[h] is None else html.escape(str(goal[h]))}</td>"
+                       for h in heads)  # fmt: skip
+        cells.append(f'<tr style="color:{colour}">{told}')
+    return f"<table><tr>{'</tr><tr>'.join(cells[:1])}</tr>{'</tr>'.join(cells[1:])}</tr></table>"
 
 
 def _table(figures: Mapping[str, float | None]) -> str:

@@ -105,7 +105,9 @@ def _batadal_score(parts: Sequence[Tallies]) -> dict[str, float]:
 
 
 def _row_score(parts: Sequence[Tallies]) -> dict[str, float]:
-    return rows.rates(_sum(parts, "rows")) | _sum(parts, "events")
+    found = _sum(parts, "events")
+    share = rows.share(found["found"], found["events"])
+    return rows.rates(_sum(parts, "rows")) | found | {"found_share": share}
 
 
 def _nab(judged: Judged) -> Tallies:
@@ -165,7 +167,9 @@ def _fault_score(parts: Sequence[Tallies]) -> dict[str, float]:
 
 def _flows(judged: Judged) -> Tallies:
     told = judged.recording.events or ()
-    return {"flows": events.flow_scores(judged.alarms, told, judged.recording.step_s)}
+    step_s = judged.recording.step_s
+    years = len(judged.recording) * step_s / (365 * events.DAY_S)
+    return {"flows": events.flow_scores(judged.alarms, told, step_s, years)}
 
 
 def _flow_score(parts: Sequence[Tallies]) -> dict[str, float]:

@@ -8,6 +8,8 @@ import pytest
 from benchmarks.detection_scores import economic, events, nab, rows
 from benchmarks.detection_scores.alarms import Alarm
 from benchmarks.detection_scores.economic import Leak
+from benchmarks.detection_sets import goals
+from benchmarks.detection_sets.known import BY_NAME
 from detectors.history import Event
 
 
@@ -227,9 +229,10 @@ def test_leaks_of_the_real_flows_are_explained_by_what_began() -> None:
         Event(kind="leak", row=6000, end=9000, peak=8000, place="slow"),
     )
 
-    got = events.flow_scores([alarm(500), alarm(1012), alarm(1100), alarm(7000)], told, 300.0)
+    got = events.flow_scores([alarm(500), alarm(1012), alarm(1100), alarm(7000)], told, 300.0, 0.5)
 
     assert (got["abrupt"], got["abrupt_found"], got["abrupt_delay_h_max"]) == (1.0, 1.0, 1.0)
+    assert (got["unexplained_per_year"], got["abrupt_share_72h"]) == (2.0, 1.0)
     assert (got["slow"], got["slow_found_before_peak"], got["unexplained"]) == (1.0, 1.0, 1.0)
 
 
@@ -247,3 +250,27 @@ def test_delays_count_from_the_latest_event_that_has_begun() -> None:
     assert (found, false) == ([70.0, 10.0, None], 1)
     assert events.delay_scores(found, false)["found"] == 2.0
     assert events.delay_scores([], 0)["events"] == 0.0
+
+
+def test_a_goal_is_reached_from_its_own_side_and_unknown_without_a_figure() -> None:
+    more, less = (
+        goals.Goal("G", "s", "f1", 0.8, 0.9),
+        goals.Goal("G", "s", "far", None, 8.0, least=False),
+    )
+
+    assert [more.state(v) for v in (0.95, 0.85, 0.7, None)] == [
+        "moonshot", "gate", "missed", "unknown",
+    ]  # fmt: skip
+    assert [less.state(v) for v in (7.0, 9.0, float("nan"))] == ["moonshot", "gate", "unknown"]
+
+
+def test_every_goal_names_a_figure_that_its_set_has() -> None:
+    assert {goal.of for goal in goals.GOALS} <= set(BY_NAME)
+    entry = {"score": {"f1": 0.9}, "spread": {"f1": (0.8, 1.0)}, "detectors": {}}
+
+    told = goals.judged({"skab": entry, "nab": {**entry, "score": None}})
+
+    assert [one["state"] for one in told] == ["moonshot", "unknown", "unknown", "unknown"]
+    assert "| G5 | `skab` | f1 | ≥ 0.8 | ≥ 0.88 | **0.9** | 0.8 … 1 | moonshot |" in goals.table(
+        told
+    )
