@@ -143,7 +143,7 @@ def letters(records: Records, visit: Visit) -> Answer:
             "id": one.id,
             "target": one.target,
             "incident": one.incident or "",
-            "reason": words.reason(one.reason, visit.language),
+            "reason": views.told_why(one.reason, visit.language),
             "code": one.last_code,
             "at": times.day_second(one.last_ms, visit.site.zone) if one.last_ms else "–",
             "attempts": one.attempts,

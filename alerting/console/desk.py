@@ -254,7 +254,7 @@ def _people(
             {
                 "person": duty.title_of(visit.site.roster, one.person, visit.language),
                 "target": one.target,
-                "reason": words.reason(one.reason, visit.language),
+                "reason": views.told_why(one.reason, visit.language),
                 "state_name": one.state,
                 "state": state,
                 "at": times.second(one.at_ms, zone) if one.at_ms else "–",

@@ -223,7 +223,7 @@ def _notices(visit: Visit, row: Detail) -> Sequence[Mapping[str, Any]]:
         shown.append(
             {
                 "target": one.target,
-                "reason": words.reason(one.reason, visit.language),
+                "reason": views.told_why(one.reason, visit.language),
                 "state_name": state,
                 "state": visit.say(f"notice.{state}") + code,
                 "attempts": one.attempts,
@@ -253,7 +253,8 @@ def _timeline(visit: Visit, row: Detail) -> Sequence[Mapping[str, str]]:
             "iso": views.iso(one.at_ms),
             "actor": one.actor if views.is_person(one.actor) else visit.say("timeline.system"),
             "action": words.reason(one.reason or one.action, visit.language),
-            "note": one.note,
+            # Of a page it is the number of a step, which its deadline tells better.
+            "note": "" if one.action == "page" else one.note,
         }
         for one in row.audit
     ]

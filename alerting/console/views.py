@@ -14,6 +14,7 @@ from alerting.console.words import age
 from alerting.desk.rows import Summary
 from alerting.incidents import ENDED, TAKEN
 from alerting.people import times
+from alerting.people.words import KINDS, say
 from lifeline import words
 from lifeline.catalog import Catalog
 from lifeline.grades import Grade
@@ -246,6 +247,11 @@ def next_step(visit: Visit, queued: Queued) -> str:
     if left_s <= 0:
         return told + visit.say("next.late")
     return told + visit.say("next.left", age=age(left_s, visit.language))
+
+
+def told_why(code: str, language: Language) -> str:
+    """Why somebody was told: the kind of a page, or what a notice is about."""
+    return say(KINDS, code, language) if code in KINDS else words.reason(code, language)
 
 
 def joined(texts: Sequence[str], language: Language) -> str:

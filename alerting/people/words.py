@@ -30,6 +30,7 @@ KINDS: Table = {
     "unsigned": ("平台未签收", "Not signed for"),
     "support": ("请求支援", "Support needed"),
     "call": ("呼叫支援", "Called in"),
+    "watch": ("值守超时", "Watch over time"),
     "test": ("呼叫测试", "Test page"),
 }
 """Kinds of pages."""

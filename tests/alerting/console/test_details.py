@@ -3,9 +3,13 @@
 from dataclasses import replace
 from importlib.resources import files
 
+import msgspec
 import numpy as np
 import pytest
 
+from alerting.desk.rows import NoticeRow
+from alerting.incidents import Reason
+from alerting.slices import Record
 from lifeline.artefact import Artefact, pack
 from lifeline.catalog import (
     Asset,
@@ -134,3 +138,21 @@ def test_a_group_without_a_calibrated_network_names_the_pipes_and_draws_none() -
 
     assert "Most probable pipes: p2 70%" in page
     assert "sketch" not in page
+
+
+def test_why_somebody_was_told_is_said_in_words_also_of_a_page() -> None:
+    hall = Hall()
+    name = hall.take(leak())
+    row = NoticeRow(7, name, "sms", "remind", "page", "delivered", 1, "0", T0, T0, "k", b"")
+    hall.notices = (row, msgspec.structs.replace(row, reason="opened"))
+    one = hall.slice.incidents[name]
+    hall.audit.append(
+        Record(name, one.zone, T0, "router", "page", Reason.REMINDED, "0", "router", 1)
+    )
+
+    page = hall.page(f"/incidents/{name}", query={"lang": "zh"})
+
+    assert "<td>提醒</td>" in page
+    assert "<td>新事件</td>" in page
+    assert "无人确认，已提醒" in page
+    assert '<blockquote class="note">0</blockquote>' not in page
