@@ -11,9 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from calibration import rehearsal
-from calibration.rates import YEAR_S, Rate, rate
+from calibration.rates import YEAR_S, rate
 from calibration.recording import Recording
 from detectors.base import Members
+from detectors.cohort import limit_of
 from detectors.history import Calibrates, History
 from detectors.plan import AnyDetector
 from lifeline import artefact
@@ -21,6 +22,9 @@ from lifeline.artefact import Artefact
 from lifeline.model import Finding
 from lifeline.profiles import Profile
 
+Arrays = dict[str, NDArray[Any]]
+ABOVE = 1.001
+"""A limit stands so far above the highest score that it is to hold back."""
 GRACE_S = 86_400.0
 """An alarm so long after an event's end is still about it."""
 
@@ -43,6 +47,11 @@ def fitted(
         raise FitError("there is no recording to learn from")
     first = recordings[0]
     arrays = _learned(profile, history_of(first, network, far_per_sensor_year))
+    seen = _false(profile, recordings, arrays)
+    limits = _limits(profile, seen, far_per_sensor_year * _sensor_years(recordings))
+    if limits:
+        arrays |= limits
+        seen = _false(profile, recordings, arrays)
     facts: dict[str, float | str] = {
         "recordings": ",".join(recording.name for recording in recordings),
         "columns": len(first.columns),
@@ -51,16 +60,16 @@ def fitted(
         "rows": len(first),
         "far_stated": far_per_sensor_year,
     }
-    made = Artefact(profile.name, facts, arrays)
-    seen = false_alarms(profile, recordings, artefact.pack(made) if arrays else b"")
+    counted = rate(len(seen), _sensor_years(recordings))
+    facts |= {name: float(limit) for name, limit in limits.items()}
     facts |= {
-        "false_alarms": seen.count,
-        "sensor_years": seen.sensor_years,
-        "far_seen": seen.per_year,
-        "far_low": seen.low,
-        "far_high": seen.high,
+        "false_alarms": counted.count,
+        "sensor_years": counted.sensor_years,
+        "far_seen": counted.per_year,
+        "far_low": counted.low,
+        "far_high": counted.high,
     }
-    return msgspec.structs.replace(made, facts=facts)
+    return Artefact(profile.name, facts, arrays)
 
 
 def history_of(
@@ -90,23 +99,51 @@ def _learned(profile: Profile, history: History) -> dict[str, NDArray[Any]]:
     return arrays
 
 
-def false_alarms(profile: Profile, recordings: Sequence[Recording], packed: bytes) -> Rate:
-    """How many findings were about nothing that is known to have happened.
+def _sensor_years(recordings: Sequence[Recording]) -> float:
+    return sum(len(one) * one.step_s / YEAR_S * len(one.columns) for one in recordings)
+
+
+def _false(
+    profile: Profile, recordings: Sequence[Recording], arrays: Arrays
+) -> list[tuple[str, float]]:
+    """Rule and highest score of every finding about nothing that is known to have happened.
 
     A recording of which nobody says what happened counts as calm: what it raises is false.
     """
-    count, sensor_years = 0, 0.0
+    packed = artefact.pack(Artefact(profile.name, {}, dict(arrays))) if arrays else b""
+    false: list[tuple[str, float]] = []
     for recording in recordings:
-        part, _ = rehearsal.prepared(rehearsal.catalog_of(recording, profile, packed))
-        found = rehearsal.findings_of(part, recording)
-        count += sum(_is_false(finding, recording) for finding in found)
-        sensor_years += len(recording) * recording.step_s / YEAR_S * len(recording.columns)
-    return rate(count, sensor_years)
+        catalog = rehearsal.catalog_of(recording, profile, packed)
+        part, _ = rehearsal.prepared(catalog, held_s=recording.step_s)
+        peaks: dict[str, float] = {}
+        raised: dict[str, Finding] = {}
+        for finding in rehearsal.findings_of(part, recording):
+            raised.setdefault(finding.id, finding)
+            peaks[finding.id] = max(finding.score, peaks.get(finding.id, 0.0))
+        false += [
+            (one.rule, peaks[name]) for name, one in raised.items() if _is_false(one, recording)
+        ]
+    return false
+
+
+def _limits(profile: Profile, false: Sequence[tuple[str, float]], allowed: float) -> Arrays:
+    """For each rule of groups that is wrong too often the score that it is not wrong beyond.
+
+    What is allowed is shared among them alike.  A limit is only ever raised: how early a fault is
+    found is the profile's own affair.
+    """
+    own = [rule.id for rule in profile.rule if not rule.quantity]
+    limits: Arrays = {}
+    for rule in own:
+        name = limit_of(rule)
+        peaks = sorted((peak for of, peak in false if limit_of(of) == name), reverse=True)
+        at_most = int(allowed / len(own))
+        if len(peaks) > at_most:
+            limits[name] = np.array(peaks[at_most] * ABOVE)
+    return limits
 
 
 def _is_false(finding: Finding, recording: Recording) -> bool:
-    if finding.phase != "raised":
-        return False
     row = int(np.searchsorted(recording.at_ms, finding.at_ms))
     grace = GRACE_S / recording.step_s
     return not any(event.row <= row <= event.end + grace for event in recording.events or ())

@@ -52,10 +52,10 @@ def catalog_of(recording: Recording, profile: Profile, artefact: bytes = b"") ->
     return Catalog(compile_catalog([expanded(source, {profile.name: profile})]))
 
 
-def prepared(catalog: Catalog) -> tuple[Partition, Plan]:
-    """A blank partition of such a catalog, and its plan; held findings are not asked for."""
+def prepared(catalog: Catalog, held_s: float = FOREVER_S) -> tuple[Partition, Plan]:
+    """A blank partition of such a catalog, and its plan; what is held is asked for if wanted."""
     plan = compile_plan(catalog.head.rules, catalog.head.limits)
-    part = blank(catalog, plan, 0, 1, lateness_s=FOREVER_S, held_s=FOREVER_S)
+    part = blank(catalog, plan, 0, 1, lateness_s=FOREVER_S, held_s=held_s)
     for plot in part.grid.plots:
         # Rows come many at a time, from one device: its own watermark closes the cells.
         plot.patience_ms = round(FOREVER_S * 1000)

@@ -41,6 +41,8 @@ class Watch:
     open: dict[int, Excursion] = field(default_factory=dict)
     ground: Ground | None = None
     """Of a watch over a group."""
+    limit: float = 1.0
+    """The detector's score from which it alarms: 1, unless history has shown that to be too low."""
 
     @property
     def key(self) -> str:
@@ -171,7 +173,24 @@ def group_watch(watching: Watching, ground: Ground) -> Watch:
     """One rule over one group, from blank; its rows are the detector's slots."""
     detector = group_detector(watching)
     alarm = np.zeros(detector.SLOTS, np.bool_)
-    return Watch(watching, detector, detector.blank(ground), alarm, ground=ground)
+    limit = ground.learned.get(limit_of(watching.rule.id))
+    return Watch(
+        watching,
+        detector,
+        detector.blank(ground),
+        alarm,
+        ground=ground,
+        limit=1.0 if limit is None else float(limit),
+    )
+
+
+def limit_of(rule: str) -> str:
+    """Under which name an artefact keeps the limit of a profile's rule.
+
+    >>> limit_of("water.water-network.leak")
+    'limit.leak'
+    """
+    return f"limit.{rule.rpartition('.')[2]}"
 
 
 def group_detector(watching: Watching) -> GroupParams:

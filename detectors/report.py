@@ -103,7 +103,7 @@ class Report:
         """A rule's scores of a group's frame, one a slot."""
         detector, ground = group_detector(watch.watching), watch.ground
         assert ground is not None, place
-        scores = detector.step(ground, watch.state, frame)
+        scores = detector.step(ground, watch.state, frame) / watch.limit
         for slot in np.flatnonzero((scores >= 1.0) | watch.alarm).tolist():
             score = float(scores[slot])
             phase = watch.phase(slot, frame.at_ms, self.held_ms, over=score >= 1.0)

@@ -55,6 +55,7 @@ def test_the_rate_is_of_what_was_found_false_in_a_sensor_year() -> None:
     assert (line.true, line.unjudged) == (3, 7)
 
 
+@pytest.mark.feature("D-6")
 @pytest.mark.parametrize(
     ("false", "years", "state"),
     [(0, 0.1, "unclear"), (4, 10.0, "unclear"), (0, 10.0, "kept"), (20, 10.0, "broken")],

@@ -43,7 +43,7 @@ class Above(GroupParams, frozen=True, tag="above"):
     def step(self, ground: Ground, state: State, frame: GroupFrame) -> Scores:
         state["seen"] += 1
         over = np.nanmax(frame.values / ground.learned["highest"])
-        return np.array([1.0 if over > 1.0 else 0.5])
+        return np.array([over if over > 1.0 else 0.5])
 
 
 NETWORK = {"pipes": np.array(["p1"])}
@@ -88,14 +88,32 @@ def test_an_alarm_about_what_is_known_is_not_false_and_every_other_is() -> None:
     taught = year((100, 121), events=(LEAK,))
     noisy = year((200, 210), (300, 310), events=None)
 
-    made = fitted(PROFILE, [taught, noisy], NETWORK, 0.2)
+    made = fitted(PROFILE, [taught, noisy], NETWORK, 1.0)
 
     assert made.facts["false_alarms"] == 2
     assert made.facts["sensor_years"] == pytest.approx(4 * 365 / 365.25)
     assert (
         float(made.facts["far_low"]) < float(made.facts["far_seen"]) < float(made.facts["far_high"])
     )
-    assert (made.facts["far_stated"], made.facts["recordings"]) == (0.2, "y,y")
+    assert (made.facts["far_stated"], made.facts["recordings"]) == (1.0, "y,y")
+
+
+def test_a_limit_rises_until_history_would_have_cried_wolf_as_seldom_as_stated() -> None:
+    taught = year((100, 121), events=(LEAK,))
+    noisy = year((200, 210), (300, 310), events=None)
+    noisy.values[300:310] = 3.0
+
+    # Four sensor-years: two are allowed, one, none.
+    made = [fitted(PROFILE, [taught, noisy], NETWORK, far) for far in (0.6, 0.3, 0.1)]
+
+    assert [one.facts["false_alarms"] for one in made] == [2, 1, 0]
+    assert [float(one.facts.get("limit.high", 1.0)) for one in made] == pytest.approx(
+        [1.0, 2.002, 3.003]
+    )
+    part, _ = rehearsal.prepared(rehearsal.catalog_of(noisy, PROFILE, artefact.pack(made[1])))
+    found = rehearsal.findings_of(part, noisy)
+    assert [one.at_ms // 86_400_000 for one in found] == [300, 310]
+    assert found[0].score == pytest.approx(3.0 / 2.002)
 
 
 def test_a_profile_that_learns_nothing_is_counted_all_the_same() -> None:
