@@ -65,6 +65,7 @@ def heard(
     return found
 
 
+@pytest.mark.feature("W-2")
 @settings(max_examples=30)
 @given(st.floats(450.0, 2250.0), st.integers(0, 1000))
 def test_a_burst_is_placed_within_two_hundredths_of_the_line(at_m: float, seed: int) -> None:
@@ -133,6 +134,7 @@ def test_what_is_no_burst(arrivals: dict[int, tuple[float, float]], pump: float 
     assert max(run(DETECTOR, frames(arrivals, pump=pump))) == 0.0
 
 
+@pytest.mark.feature("W-2")
 def test_operations_teach_the_wave_speed() -> None:
     detector = Burst(chainage_m=CHAINAGE, wave_speed_m_s=1080.0)
     state = detector.blank(GROUND)

@@ -60,6 +60,7 @@ def learned(at: Ground, *, tones: bool = True) -> State:
     return state
 
 
+@pytest.mark.feature("W-4")
 def test_two_neighbours_that_stay_loud_are_a_leak_after_two_nights() -> None:
     at = ground()
     state = learned(at)
