@@ -98,7 +98,7 @@ faults: servers ## the long fault programme: kills and crash points with three m
 
 .PHONY: features
 features: servers ## docs/features.md from the tests that show a feature; ARGS=--collect-only is quick
-	@exec $(BIN)/python -m pytest -q -m "feature and not faults" --features docs/features.md $(or $(ARGS),$(BOTH))
+	@exec $(BIN)/python -m pytest -q -m "feature and not faults" tests --features docs/features.md $(or $(ARGS),$(BOTH))
 
 .PHONY: bench
 bench: servers ## publish to finding, stored and push at full rate; ARGS="--rate 116000 --seconds 60"
