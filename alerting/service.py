@@ -39,14 +39,10 @@ from lifeline.catalog import Catalog
 from lifeline.config import Settings
 from lifeline.db import SERVICE_ROLE, Database, begin_progress, move_progress, quarantine
 from lifeline.errors import Refused, Unavailable
-from lifeline.log.service import begin, end, make_consumer, translated, within
 from lifeline.model import CANARY, Finding
 from lifeline.telemetry import Health
 
 Log = structlog.stdlib.BoundLogger
-GROUP = "lifeline.router"
-"""Under which offsets are noted on Kafka: where to begin when PostgreSQL is away at the start."""
-COMMIT_S = 15.0
 FETCH_MS = 100
 COMPANY_S = 0.05
 """After a batch the next one waits so long from its beginning: findings that come thick share a
@@ -85,19 +81,16 @@ class Router:
         self.noted: dict[TopicPartition, int] = {}
         self.is_away = False
         self.side: set[asyncio.Task[None]] = set()
-        self.consumer = make_consumer(settings.kafka, GROUP, GROUP)
         numbers = range(settings.kafka.partitions)
         partitions = [TopicPartition(wire.FINDINGS, number) for number in numbers]
-        self.places = Places(self.consumer, settings.kafka, partitions, log)
+        self.places = Places(settings.kafka, partitions, log)
 
     async def start(self) -> None:
-        """Connects; raises Unavailable without Kafka, Refused without topic or tables.
+        """Looks for PostgreSQL; raises Refused where its tables are missing.
 
-        Without PostgreSQL it waits 3 s, says so, and goes on past it.
+        Without it it waits 3 s, says so, and goes on past it.
         """
         await asyncio.to_thread(self.past.adopt)
-        await begin(self.consumer, self.settings.kafka)
-        self.consumer.assign(self.places.partitions)
         try:
             await self.database.run(self._check_tables, self.settings.router.fast_after_s)
             await self.past.bring_in_line(self.database)
@@ -111,12 +104,14 @@ class Router:
         store.keep_grades(connection, self.settings.grading)
 
     async def read(self) -> None:
-        """Reads and folds for ever."""
+        """Reads and folds for ever, from when Kafka is there."""
         clock = asyncio.get_running_loop().time
+        await self.places.meet(self.health)
+        self.health.problem = AWAY if self.is_away else self.health.problem
         while True:
             await self._learn()
             # Its own limit is enough: what another one cut off would be lost to the next call.
-            batches = await self.consumer.getmany(timeout_ms=FETCH_MS, max_records=RECORDS_MAX)
+            batches = await self.places.fetch(FETCH_MS, RECORDS_MAX)
             if self.is_away:
                 self._pass_by(batches)
                 continue
@@ -281,8 +276,8 @@ class Router:
             await asyncio.sleep(1.0)
             noted, self.noted = self.noted, {}
             if noted:
-                with contextlib.suppress(Unavailable), translated(self.settings.kafka):
-                    await within(self.consumer.commit(noted), COMMIT_S)
+                with contextlib.suppress(Unavailable):
+                    await self.places.note(noted)
             if self.is_away or second % GAUGES_S:
                 continue
             with contextlib.suppress(Unavailable, psycopg.Error):
@@ -367,7 +362,7 @@ class Router:
         """Ends everything, each part within its limit."""
         for task in self.side:
             task.cancel()
-        await end(self.consumer)
+        await self.places.close()
         await self.feed.close()
         await self.exchange.close()
         await self.courier.close()

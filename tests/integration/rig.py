@@ -4,8 +4,10 @@ import asyncio
 import contextlib
 import os
 import signal
+import socket
 import subprocess
 import sys
+import threading
 import time
 import urllib.request
 from collections.abc import Callable, Iterator
@@ -159,6 +161,33 @@ def rig(addresses: Addresses, folder: Path, *, timescale: bool) -> Iterator[Rig]
         made.close()
         with psycopg.connect(addresses.postgres_admin_dsn, autocommit=True) as admin:
             admin.execute(f"drop database if exists {name} with (force)")
+
+
+@contextlib.contextmanager
+def forwarded(port: int, there: tuple[str, int]) -> Iterator[None]:
+    """What comes to this port reaches ``there``: a server that appears late."""
+
+    def pump(source: socket.socket, sink: socket.socket) -> None:
+        with contextlib.suppress(OSError):
+            while got := source.recv(65536):
+                sink.sendall(got)
+        for end in (source, sink):
+            end.close()
+
+    def accept(listener: socket.socket) -> None:
+        with contextlib.suppress(OSError):
+            while True:
+                near = listener.accept()[0]
+                far = socket.create_connection(there, 5)
+                for pair in ((near, far), (far, near)):
+                    threading.Thread(target=pump, args=pair, daemon=True).start()
+
+    listener = socket.create_server(("127.0.0.1", port))
+    threading.Thread(target=accept, args=(listener,), daemon=True).start()
+    try:
+        yield
+    finally:
+        listener.close()
 
 
 def replace_database(dsn: str, name: str) -> str:

@@ -22,11 +22,12 @@ from alerting.house.service import House as Rules
 from lifeline import config, crashpoints
 from lifeline.errors import Unavailable
 from lifeline.stack import Stack
+from lifeline.stack.processes import free_port
 from tests.faults import checker
 from tests.faults.checker import Calls, Page
 from tests.faults.world import ROSTER
 from tests.integration.console_rig import City, new_city, sign_in
-from tests.integration.rig import rig, wait_for
+from tests.integration.rig import forwarded, rig, wait_for
 from tests.integration.router_house import SECRET, House, Platform
 from tests.streams.town import catalog
 
@@ -357,3 +358,25 @@ def _is_up(city: City) -> bool:
     except (Unavailable, psycopg.Error):
         return False
     return True
+
+
+def test_a_start_without_kafka_pages_and_pushes_and_reads_on_when_it_is_there(
+    house: House,
+) -> None:
+    host, _, port = house.rig.addresses.kafka_bootstrap.rpartition(":")
+    nowhere = free_port()
+    house.more["LIFELINE_KAFKA_BOOTSTRAP"] = f"127.0.0.1:{nowhere}"
+    process = house.start()
+    with psycopg.connect(house.rig.dsn) as connection:
+        leak = house.finding(1, on_delay_s=1.0)
+        router_store.fold(connection, rules(house).wording, [leak])
+
+    wait_for(lambda: house.platform.pushes and house.platform.calls, 30, "push and page")
+    assert process.poll() is None
+    assert not house.rig.is_ready(process)
+    with forwarded(nowhere, (host, int(port))):
+        house.publish(house.finding(2))
+        wait_for(lambda: len(house.platform.pushes) == 2, 30, "push of what came by Kafka")
+        wait_for(lambda: house.rig.is_ready(process), 10, "ready")
+
+    assert [row[1] for row in house.incidents()] == ["gas/well-1", "gas/well-2"]

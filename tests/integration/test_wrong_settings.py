@@ -22,7 +22,8 @@ from tests.faults import town
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(180)]
 
 SERVICES = ("ingest", "detect", "archive", "router", "watchdog", "console")
-ON_KAFKA = ("ingest", "detect", "archive", "router")
+ON_KAFKA = ("ingest", "detect", "archive")
+"""The router waits for it: people are paged about what is stored."""
 SPEAKS_S = 60.0
 OBJECT = re.compile(r"[\[<(]\(?'|Unable to bootstrap")
 """What only a program's own representation of its objects looks like."""
