@@ -1,4 +1,4 @@
-"""A district metered area: daily demand, square-law losses, a burst by the root of its head."""
+"""A district metered area: daily demand, heads from its mains, a burst by the root of its head."""
 
 import math
 from collections.abc import Sequence
@@ -8,14 +8,18 @@ import numpy as np
 
 from lifeline.catalog import Device
 from lifeline.model import Floats
+from simulators import mains
 from simulators.base import Cadence, Scenario, Truth, Uplink, cadence, daily, readings
+from simulators.mains import HAZEN_WILLIAMS, INLET_GROUND_M, SOURCE_HEAD_M, Network
 
 G = 9.81
 CD = 0.75
 DEMAND_PEAKS = ((7.5, 1.6, 75.0), (12.0, 2.0, 35.0), (19.0, 2.4, 80.0))
 DEMAND_BASE_M3_H = 70.0
-SOURCE_HEAD_M = 44.0
-PEAK_M3_H = 200.0
+BURST_PIPE = "P-G7H7"
+"""Far from the inlet, half a block from a crossing, and with no logger in its street."""
+RATIOS = np.linspace(0.0, 4.0, 49) ** 2
+"""A burst's flow over the area's demand, wherever its losses are computed."""
 OPENING_S = 60.0
 """A burst opens linearly over a minute (TSNet's burst: linear from ts over tc)."""
 TANK_M2 = 600.0
@@ -32,31 +36,50 @@ def leak_m3_h(hole_mm: float, head_m: float) -> float:
     return 3600.0 * CD * area * math.sqrt(2.0 * G * max(head_m, 0.0))
 
 
-def burst_heads(
-    demand_m3_h: float, hole_mm: float, node: int, ground_m: Floats, loss: Floats
-) -> tuple[Floats, float]:
-    """Pressure heads (m) at the nodes and the burst's flow (m³/h) that agree with each other.
+@dataclass(frozen=True, slots=True)
+class Losses:
+    """Loss of head at some places, one of them a break, while water runs out of it."""
 
-    Head at a node is source minus ground minus ``loss * Q|Q|`` of its path, where a burst loads the
-    shared part of every path and the burst node's path whole.  The flow falls as its own head does,
-    so the pair is found by bisection, which cannot diverge.
+    ground_m: Floats
+    at_ratio: Floats
+    """(ratios, places): losses at a demand of 1 m³/h, by the burst's flow over the demand."""
+    broken: int
+    """Which place is the break."""
+
+    def heads(self, demand_m3_h: float, burst_m3_h: float) -> Floats:
+        """Pressure heads (m): losses grow with one power of all flows, so one table serves all."""
+        ratio = min(burst_m3_h / demand_m3_h, float(RATIOS[-1]))
+        above = max(int(np.searchsorted(RATIOS, ratio)), 1)
+        part = (ratio - RATIOS[above - 1]) / (RATIOS[above] - RATIOS[above - 1])
+        loss = (1.0 - part) * self.at_ratio[above - 1] + part * self.at_ratio[above]
+        made: Floats = SOURCE_HEAD_M - self.ground_m - loss * demand_m3_h**HAZEN_WILLIAMS
+        return made
+
+
+def losses_of(network: Network, places: Sequence[str], pipe: str) -> Losses:
+    """The losses at these junctions, and behind them at a break in the middle of that pipe."""
+    network, broken = network.broken(pipe)
+    index = {junction.name: k for k, junction in enumerate(network.junctions)}
+    rows = [index[name] for name in (*places, broken)]
+    ground = np.array([network.junctions[k].ground_m for k in rows])
+    table = [network.losses({broken: float(ratio)})[rows] for ratio in RATIOS]
+    return Losses(ground, np.array(table), len(places))
+
+
+def burst_heads(demand_m3_h: float, hole_mm: float, losses: Losses) -> tuple[Floats, float]:
+    """Pressure heads (m) at the places and the burst's flow (m³/h) that agree with each other.
+
+    The flow falls as its own head does, so the pair is found by bisection, which cannot diverge.
     """
-    shared = np.minimum(loss, loss[node]) / max(float(loss[node]), 1e-12)
-
-    def heads(burst: float) -> Floats:
-        through = demand_m3_h + shared * burst
-        head: Floats = SOURCE_HEAD_M - ground_m - loss * through * through
-        return head
-
     low, high = 0.0, leak_m3_h(hole_mm, SOURCE_HEAD_M)
     for _ in range(40 if hole_mm > 0 else 0):
         middle = 0.5 * (low + high)
-        if leak_m3_h(hole_mm, float(heads(middle)[node])) > middle:
+        if leak_m3_h(hole_mm, float(losses.heads(demand_m3_h, middle)[losses.broken])) > middle:
             low = middle
         else:
             high = middle
     burst = 0.5 * (low + high) if hole_mm > 0 else 0.0
-    return heads(burst), burst
+    return losses.heads(demand_m3_h, burst), burst
 
 
 @dataclass(slots=True)
@@ -68,27 +91,24 @@ class WaterZone:
     tanks: Sequence[Device]
     rng: np.random.Generator
     clocks: tuple[Cadence, Cadence, Cadence]
-    ground_m: Floats
-    loss: Floats
+    losses: Losses
     level_m: float = 3.4
     is_pumping: bool = True
     wander: float = 0.0
     hole_mm: float = 0.0
     open_s: float = 0.0
-    node: int = 0
 
     def begin(self, scenario: Scenario, at_ms: int) -> Truth | None:
-        """A main bursts near the logger with the longest path."""
+        """A main bursts in the middle of its street."""
         if scenario.what != "burst" or not self.loggers:
             return None
         self.hole_mm = scenario.size or 90.0
         self.open_s = 0.0
-        self.node = int(np.argmax(self.loss))
-        device = self.loggers[self.node]
+        device = self.loggers[0]
         return Truth(
             scenario.what, device.lifeline, device.zone, device.asset, "burst", at_ms,
             at_ms + round((scenario.until_s - scenario.at_s) * 1000), scenario.deadline_s,
-            {"hole_mm": self.hole_mm, "near": device.name},
+            {"hole_mm": self.hole_mm, "pipe": BURST_PIPE},
         )  # fmt: skip
 
     def end(self, scenario: Scenario, asset: str) -> None:
@@ -104,9 +124,7 @@ class WaterZone:
         demand = daily(day_s, DEMAND_PEAKS, DEMAND_BASE_M3_H) * (1.0 + self.wander)
         self.open_s += dt_s
         opened = math.sqrt(min(1.0, self.open_s / OPENING_S))
-        heads, burst = burst_heads(
-            demand, self.hole_mm * opened, self.node, self.ground_m, self.loss
-        )
+        heads, burst = burst_heads(demand, self.hole_mm * opened, self.losses)
         flow = demand + burst
         self._fill(flow, dt_s)
         return [*self._send(at_ms, flow, heads)]
@@ -123,7 +141,9 @@ class WaterZone:
     def _send(self, at_ms: int, flow: float, heads: Floats) -> list[Uplink]:
         sent = []
         for i in self.clocks[0].due(at_ms):
-            inlet = np.array([flow * (1.0 + 0.004 * self.rng.normal()), SOURCE_HEAD_M - 4.0])
+            inlet = np.array(
+                [flow * (1.0 + 0.004 * self.rng.normal()), SOURCE_HEAD_M - INLET_GROUND_M]
+            )
             inlet[1] += 0.08 * self.rng.normal()
             sent.append(readings(self.inlets[i], at_ms, ("flow", "head"), inlet.round(2)))
         for i in self.clocks[1].due(at_ms):
@@ -140,9 +160,9 @@ def water_zone(
     inlets: Sequence[Device], loggers: Sequence[Device], tanks: Sequence[Device],
     rng: np.random.Generator, start_ms: int, pace: float,
 ) -> WaterZone:  # fmt: skip
-    """The area behind these devices: paths lose 2 to 9 m in the evening, ground rises to 6 m."""
-    n = max(len(loggers), 1)
-    loss = np.linspace(2.0, 9.0, n) / PEAK_M3_H**2
+    """The area behind these devices: each logger at the crossing that is nearest to it."""
+    network = mains.hunnan(is_true=True)
+    places = [network.nearest(device.position) for device in loggers]
     clocks = tuple(cadence(group, start_ms, pace) for group in (inlets, loggers, tanks))
     return WaterZone(
         inlets,
@@ -150,6 +170,5 @@ def water_zone(
         tanks,
         rng,
         (clocks[0], clocks[1], clocks[2]),
-        rng.uniform(0.0, 6.0, n),
-        loss,
+        losses_of(network, places, BURST_PIPE),
     )

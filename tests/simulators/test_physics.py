@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy import signal
 
-from simulators import bridge, gas, heating, water
+from simulators import bridge, gas, heating, mains, water
 
 HOLES_KG_H = {
     (1, 2.5): 0.12, (1, 100): 0.72, (1, 200): 1.07, (1, 400): 1.78,
@@ -60,15 +60,30 @@ def test_water_leaks_as_the_table_says_at_30_m(hole_mm: float, m3_h: float) -> N
 
 
 def test_a_burst_lowers_every_head_and_agrees_with_its_own_flow() -> None:
-    ground, loss = np.zeros(3), np.array([2.0, 5.0, 9.0]) / 200.0**2
-    calm, nothing = water.burst_heads(100.0, 0.0, 2, ground, loss)
+    losses = water.losses_of(mains.hunnan(is_true=True), ["A1", "D4", "H8"], water.BURST_PIPE)
+    calm, nothing = water.burst_heads(100.0, 0.0, losses)
 
-    heads, burst = water.burst_heads(100.0, 80.0, 2, ground, loss)
+    heads, burst = water.burst_heads(100.0, 80.0, losses)
 
     assert nothing == 0.0
     assert (heads < calm).all()
-    assert heads.argmin() == 2
-    assert burst == pytest.approx(water.leak_m3_h(80.0, heads[2]), rel=1e-6)
+    assert heads.argmin() == losses.broken
+    assert burst == pytest.approx(water.leak_m3_h(80.0, heads[losses.broken]), rel=1e-6)
+
+
+@pytest.mark.parametrize("demand_m3_h", [70.0, 190.0])
+def test_the_table_of_losses_says_what_the_network_itself_does(demand_m3_h: float) -> None:
+    whole = mains.hunnan(is_true=False)
+    losses = water.losses_of(whole, ["H5", "H8"], water.BURST_PIPE)
+    network, broken = whole.broken(water.BURST_PIPE)
+    names = [junction.name for junction in network.junctions]
+
+    heads = losses.heads(demand_m3_h, 237.0)
+
+    loss = network.losses({broken: 237.0 / demand_m3_h}) * demand_m3_h**1.852
+    ground = np.array([junction.ground_m for junction in network.junctions])
+    wanted = (44.0 - ground - loss)[[names.index(name) for name in ("H5", "H8", broken)]]
+    assert heads == pytest.approx(wanted, abs=0.05)
 
 
 def test_ten_thousand_cubic_metres_shrink_by_5_8_when_they_cool_by_a_kelvin_at_70() -> None:
