@@ -8,18 +8,22 @@ import contextlib
 
 import msgspec
 import structlog
+from psycopg import Connection
 
 from alerting.outbox import store
-from lifeline import wire
+from lifeline import telemetry, wire
 from lifeline.config import Kafka
-from lifeline.db import Database
+from lifeline.db import Database, quarantine
 from lifeline.errors import Unavailable
 from lifeline.log.service import Publisher, Send
 from lifeline.telemetry import now_ms
+from lifeline.wire import IncidentState
 
 Log = structlog.stdlib.BoundLogger
 POLL_S = 0.5
 BATCH = 200
+NOT_YET = -1
+"""The partition of what never came to Kafka."""
 
 
 class Feed:
@@ -51,16 +55,32 @@ class Feed:
         rows = await self.database.run(lambda c: store.lease_changes(c, BATCH, lease_s))
         if not rows:
             return 0
+        sends: list[Send] = []
+        strange: list[tuple[int, str, bytes]] = []
+        for number, zone, body in rows:
+            try:
+                sends.append(self._send(zone, wire.decode_incident(body)))
+            except wire.Malformed as error:
+                strange.append((number, str(error), body))
         # One attempt, which ends within the lease: when its outcome is unknown, the lease runs out,
         # and a reader sees the revision twice.
-        sends = [self._send(zone, body) for _, zone, body in rows]
-        await self._publisher.send(sends, attempts=1)
+        if sends:
+            await self._publisher.send(sends, attempts=1)
         ids = [number for number, _, _ in rows]
-        await self.database.run(lambda c: store.forget_changes(c, ids))
+
+        def forget(connection: Connection) -> None:
+            for number, why, body in strange:
+                # Another version's row: what waits behind it must not.
+                quarantine(connection, wire.INCIDENTS, NOT_YET, number, why, body)
+            store.forget_changes(connection, ids)
+
+        await self.database.run(forget)
+        if strange:
+            telemetry.records_poison.labels(wire.INCIDENTS).inc(len(strange))
+            self.log.error("incident feed quarantined", n=len(strange), reason=strange[0][1])
         return len(rows)
 
-    def _send(self, zone: str, body: bytes) -> Send:
-        state = wire.decode_incident(body)
+    def _send(self, zone: str, state: IncidentState) -> Send:
         stamped = msgspec.structs.replace(state, stamped_ms=now_ms())
         return Send(
             wire.INCIDENTS,

@@ -120,6 +120,15 @@ def test_what_cannot_be_read_or_kept_goes_to_quarantine_and_the_rest_goes_on(hou
     wait_for(lambda: len(house.rig.rows("select 1 from quarantine")) == 3, 10, "quarantine")
     assert [row[1] for row in house.incidents()] == ["gas/well-3"]
 
+    # Nor does what another version has left in line for the feed hold up what waits behind it.
+    with psycopg.connect(house.rig.dsn) as connection:
+        connection.execute(
+            "insert into incident_change (zone, body) values ('gas/east', '{\"schema\": 9}')"
+        )
+    house.publish(house.finding(4))
+    wait_for(lambda: len(consume(house.rig, wire.INCIDENTS)) == 2, 15, "feed")
+    assert len(house.rig.rows("select 1 from quarantine where topic = 'lifeline.incidents'")) == 1
+
 
 def test_a_rule_with_a_mistake_costs_nobody_an_alarm_and_doctor_says_so(house: House) -> None:
     process = house.start("bug-in-rules")
