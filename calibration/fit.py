@@ -27,6 +27,7 @@ ABOVE = 1.001
 """A limit stands so far above the highest score that it is to hold back."""
 GRACE_S = 86_400.0
 """An alarm so long after an event's end is still about it."""
+DRAWN = ("pipe", "pipe_xy")
 
 
 class FitError(ValueError):
@@ -47,6 +48,8 @@ def fitted(
         raise FitError("there is no recording to learn from")
     first = recordings[0]
     arrays = _learned(profile, history_of(first, network, far_per_sensor_year))
+    # As it lies: an incident's page draws where a leak may be.
+    arrays |= {name: network[name] for name in DRAWN if name in network}
     seen = _false(profile, recordings, arrays)
     limits = _limits(profile, seen, far_per_sensor_year * _sensor_years(recordings))
     if limits:

@@ -121,8 +121,8 @@ class Network:
 
 def _resistance(pipe: Pipe) -> float:
     """Metres of loss at 1 m³/h."""
-    size: float = pipe.coefficient**HAZEN_WILLIAMS * (pipe.diameter_mm / 1000.0) ** 4.871
-    return RESISTANCE * pipe.length_m / size / 3600.0**HAZEN_WILLIAMS
+    size = math.pow(pipe.coefficient, HAZEN_WILLIAMS) * math.pow(pipe.diameter_mm / 1000.0, 4.871)
+    return RESISTANCE * pipe.length_m / size / math.pow(3600.0, HAZEN_WILLIAMS)
 
 
 def _wave(a: float, b: float) -> float:

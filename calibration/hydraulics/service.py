@@ -16,6 +16,7 @@ from scipy.sparse.csgraph import shortest_path
 
 from calibration.recording import Recording
 from lifeline.errors import Refused
+from lifeline.model import Floats
 
 LEAK_M3_H = 10.0
 ROUGHER_HOUR, ROUGHER = 14, 0.1
@@ -25,6 +26,11 @@ HOURS = (2, 5, 8, 11, 14, 17, 20, 23)
 EMITTER, PRESSURE, DEMAND = 3, 11, 9
 LINK_ROUGHNESS, LINK_FLOW, LINK_INITIAL = 2, 8, 11
 START_TIME, DURATION = 4, 0
+BURST_M3_H = (10.0, 40.0, 120.0, 320.0)
+BURST_HOURS = (3, 12, 19)
+"""By night, at noon, at the evening's peak: bursts are asked for at fewer hours, in more sizes."""
+BURST_NODES_MAX = 300
+"""Of a larger network bursts are not asked for: it would take calibration minutes more."""
 DAY_S = 86_400
 PRESSURE_MIN_M = 5.0
 
@@ -38,7 +44,12 @@ def surveyed(
     ``distance_m`` (pipes, pipes) between their middles; ``base`` (hours, columns) without a leak;
     ``response`` (hours, nodes, columns) what ``leak_m3_h`` (hours, nodes) at a node changes.
     ``rougher`` (pipes, columns) what a roughness coefficient twice as large would change, by the
-    slope, at ``rougher_base``.  Columns that the file does not know stay 0.  Raises Refused.
+    slope, at ``rougher_base``.  ``pipe``, ``pipe_xy`` (n, 4): as they are drawn.  Of a network that
+    is not large also ``burst_base`` (hours, columns), ``burst_response`` (hours, sizes, nodes,
+    columns) and ``burst_m3_h`` (hours, sizes, nodes).
+
+    A column is the node or link of its name, or the one that bears it as its tag ([TAGS]); one that
+    the file does not know stays 0.  Raises Refused.
     """
     try:
         import wntr  # noqa: F401
@@ -46,12 +57,14 @@ def surveyed(
         raise Refused(
             "EPANET is not installed: run  pip install 'urban-lifeline[calibrate]'"
         ) from error
-    made = _layout(inp)
-    made |= _responses(inp, recording, made["nodes"].tolist(), hours)
-    return made | _rougher(inp, recording, made["pipes"].tolist())
+    made, tagged = _layout(inp)
+    places = [tagged.get(column, column) for column in recording.columns]
+    made |= _responses(inp, places, made["nodes"].tolist(), hours)
+    return made | _rougher(inp, places, made["pipes"].tolist())
 
 
-def _layout(inp: Path) -> dict[str, NDArray[Any]]:
+def _layout(inp: Path) -> tuple[dict[str, NDArray[Any]], dict[str, str]]:
+    """The network's arrays, and the node or link of each tag."""
     import wntr
 
     model = wntr.network.WaterNetworkModel(str(inp))
@@ -71,13 +84,20 @@ def _layout(inp: Path) -> dict[str, NDArray[Any]]:
     distance_m = np.minimum.reduce(between) + (length_m[:, None] + length_m[None, :]) / 2.0
     np.fill_diagonal(distance_m, 0.0)
     named = [(p.start_node_name, p.end_node_name) for p in pipes]
-    return {
+    tags = {str(one.tag): str(name) for name, one in (*model.nodes(), *model.links()) if one.tag}
+    made = {
         "nodes": np.array(list(junctions)),
         "pipes": np.array(list(model.pipe_name_list)),
         "ends": np.array([[junctions.get(name, -1) for name in pair] for pair in named]),
         "length_m": length_m,
         "distance_m": distance_m.astype(np.float32),
+        "pipe": np.array(list(model.pipe_name_list)),
+        "pipe_xy": np.array(
+            [[*pipe.start_node.coordinates, *pipe.end_node.coordinates] for pipe in pipes],
+            np.float32,
+        ),
     }
+    return made, tags
 
 
 class _Epanet:
@@ -122,41 +142,58 @@ class _Epanet:
 
 
 def _responses(
-    inp: Path, recording: Recording, nodes: Sequence[str], hours: Sequence[int]
+    inp: Path, places: Sequence[str], nodes: Sequence[str], hours: Sequence[int]
 ) -> dict[str, NDArray[Any]]:
     with tempfile.TemporaryDirectory() as folder:
         epanet = _Epanet(inp, Path(folder) / "report.txt")
-        sensors = [epanet.sensor(column) for column in recording.columns]
-        indices = [int(epanet.library.ENgetnodeindex(name)) for name in nodes]
-        base = np.zeros((len(hours), len(sensors)))
-        response = np.zeros((len(hours), len(nodes), len(sensors)))
-        leak = np.zeros((len(hours), len(nodes)))
-        for h, hour in enumerate(hours):
-            # The third day of the pattern: a weekday, whatever day it begins on.
-            epanet.library.ENsettimeparam(START_TIME, 2 * DAY_S + hour * 3600)
-            base[h] = epanet.solved(sensors)
-            calm = [epanet.value("node", index) for index in indices]
-            used = [float(epanet.library.ENgetnodevalue(index, DEMAND)) for index in indices]
-            for k, index in enumerate(indices):
-                strength = LEAK_M3_H / np.sqrt(max(calm[k], PRESSURE_MIN_M))
-                epanet.library.ENsetnodevalue(index, EMITTER, float(strength))
-                response[h, k] = epanet.solved(sensors) - base[h]
-                leak[h, k] = float(epanet.library.ENgetnodevalue(index, DEMAND)) - used[k]
-                epanet.library.ENsetnodevalue(index, EMITTER, 0.0)
+        base, response, leak = _asked(epanet, places, nodes, hours, (LEAK_M3_H,))
+        made: dict[str, NDArray[Any]] = {
+            "hours": np.array(hours, np.int64),
+            "base": base,
+            "response": response[:, 0].astype(np.float32),
+            "leak_m3_h": leak[:, 0].astype(np.float32),
+        }
+        if len(nodes) <= BURST_NODES_MAX:
+            base, response, leak = _asked(epanet, places, nodes, BURST_HOURS, BURST_M3_H)
+            made |= {"burst_base": base, "burst_response": response, "burst_m3_h": leak}
         epanet.close()
-    return {
-        "hours": np.array(hours, np.int64),
-        "base": base,
-        "response": response.astype(np.float32),
-        "leak_m3_h": leak.astype(np.float32),
-    }
+    return made
 
 
-def _rougher(inp: Path, recording: Recording, pipes: Sequence[str]) -> dict[str, NDArray[Any]]:
+def _asked(
+    epanet: _Epanet,
+    places: Sequence[str],
+    nodes: Sequence[str],
+    hours: Sequence[int],
+    sizes_m3_h: Sequence[float],
+) -> tuple[Floats, Floats, Floats]:
+    """Values without a leak, what a leak of each size at each node changes, and how it flows."""
+    sensors = [epanet.sensor(place) for place in places]
+    indices = [int(epanet.library.ENgetnodeindex(name)) for name in nodes]
+    base = np.zeros((len(hours), len(sensors)))
+    response = np.zeros((len(hours), len(sizes_m3_h), len(nodes), len(sensors)))
+    leak = np.zeros((len(hours), len(sizes_m3_h), len(nodes)))
+    for h, hour in enumerate(hours):
+        # The third day of the pattern: a weekday, whatever day it begins on.
+        epanet.library.ENsettimeparam(START_TIME, 2 * DAY_S + hour * 3600)
+        base[h] = epanet.solved(sensors)
+        calm = [epanet.value("node", index) for index in indices]
+        used = [float(epanet.library.ENgetnodevalue(index, DEMAND)) for index in indices]
+        for k, index in enumerate(indices):
+            for s, size in enumerate(sizes_m3_h):
+                strength = size / np.sqrt(max(calm[k], PRESSURE_MIN_M))
+                epanet.library.ENsetnodevalue(index, EMITTER, float(strength))
+                response[h, s, k] = epanet.solved(sensors) - base[h]
+                leak[h, s, k] = float(epanet.library.ENgetnodevalue(index, DEMAND)) - used[k]
+                epanet.library.ENsetnodevalue(index, EMITTER, 0.0)
+    return base, response, leak
+
+
+def _rougher(inp: Path, places: Sequence[str], pipes: Sequence[str]) -> dict[str, NDArray[Any]]:
     """No model knows its pipes' roughness well: what an error of each does to the sensors."""
     with tempfile.TemporaryDirectory() as folder:
         epanet = _Epanet(inp, Path(folder) / "report.txt")
-        sensors = [epanet.sensor(column) for column in recording.columns]
+        sensors = [epanet.sensor(place) for place in places]
         epanet.library.ENsettimeparam(START_TIME, 2 * DAY_S + ROUGHER_HOUR * 3600)
         base = epanet.solved(sensors)
         moved = np.zeros((len(pipes), len(sensors)))
