@@ -67,6 +67,8 @@ class Result:
     seconds: float = 0.0
     cost: dict[str, tuple[float, int]] = field(default_factory=dict)
     """Rule -> seconds and steps of its detector."""
+    has_taught: bool = False
+    """Whether the profile was calibrated on it."""
     tallies: Tallies | None = None
     own: dict[str, float] = field(default_factory=dict)
     """The stream's own score."""
@@ -87,9 +89,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         made = _tasks(one, asked, problems)
         tasks += made
         if not made and one.name not in problems:
-            problems[one.name] = f"no stream like {one.files} under {asked.data / one.place}"
+            problems[one.name] = (
+                f"not run: no stream like {one.files} under {asked.data / one.place}"
+            )
     for name, why in problems.items():
-        print(f"{name}: not run: {why}", file=sys.stderr)
+        print(f"{name}: {why}", file=sys.stderr)
     results = _run_all(tasks, asked.jobs)
     for result in results:
         if result.problem:
@@ -138,15 +142,16 @@ def _flags() -> argparse.ArgumentParser:
 def _tasks(one: Set, asked: argparse.Namespace, problems: dict[str, str]) -> list[Task]:
     folder = asked.data / one.place
     if not folder.is_dir():
-        problems[one.name] = f"{folder} is not there"
+        problems[one.name] = f"not run: {folder} is not there"
         return []
     profiles = asked.profiles or store.here_or_shipped("deploy/profiles")
+    artefact = b""
     try:
         profile = store.read_profile(profiles / f"{one.profile}.toml")
         artefact = learn(one, profile, folder, asked.out / "artefacts", asked.seed)
     except Exception as error:
-        problems[one.name] = f"{type(error).__name__}: {error}"
-        return []
+        # Detectors that learn must start without history too: the streams run all the same.
+        problems[one.name] = f"learned nothing: {type(error).__name__}: {error}"
     files = sorted(path for path in folder.glob(one.files) if path.is_file())
     named = [(file, stream_name(file, folder)) for file in files]
     return [
@@ -217,6 +222,7 @@ def _run(task: Task, result: Result) -> None:
     if is_labelled(recording, one):
         result.tallies = one.tally(Judged(recording, ran.alarms, flags, task.folder))
         result.own = one.score([result.tallies])
+    result.has_taught = bool(task.artefact) and one.teaches is not None and one.teaches(task.file)
     result.picture = picture(recording, ran)
     if task.cut_check:
         result.cuts = _cut_check(task, recording, profile, ran)
@@ -249,7 +255,7 @@ def _scores(wanted: Sequence[Set], results: Sequence[Result], problems: dict[str
         own = [r for r in results if r.of == one.name]
         ran = [r for r in own if not r.problem]
         scored = [r for r in ran if r.tallies is not None]
-        judged = [r for r in scored if not (one.learns and r.stream.startswith(one.learns))]
+        judged = [r for r in scored if not r.has_taught]
         cost: dict[str, list[float]] = {}
         for result in ran:
             for rule, (seconds, steps) in result.cost.items():

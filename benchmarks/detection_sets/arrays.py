@@ -52,6 +52,12 @@ def ltown(file: Path, name: str, seed: int, *, clean: bool = False) -> Recording
     return made if has_noise or clean else noisy(made, "ltown", seed)
 
 
+def is_2018(file: Path) -> bool:
+    """Whether this is the year with its leak list that may be learned from, whatever its name."""
+    with np.load(file, allow_pickle=False) as arrays:
+        return "leaks" in arrays.files and str(arrays["t0"]).startswith("2018")
+
+
 def sensor_faults(file: Path, name: str) -> Recording:
     """Sixty days of the town's network with faults of its sensors; its noise is in it."""
     return layouts.water(name, load(file))

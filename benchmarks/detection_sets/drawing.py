@@ -132,7 +132,7 @@ def page(scores: Mapping, streams: Sequence[tuple[str, str, Mapping[str, float],
             f" row; {html.escape(str(one['detectors']))}</p>"
         )
         for stream, why in one["problems"].items():
-            parts.append(f"<p>{html.escape(stream)} was not run: {html.escape(why)}</p>")
+            parts.append(f"<p>{html.escape(stream)}: {html.escape(why)}</p>")
         for of, stream, own, drawn in streams:
             if of == name and drawn:
                 told = "  ".join(

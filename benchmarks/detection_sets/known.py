@@ -45,8 +45,8 @@ class Set:
     """Where its files lie, if not under its own name."""
     flags: str = ""
     """``held``: every row in alarm; ``raised``: rows that raise one; empty: no flags."""
-    learns: str = ""
-    """What the name of the streams begins with that the profile is calibrated on."""
+    teaches: Callable[[Path], bool] | None = None
+    """Whether the profile is calibrated on this stream, which is then run and not judged."""
 
     @property
     def place(self) -> str:
@@ -213,11 +213,11 @@ def _real(file: Path, name: str, _seed: int) -> Recording:
 
 NPZ, CSV = "*.npz", "*.csv*"
 SETS = (
-    Set("ltown", "water-network", NPZ, arrays.ltown, _ltown, _ltown_score, learns="regen2018"),
+    Set("ltown", "water-network", NPZ, arrays.ltown, _ltown, _ltown_score, teaches=arrays.is_2018),
     Set(
         "ltown_noise_free", "water-network", "regen2019*.npz",
         partial(arrays.ltown, clean=True), _ltown, _ltown_score, folder="ltown",
-        learns="regen2018",
+        teaches=arrays.is_2018,
     ),
     Set("battledim_real", "water-inflow", "*Flows*.csv*", _real, _flows, _flow_score),
     Set(
@@ -227,7 +227,7 @@ SETS = (
     Set("skab", "loop-bench", "**/*.csv*", _named(tables.skab), _skab, _skab_score, flags="held"),
     Set(
         "batadal", "scada", CSV, _named(tables.batadal), _row_tallies, _batadal_score,
-        flags="held", learns="dataset03",
+        flags="held", teaches=tables.is_calm_year,
     ),
     Set(
         "gecco2018", "water-quality", CSV, _named(tables.gecco), _row_tallies, _row_score,

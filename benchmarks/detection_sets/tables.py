@@ -16,6 +16,11 @@ from detectors.history import Event
 
 Quantity = Callable[[str], str]
 GRID_MIN_S = 0.01
+SKAB_QUANTITIES = (
+    ("Flow", "flow"), ("Accelerometer", "vibration"), ("Current", "current"),
+    ("Pressure", "pressure"), ("Voltage", "voltage"), ("Therm", "temperature"),
+    ("Temperature", "temperature"),
+)  # fmt: skip
 BATADAL_ATTACKS = (
     # Start and end of the seven attacks of the second training set, as the competition's
     # documentation lists them; the file's own flags are "partly labelled" on purpose.
@@ -105,7 +110,9 @@ def skab(file: Path, name: str) -> Recording:
     made, told = table(
         name,
         lines_of(file),
-        quantity=lambda column: "flow" if "Flow" in column else "loop-signal",
+        quantity=lambda column: next(
+            (quantity for word, quantity in SKAB_QUANTITIES if word in column), "loop-signal"
+        ),
         delimiter=";",
         labels=("anomaly", "changepoint"),
         step_s=1.0,
@@ -157,6 +164,11 @@ def batadal(file: Path, name: str) -> Recording:
                 flags |= (made.time_ms >= a) & (made.time_ms <= b)
         flagged(made, flags, "attack")
     return made
+
+
+def is_calm_year(file: Path) -> bool:
+    """Whether this is the year without attacks that may be learned from."""
+    return file.name.startswith("dataset03")
 
 
 def gecco(file: Path, name: str) -> Recording:
