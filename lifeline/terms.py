@@ -121,6 +121,7 @@ REASONS: Table = {
     "noted": ("备注", "Note"),
     "called": ("呼叫支援", "Called in by hand"),
     "evidence": ("制作证据包", "Evidence package made"),
+    "resent": ("重新发送未送达的通知", "A notice that was not delivered was sent again"),
     "noted-late": ("事件关闭后的确认，记为备注", "Acknowledged after closure: kept as a note"),
     "proposed": ("待第二人复核", "Waits for a second person"),
     "self-closed": ("自检完成", "Self-test done"),
@@ -240,6 +241,10 @@ REFUSALS: Table = {
     "call-old": (
         "来电时间须在最近一天之内。",
         "The call must be of the last day.",
+    ),
+    "taken-since": (
+        "此事件已有人确认，不再为此呼叫任何人。",
+        "Somebody has taken this incident since: nobody is called for it any more.",
     ),
     "no-such-check": ("没有这个检查项。", "There is no such check."),
 }

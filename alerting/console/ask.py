@@ -12,7 +12,7 @@ from alerting.actions import Act
 from alerting.alarms import Alarm
 from alerting.audit.chain import Entry
 from alerting.board.rows import DueRow, Listed, Member, Queued, Sift, Told, Wait
-from alerting.desk.rows import NoticeRow, Outcome
+from alerting.desk.rows import NoticeRow, Outcome, Resent
 from alerting.incidents import Incident
 from alerting.kpi.report import Dimension, Report
 from alerting.people.handover import Handover, ItemKey
@@ -60,8 +60,8 @@ class Board(Protocol):
     def letters(self) -> Sequence[NoticeRow]:
         """Notices that their receivers refused."""
 
-    def resend(self, number: int) -> bool:
-        """Puts one of them back in line."""
+    def resend(self, number: int, by: str, note: str = "") -> Resent:
+        """Puts one of them back in line, and writes down who did."""
 
 
 class Crew(Protocol):

@@ -7,7 +7,7 @@ from alerting.actions import Act, Action
 from alerting.console import pages, queue, refusals
 from alerting.console.doors import shift, windows
 from alerting.console.doors.acting import UNSEEN
-from alerting.console.doors.proof import ZIP
+from alerting.console.doors.proof import ZIP, send_again
 from alerting.console.gate import Handler
 from alerting.console.records import Records
 from alerting.console.visit import Answer, Problem, Visit, redirect
@@ -202,10 +202,7 @@ def approve(records: Records, visit: Visit) -> Answer:
 
 def resend(records: Records, visit: Visit) -> Answer:
     """POST /letters/{id}/resend."""
-    number = visit.call.params["id"]
-    is_number = number.isascii() and number.isdigit() and len(number) < 19
-    if not is_number or not records.board.resend(int(number)):
-        raise Problem(404)
+    send_again(records, visit)
     return redirect("/letters")
 
 

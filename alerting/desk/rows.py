@@ -13,6 +13,9 @@ from alerting.receipts import Word, stage_of
 from alerting.witnesses import Objection
 from lifeline.model import Finding, Lane
 
+Resent = Literal["resent", "taken", "unknown"]
+"""What becomes of a dead letter that is to be sent again."""
+
 
 class Summary(msgspec.Struct, frozen=True, kw_only=True):
     """One line of the queue; times in unix ms."""

@@ -11,6 +11,8 @@ from psycopg import Connection
 
 from alerting import handling, incidents, store
 from alerting.actions import Act
+from alerting.audit import store as audit
+from alerting.audit.chain import Line
 from alerting.cases import Case
 from alerting.desk.rows import (
     AlarmRow,
@@ -19,10 +21,12 @@ from alerting.desk.rows import (
     FindingRow,
     NoticeRow,
     Outcome,
+    Resent,
     Summary,
 )
 from alerting.ledger.store import contended
 from alerting.notices import Wording
+from alerting.outbox.store import ASKED
 from alerting.turn import Turn
 from lifeline.model import Finding
 
@@ -158,12 +162,44 @@ def dead_letters(connection: Connection, limit: int = 200) -> list[NoticeRow]:
     return [_notice_row(row) for row in rows]
 
 
-def resend(connection: Connection, outbox_id: int) -> bool:
-    """Puts a dead letter back in line, under its old key; False when it is none."""
+def resend(
+    connection: Connection, outbox_id: int, *, actor: str, channel: str, note: str = ""
+) -> Resent:
+    """Puts a dead letter back in line, under its old key, and writes down who did.
+
+    A page of what somebody has taken since stays where it is: nobody is called for that.
+    """
+    row = connection.execute(
+        "select o.incident, i.zone, i.phase, o.class, o.reason, o.person, o.target from outbox o"
+        " left join incident i on i.id = o.incident where o.id = %s and o.dead_at is not null",
+        (outbox_id,),
+    ).fetchone()
+    if row is None:
+        return "unknown"
+    incident, zone, _, kind, reason, person, target = row
+    # Whoever takes it at this moment comes before or after, with what he ends.
+    now_ms = store.lock_zones(connection, [zone] if zone is not None else [])
+    found = None if zone is None else find(connection, incident)
+    is_stopped = kind == "page" and reason not in ASKED
+    if found is not None and is_stopped and found.phase != "open":
+        return "taken"
     moved = connection.execute(
         "update outbox set dead_at = null, refusals = 0, due_at = clock_timestamp(),"
-        " leased_until = null"
-        " where id = %s and dead_at is not null",
+        " leased_until = null where id = %s and dead_at is not null",
         (outbox_id,),
     )
-    return moved.rowcount == 1
+    if moved.rowcount == 0:
+        return "unknown"
+    line = Line(
+        incident=incident or "",
+        at_ms=now_ms,
+        actor=actor,
+        action="resend",
+        reason="resent",
+        note=note,
+        channel=channel,
+        revision=0 if found is None else found.revision,
+        detail=" ".join(filter(None, (target, person, reason))),
+    )
+    audit.append(connection, [line])
+    return "resent"

@@ -1,6 +1,7 @@
 """``lifeline notices``: who is told by which way, what a receiver refused, and trying a way out."""
 
 import asyncio
+import getpass
 import ssl
 import time
 from typing import Annotated, Any
@@ -56,9 +57,12 @@ def resend(
 
     Example:  lifeline notices resend 17
     """
+    who = getpass.getuser()
     with connected(settings_from(config)) as database:
-        is_moved = database.run_now(lambda c: desk.resend(c, number))
-    if not is_moved:
+        done = database.run_now(lambda c: desk.resend(c, number, actor=who, channel="command"))
+    if done == "taken":
+        raise fail(f"{number}: somebody has taken its incident since; nobody is called for it.", 1)
+    if done == "unknown":
         raise fail(f"{number} is no dead letter: see `lifeline notices list`.", 1)
     typer.echo(f"{number} is in line again.")
 

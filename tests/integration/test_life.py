@@ -16,7 +16,8 @@ from alerting.actions import Act
 from alerting.desk import store as desk
 from alerting.desk.rows import Outcome
 from alerting.ledger.store import Folded, contended
-from alerting.notices import Wording
+from alerting.notices import Push, Wording
+from alerting.outbox import store as outbox
 from alerting.policy import Policy, Treatment
 from alerting.timer.service import Timer
 from alerting.timer.store import keep_time
@@ -227,4 +228,37 @@ def test_the_grades_that_reports_join_are_those_that_are_configured_now(made: Ho
         (2, "橙色", "#C05A00", [900.0]),
         (3, "黄色", "#E8B800", []),
         (5, "设备", "#6B7280", []),
+    ]
+
+
+@pytest.mark.feature("OnCall #4654, #4760")
+def test_a_page_that_failed_is_sent_again_by_hand_until_somebody_has_taken_its_incident(
+    made: House,
+) -> None:
+    one = made.rig
+    fold(one, made.finding(1))
+    ((name,),) = one.rows("select id from incident")
+    dead = [
+        Push("phones", f"page-{n}", b"{}", name, "page", reason, 1, 0, is_page=True, person="li")
+        for n, reason in enumerate(("first", "first", "support"))
+    ]
+    with psycopg.connect(one.dsn) as connection:
+        outbox.put(connection.cursor(), dead, {})
+        connection.execute("update outbox set dead_at = clock_timestamp()")
+    numbers = [number for (number,) in one.rows("select id from outbox order by id")]
+
+    def resend(number: int) -> str:
+        with psycopg.connect(one.dsn) as connection:
+            return desk.resend(connection, number, actor="wang", channel="console", note="mended")
+
+    before = resend(numbers[0])
+    act(one, "acknowledge", incident=name)
+    after = [resend(number) for number in numbers]
+
+    assert before == "resent"
+    assert after == ["unknown", "taken", "resent"]
+    told = "select actor, note, detail from audit where incident = %s and action = 'resend'"
+    assert sorted(one.rows(told, name)) == [
+        ("wang", "mended", "phones li first"),
+        ("wang", "mended", "phones li support"),
     ]

@@ -15,6 +15,7 @@ from alerting.console.sessions import ACTORS
 from alerting.console.visit import Answer, Problem, Visit, as_json
 from alerting.kpi import report
 from alerting.kpi.report import Dimension, Report
+from lifeline import words
 
 ZIP, CSV = "application/zip", "text/csv; charset=utf-8"
 DAYS = 7
@@ -149,14 +150,23 @@ def letters(records: Records, visit: Visit) -> Answer:
     return as_json(LetterList(visit.pulse.now_ms, made))
 
 
-def resend(records: Records, visit: Visit) -> Answer:
-    """POST /api/v1/letters/{id}/resend."""
-    acting.read(visit, NoteBody)
+def send_again(records: Records, visit: Visit, note: str = "") -> None:
+    """Puts the dead letter that the address names back in line; raises Problem."""
+    assert visit.session is not None
     number = visit.call.params["id"]
     if not (number.isascii() and number.isdigit() and len(number) < 19):
         raise Problem(404)
-    if not records.board.resend(int(number)):
+    done = records.board.resend(int(number), visit.session.name, note)
+    if done == "unknown":
         raise Problem(404)
+    if done == "taken":
+        why = words.refusal("taken-since", visit.language)
+        raise Problem(409, "problem.409.refused", note, why=why)
+
+
+def resend(records: Records, visit: Visit) -> Answer:
+    """POST /api/v1/letters/{id}/resend."""
+    send_again(records, visit, acting.read(visit, NoteBody).note)
     return as_json(Confirmed("resent", visit.say("letters.resent")))
 
 

@@ -15,7 +15,7 @@ from alerting.board import store as board
 from alerting.board.rows import DueRow, Listed, Member, Queued, Sift, Told, Wait
 from alerting.console.ask import Sealed
 from alerting.desk import store as desk
-from alerting.desk.rows import NoticeRow, Outcome
+from alerting.desk.rows import NoticeRow, Outcome, Resent
 from alerting.incidents import Incident
 from alerting.kpi import store as kpi
 from alerting.kpi.report import Dimension, Report
@@ -89,9 +89,9 @@ class BoardNow:
         """See ``alerting.desk.store``."""
         return desk.dead_letters(self.connection)
 
-    def resend(self, number: int) -> bool:
+    def resend(self, number: int, by: str, note: str = "") -> Resent:
         """See ``alerting.desk.store``."""
-        return desk.resend(self.connection, number)
+        return desk.resend(self.connection, number, actor=by, channel="console", note=note)
 
 
 @dataclass(slots=True, frozen=True)

@@ -10,7 +10,7 @@ from alerting.actions import Act
 from alerting.alarms import LATCHED, STALE_MS, Alarm
 from alerting.board.rows import CALLING, DueRow, Listed, Member, Queued, Sift, Told, Wait
 from alerting.console.ask import Sealed
-from alerting.desk.rows import NoticeRow, Outcome
+from alerting.desk.rows import NoticeRow, Outcome, Resent
 from alerting.incidents import DONE, TRIED, UNWITNESSED, Incident
 from alerting.kpi.report import Dimension, Report
 from alerting.people import handover, links
@@ -93,6 +93,7 @@ class Table:
         self.risks: dict[str, float] = {}
         self.pages: dict[str, list[Told]] = {}
         self.dead: list[NoticeRow] = []
+        self.resent: list[tuple[int, str, str]] = []
         self.acts: list[Act] = []
         self.silent: list[str] = []
         """Channels that say nothing when a closure asks them; every other one says: all is well."""
@@ -233,10 +234,15 @@ class Table:
     def letters(self) -> Sequence[NoticeRow]:
         return self.dead
 
-    def resend(self, number: int) -> bool:
+    def resend(self, number: int, by: str, note: str = "") -> Resent:
         found = [one for one in self.dead if one.id == number]
+        if not found:
+            return "unknown"
+        if found[0].reason == "first":
+            return "taken"
         self.dead = [one for one in self.dead if one.id != number]
-        return bool(found)
+        self.resent.append((number, by, note))
+        return "resent"
 
 
 class People:

@@ -277,15 +277,19 @@ def test_letters_are_listed_and_sent_again_and_evidence_is_asked_for() -> None:
     hall = Hall()
     name = hall.take(leak())
     letter = NoticeRow(7, name, "platform", "opened", "alert", "dead", 3, "400", T0, None, "k", b"")
-    hall.board.dead = [letter]
+    page = msgspec.structs.replace(letter, id=8, reason="first")
+    hall.board.dead = [letter, page]
 
-    (listed,) = get(hall, "/letters")["letters"]
-    done = send(hall, "/letters/7/resend", {})
+    listed, _ = get(hall, "/letters")["letters"]
+    done = send(hall, "/letters/7/resend", {"note": "key mended"})
+    taken = send(hall, "/letters/8/resend", {})
     gone = send(hall, "/letters/7/resend", {})
     asked = send(hall, f"/incidents/{name}/evidence", {})
 
     assert (listed["id"], listed["last_code"]) == (7, "400")
     assert (done.status, gone.status, asked.package) == (200, 404, name)
+    assert (taken.status, b"taken this incident" in taken.body) == (409, True)
+    assert hall.board.resent == [(7, "li", "key mended")]
     assert send(hall, "/letters/x/resend", {}).status == 404
 
 
