@@ -29,13 +29,19 @@ def picture(recording: Recording, ran: Ran) -> str:
     """One stream: up to four signals, the highest score with its limit, truth and alarms."""
     n = max(len(recording), 1)
     parts = [f'<svg viewBox="0 0 {WIDTH} {SIGNAL + SCORE}" role="img">']
-    for row, end, label in _truth(recording):
-        a, b = _x(max(row, 0), n), _x(min(end + 1, n), n)
+    shown = _shown(recording)
+    for event in recording.events or ():
+        a, b = _x(max(event.row, 0), n), _x(min(event.end + 1, n), n)
+        # What is about one column that is drawn stands in its lane; what is about all, over all.
+        lanes = [k for k, c in enumerate(shown) if recording.columns[c] == event.place]
+        top, high = (LANE * lanes[0], LANE) if lanes else (0, SIGNAL)
+        colour = "#1f5fbf" if event.kind == "leak" else "#c8102e"
+        label = html.escape(f"{event.kind} {event.place}")
         parts.append(
-            f'<rect x="{a:.1f}" y="0" width="{max(b - a, 1):.1f}" height="{SIGNAL}"'
-            f' fill="#c8102e" opacity="0.10"><title>{html.escape(label)}</title></rect>'
+            f'<rect x="{a:.1f}" y="{top}" width="{max(b - a, 1):.1f}" height="{high}"'
+            f' fill="{colour}" opacity="{0.25 if lanes else 0.08}"><title>{label}</title></rect>'
         )
-    for k, column in enumerate(_shown(recording)):
+    for k, column in enumerate(shown):
         line = _line(recording.values[:, column], LANE - 6, LANE * k + 3.0)
         name = html.escape(recording.columns[column])
         parts.append(
@@ -51,14 +57,6 @@ def picture(recording: Recording, ran: Ran) -> str:
             f' stroke-width="1"><title>{html.escape(told)}</title></line>'
         )
     return "".join([*parts, "</svg>"])
-
-
-def _truth(recording: Recording) -> list[tuple[int, int, str]]:
-    return [
-        (event.row, event.end, f"{event.kind} {event.place}")
-        for event in recording.events or ()
-        if event.end >= 0
-    ]
 
 
 def _shown(recording: Recording) -> list[int]:
