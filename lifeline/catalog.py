@@ -5,10 +5,11 @@ the services as one packed buffer (``Catalog``) that may be memory-mapped: looki
 touches one page, so a million channels cost a process only what it has seen of them.
 """
 
+import copy
 import hashlib
 import mmap
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Annotated, Any
 
 import msgspec
@@ -232,6 +233,14 @@ class Catalog:
         self._devices: dict[str, Device] = {}
         self._found: dict[str, tuple[Device, Channel]] = {}
         self._zones = dict(self.head.zones)
+        self.tried: dict[str, bytes] = {}
+        """Artefacts before its own: of a profile that is tried."""
+
+    def varied(self, head: Head, artefacts: Mapping[str, bytes]) -> "Catalog":
+        """The same city under another head, and with these artefacts before its own."""
+        other = copy.copy(self)
+        other.head, other.tried = head, dict(artefacts)
+        return other
 
     @property
     def digest(self) -> str:
@@ -329,6 +338,8 @@ class Catalog:
         """The arrays of an artefact that a group names; none for a group that names none."""
         if not artefact:
             return {}
+        if artefact in self.tried:
+            return unpack(self.tried[artefact]).arrays
         offset, size = self.head.sections[f"artefact.{artefact}"]
         return unpack(bytes(self._body[offset : offset + size])).arrays
 

@@ -98,6 +98,8 @@ class Detect(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     blind_start_s: Seconds = 900.0
     """Re-read from a blank state when PostgreSQL is away at start."""
     session_s: Seconds = 6.0
+    shadow: str = ""
+    """A profile's file: run beside the live profile of its name, without alarms; '' for none."""
 
 
 class Archive(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

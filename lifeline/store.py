@@ -11,7 +11,7 @@ from typing import Any
 
 import msgspec
 
-from lifeline import catalog, config, profiles
+from lifeline import candidate, catalog, config, profiles
 from lifeline.compiler import compile_catalog
 
 DEFAULT_FILE = "lifeline.toml"
@@ -110,6 +110,20 @@ def read_profile(file: Path) -> profiles.Profile:
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise catalog.CatalogError([f"{file}: {error}"]) from error
     return profiles.parse_profile(str(file), tree)
+
+
+def read_candidate(current: catalog.Catalog, file: Path) -> candidate.Candidate:
+    """The catalog with another version of a profile, its artefacts beside it; CatalogError."""
+    profile = read_profile(file)
+    named = {
+        candidate.artefact_of(group)
+        for group in current.head.groups
+        if group.profile == profile.name
+    }
+    found = {name: file.parent / name for name in sorted(named)}
+    return candidate.exchanged(
+        current, profile, {name: at.read_bytes() for name, at in found.items() if at.is_file()}
+    )
 
 
 def profile_folders(paths: Sequence[str]) -> list[Path]:

@@ -79,6 +79,17 @@ bank_blank_starts = Counter(
 bank_channels = Gauge(
     "lifeline_bank_channels", "Channels a partition's bank has seen.", ["partition"]
 )
+shadow_findings = Counter(
+    "lifeline_shadow_findings_total",
+    "Findings of the profile that is tried, written down.",
+    ["rule", "phase"],
+)
+shadow_seconds = Counter(
+    "lifeline_shadow_seconds_total", "Processor time of the profile that is tried."
+)
+shadow_off = Gauge(
+    "lifeline_shadow_off", "Partitions on which the profile that is tried was switched off."
+)
 recoveries = Counter(
     "lifeline_recoveries_total", "Partitions resumed from a snapshot.", ["service"]
 )

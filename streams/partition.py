@@ -18,7 +18,7 @@ from lifeline.catalog import Catalog
 from lifeline.model import Batch, Context, Finding
 from streams.grid import Grid, lay_out
 from streams.meters import Meters
-from streams.window import Window
+from streams.window import Lanes, Window
 
 VERSION = 1
 _pack = msgspec.msgpack.Encoder().encode
@@ -36,6 +36,8 @@ class Outcome:
     findings: list[Finding] = field(default_factory=list)
     derived: Batch | None = None
     """Our own readings, to be sent to the same partition."""
+    heard: tuple[Batch, Lanes] | None = None
+    """The batch as it was classed, for a shadow beside it; None of a drill."""
 
 
 @dataclass(slots=True)
@@ -65,7 +67,8 @@ class Partition:
             findings += self.bank.group_frame(
                 frame, name, received_ms=batch.received_ms, trace=trace
             )
-        return Outcome([self._in_context(one) for one in findings], self.meters.report())
+        told = [self._in_context(one) for one in findings]
+        return Outcome(told, self.meters.report(), (batch, lanes))
 
     def _in_context(self, finding: Finding) -> Finding:
         """The finding with what its zone knew then that no sensor says."""

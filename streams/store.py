@@ -3,14 +3,18 @@
 Every function with SQL works on the connection that it is given; the caller's transaction holds it.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import msgspec
 from psycopg import Connection
 
+from lifeline import wire
 from lifeline.db import quarantine
+from lifeline.model import Finding
 from lifeline.store import write_file
+from streams.shadow import Run
 
 
 @dataclass(slots=True)
@@ -20,6 +24,8 @@ class Snapshot:
     next_offset: int
     catalog: str
     body: bytes
+    shadow: bytes | None = None
+    """Of the profile that is tried, at the same offset."""
 
 
 @dataclass(slots=True)
@@ -36,7 +42,7 @@ class Parked:
 def newest_snapshot(connection: Connection, partition: int, until: int) -> Snapshot | None:
     """The newest snapshot of a partition that does not know offset ``until`` yet."""
     row = connection.execute(
-        "select next_offset, catalog, body from snapshot"
+        "select next_offset, catalog, body, shadow from snapshot"
         " where partition = %s and next_offset <= %s order by next_offset desc limit 1",
         (partition, until),
     ).fetchone()
@@ -46,8 +52,8 @@ def newest_snapshot(connection: Connection, partition: int, until: int) -> Snaps
 def save_snapshot(connection: Connection, partition: int, snapshot: Snapshot) -> bool:
     """Keeps a snapshot unless a newer one is there (a worker woke up late); the 2 newest stay."""
     done = connection.execute(
-        "insert into snapshot (partition, next_offset, catalog, body)"
-        " select %(partition)s, %(next)s, %(catalog)s, %(body)s where not exists"
+        "insert into snapshot (partition, next_offset, catalog, body, shadow)"
+        " select %(partition)s, %(next)s, %(catalog)s, %(body)s, %(shadow)s where not exists"
         " (select 1 from snapshot where partition = %(partition)s and next_offset >= %(next)s)"
         " on conflict do nothing",
         {
@@ -55,6 +61,7 @@ def save_snapshot(connection: Connection, partition: int, snapshot: Snapshot) ->
             "next": snapshot.next_offset,
             "catalog": snapshot.catalog,
             "body": snapshot.body,
+            "shadow": snapshot.shadow,
         },
     )
     if done.rowcount == 0:
@@ -65,6 +72,41 @@ def save_snapshot(connection: Connection, partition: int, snapshot: Snapshot) ->
         (partition, partition),
     )
     return True
+
+
+def keep_run(connection: Connection, partition: int, run: Run) -> None:
+    """Keeps what a shadow has watched until now."""
+    connection.execute(
+        "insert into shadow_run"
+        " (shadow, partition, profile, sensors, since_ms, until_ms, lost, off)"
+        " values (%s, %s, %s, %s, %s, %s, %s, %s) on conflict (shadow, partition) do update set"
+        " sensors = excluded.sensors, since_ms = least(shadow_run.since_ms, excluded.since_ms),"
+        " until_ms = greatest(shadow_run.until_ms, excluded.until_ms), lost = excluded.lost,"
+        " off = excluded.off",
+        (run.shadow, partition, run.profile, run.sensors, run.since_ms, run.until_ms, run.lost,
+         run.off),
+    )  # fmt: skip
+
+
+def keep_shadow_findings(
+    connection: Connection, partition: int, shadow: str, findings: Sequence[Finding]
+) -> None:
+    """Keeps what a shadow would have raised, and when that was over; twice is once."""
+    with connection.cursor() as cursor:
+        for one in findings:
+            if one.phase == "raised":
+                cursor.execute(
+                    "insert into shadow_finding (shadow, id, partition, zone, asset, channel, rule,"
+                    " hazard, onset_ms, raised_ms, body)"
+                    " values (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s) on conflict do nothing",
+                    (shadow, one.id, partition, one.zone, one.asset, one.channel, one.rule,
+                     one.hazard, one.onset_ms, one.at_ms, wire.encode_finding(one).decode()),
+                )  # fmt: skip
+            else:
+                cursor.execute(
+                    "update shadow_finding set cleared_ms = %s where shadow = %s and id = %s",
+                    (one.at_ms, shadow, one.id),
+                )
 
 
 def drop_snapshots(connection: Connection, partition: int, above: int) -> int:

@@ -21,6 +21,7 @@ from lifeline.log.service import Publisher, Reader, Record, Send
 from lifeline.store import CatalogFile
 from streams import store
 from streams.detect.recovery.service import Recovery
+from streams.detect.shadow.service import Shadows, Written
 from streams.detect.waves import readings_of
 from streams.partition import Outcome, Partition, blank, devices_by_partition, squeeze
 from streams.service import EXIT_BUG, Worker
@@ -50,6 +51,20 @@ class Kept:
     bytes: int = 0
 
 
+@dataclass(slots=True)
+class Packed:
+    """A snapshot of one moment between two records."""
+
+    body: bytes
+    offset: int
+    beside: Written | None
+
+    def squeezed(self) -> tuple[bytes, bytes | None]:
+        """Both parts as they are stored."""
+        shadow = self.beside.body if self.beside is not None else None
+        return squeeze(self.body), None if shadow is None else squeeze(shadow)
+
+
 class Detect:
     """The bodies of the worker, and what they keep."""
 
@@ -71,12 +86,15 @@ class Detect:
         )
         self.failures.load()
         self.kept: dict[int, Kept] = {}
+        self.shadows = Shadows(settings, log)
+        self.shadows.take_over(catalog)
         self.saving: asyncio.Task[None] | None = None
 
     def assigned(self, held: Mapping[str, set[int]]) -> None:
         """Forgets partitions that another worker has now; called at every assignment."""
         for number in set(self.kept) - held[wire.READINGS]:
             del self.kept[number]
+            self.shadows.forget(number)
         self._resuming()
 
     def _resuming(self) -> None:
@@ -137,6 +155,8 @@ class Detect:
         number, offset = record.partition, record.offset
         held = None if kept is None else (kept.state, kept.expected)
         base = await self.recovery.base(lambda: self._blank(number), number, record, held)
+        if kept is None or base.state is not kept.state:
+            self.shadows.begin(number, base.shadow)
         kept = Kept(base.state, base.start, self.catalog.digest, self._first_save_s(number))
         while kept.expected < offset:
             try:
@@ -185,11 +205,16 @@ class Detect:
                 return
             if outcome.findings or outcome.derived is not None:
                 await self._publish(record, outcome)
+            if outcome.heard is not None:
+                # Last of all: what is only tried delays nothing that is live.
+                self.shadows.hear(record.partition, *outcome.heard, _trace(record))
         kept.expected = record.offset + 1
 
     def _step(self, state: Partition, record: Record) -> Outcome:
         if record.header("schema") == wire.CONTEXT_SCHEMA:
-            state.context(wire.decode_context(record.value))
+            told = wire.decode_context(record.value)
+            state.context(told)
+            self.shadows.context(record.partition, told)
             return Outcome()
         batch = wire.decode_batch(record.value)
         self._tell_health(telemetry.now_ms() / 1000 - record.written_ms / 1000)
@@ -276,22 +301,32 @@ class Detect:
         if self.saving is not None and not self.saving.done():
             return
         kept.saved_s = now_s
-        packed = kept.state.snapshot()
         telemetry.bank_channels.labels(str(number)).set(kept.state.bank.channels)
-        self.saving = asyncio.create_task(self._save(number, kept, packed, kept.expected))
+        # Packed here and not in the task: that begins later, in the midst of another record.
+        self.saving = asyncio.create_task(self._save(number, kept, self._pack(number, kept)))
 
-    async def _save(self, number: int, kept: Kept, packed: bytes, offset: int) -> None:
-        digest = kept.catalog
+    def _pack(self, number: int, kept: Kept) -> Packed:
+        return Packed(kept.state.snapshot(), kept.expected, self.shadows.to_write(number))
+
+    async def _save(self, number: int, kept: Kept, packed: Packed) -> None:
+        digest, beside = kept.catalog, packed.beside
         try:
-            body = await asyncio.to_thread(squeeze, packed)
-            snapshot = store.Snapshot(offset, digest, body)
-            saved = await self.database.run(lambda c: store.save_snapshot(c, number, snapshot))
+            body, shadow = await asyncio.to_thread(packed.squeezed)
+            snapshot = store.Snapshot(packed.offset, digest, body, shadow)
+            saved, wrote = await self.database.run(
+                lambda c: (
+                    store.save_snapshot(c, number, snapshot),
+                    beside is not None and self.shadows.write(c, number, beside),
+                )
+            )
             if not saved and await self.recovery.drop_from_beyond(number):
                 self.log.error("kafka began anew, old snapshots dropped", partition=number)
         except (Unavailable, psycopg.Error) as error:
             self.log.warning("snapshot not kept", partition=number, why=str(error))
             return
-        kept.saved_offset, kept.bytes = offset, len(body)
+        if beside is not None and wrote:
+            self.shadows.written(number, beside)
+        kept.saved_offset, kept.bytes = packed.offset, len(body) + len(shadow or b"")
         if not saved:
             telemetry.fenced.labels("detect").inc()
         crashpoints.reach("detect.after-snapshot")
@@ -303,6 +338,7 @@ class Detect:
             self.log.warning("starts blank", partition=number, what=sentence)
             telemetry.bank_blank_starts.labels("rule").inc()
         kept.state, kept.catalog = fresh, self.catalog.digest
+        self.shadows.again(number)
 
     async def watch_catalog(self) -> None:
         """Looks for another compiled catalog; runs until cancelled."""
@@ -319,6 +355,7 @@ class Detect:
                 continue
             self.catalog = newer
             self.devices = devices_by_partition(newer, self.settings.kafka.partitions)
+            self.shadows.take_over(newer)
             self.log.info("catalog taken over", catalog=newer.digest)
 
     async def close(self) -> None:
@@ -326,7 +363,7 @@ class Detect:
         until_s = time.monotonic() + 3.0
         for number, kept in self.kept.items():
             if time.monotonic() < until_s and kept.saved_offset != kept.expected:
-                await self._save(number, kept, kept.state.snapshot(), kept.expected)
+                await self._save(number, kept, self._pack(number, kept))
         await self.publisher.stop()
         self.database.close()
 

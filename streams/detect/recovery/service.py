@@ -33,6 +33,8 @@ class Base:
 
     state: Partition
     start: int
+    shadow: bytes | None = None
+    """What the shadow beside it remembered then."""
 
 
 @dataclass(slots=True)
@@ -78,7 +80,7 @@ class Recovery:
                 for sentence in blank:
                     self.log.warning("starts blank", partition=number, what=sentence)
                     telemetry.bank_blank_starts.labels("rule").inc()
-                return Base(fresh, snapshot.next_offset)
+                return Base(fresh, snapshot.next_offset, snapshot.shadow)
         return Base(make(), await self._blind(number, record))
 
     async def _snapshot(self, number: int, until: int) -> store.Snapshot | None:

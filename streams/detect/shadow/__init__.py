@@ -1,0 +1,1 @@
+"""The profile that is tried beside the live one."""
