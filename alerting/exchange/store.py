@@ -47,11 +47,18 @@ def read_tables(settings: Exchange) -> Tables:
 
 
 def chains(connection: Connection, incidents: Iterable[str]) -> Chains:
-    """What each target was sent of these incidents, as references, oldest first."""
+    """What each target was sent of these incidents, as references, oldest first.
+
+    What its receiver has refused it does not know: the next document that begins or worsens is the
+    first that he hears, an alert.
+    """
     found: Chains = {}
     for incident, target, reference in connection.execute(
-        "select incident, target, reference from outbox"
-        " where incident = any(%s) and reference <> '' order by id",
+        "select incident, target, reference from outbox o"
+        " where incident = any(%s) and reference <> '' and dead_at is null"
+        " and not exists (select 1 from receipt r where r.outbox = o.id"
+        "  having bool_or(r.word = 'refused') and not bool_or(r.word in ('accepted', 'seen')))"
+        " order by id",
         (sorted(set(incidents)),),
     ).fetchall():
         found[incident, target] = (*found.get((incident, target), ()), reference)

@@ -133,6 +133,28 @@ async def test_the_documents_of_an_incident_are_chained_through_the_database(mad
     assert msgspec.json.decode(bytes(body))["unit"] == "210102"
 
 
+@pytest.mark.feature("E-3")
+async def test_what_a_platform_has_refused_is_not_referred_to_until_it_takes_it(made: City) -> None:
+    incident = leak(made)
+    (root,) = documents(made, incident)
+    take = Act(incident=incident, action="acknowledge", actor="li")
+
+    def chain() -> int:
+        found = made.database.run_now(lambda c: store.chains(c, [incident]))
+        return len(found.get((incident, "platform"), ()))
+
+    lengths, now_ms = [chain()], made.clock_ms()
+    for word, name in (("Error", "e9"), ("Ack", "a9")):
+        await call(made, "receipts", ack(root, word, name), "platform")
+        lengths.append(chain())
+        if word == "Error":
+            made.database.run_now(lambda c: desk.perform(c, made.site.wording, take, now_ms))
+    made.rows("update outbox set dead_at = now() where incident = %s", incident)
+
+    assert (lengths, chain()) == ([1, 0, 1], 0)
+    assert len(documents(made, incident)) == 1, "it was told nothing of what it had refused"
+
+
 @pytest.mark.feature("E-2")
 async def test_a_receipt_is_kept_once_and_stops_the_clock(made: City) -> None:
     incident = leak(made)
