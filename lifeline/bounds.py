@@ -18,7 +18,7 @@ SILENT_S_MAX = 180.0
 SLOW_INTERVALS = 3
 """A device that transmits rarely is silent after so many of its intervals."""
 WHY_DELAY = Text(
-    "涉及人身安全的报警，确认延时不得吞掉救援时间", "a delay must not eat the time of a rescue"
+    "涉及人身安全的报警，延时不得占用救援时间", "a delay must not eat the time of a rescue"
 )
 WHY_SILENT = Text(
     "失联的可燃气体探测器等于没有探测器", "a gas detector that is silent is one that is not there"
@@ -86,19 +86,38 @@ class _Measured:
 def problems(sources: Sequence[Source], grades: Grading) -> Iterator[str]:
     """A sentence with its place for everything beyond a bound."""
     measured = _measured(sources)
-    limits = {limit.id: limit for source in sources for limit in source.limit}
+    limits = _limits(sources)
     for source in sources:
-        for rule in source.rule:
-            yield from (f"{source.place}: {text}" for text in _rule(rule, limits, measured, grades))
-        for model in source.model:
-            if not any(channel.unit == "%LEL" for channel in model.channel):
-                continue
-            most = max(SILENT_S_MAX, SLOW_INTERVALS * model.upload_interval_s)
-            if model.silent_after_s > most:
-                yield (
-                    f"{source.place}: model {model.name} is called silent after"
-                    f" {model.silent_after_s:g} s; the bound is {most:g} s: {WHY_SILENT.en}"
-                )
+        for text in _broken(source, limits, measured, grades):
+            yield f"{source.place}: {text.en}"
+
+
+def sentences(source: Source, grades: Grading) -> Iterator[Text]:
+    """For people: what a city's rules, all of them in one source, break and leave out."""
+    yield from _broken(source, _limits([source]), _measured([source]), grades)
+    yield from missing([source], grades)
+
+
+def _broken(
+    source: Source, limits: Mapping[str, Limit], measured: _Measured, grades: Grading
+) -> Iterator[Text]:
+    for rule in source.rule:
+        yield from _rule(rule, limits, measured, grades)
+    for model in source.model:
+        if not any(channel.unit == "%LEL" for channel in model.channel):
+            continue
+        most = max(SILENT_S_MAX, SLOW_INTERVALS * model.upload_interval_s)
+        if model.silent_after_s > most:
+            after = f"{model.silent_after_s:g}"
+            yield Text(
+                f"型号 {model.name} 失联 {after} 秒才报警，上限为 {most:g} 秒：{WHY_SILENT.zh}",
+                f"model {model.name} is called silent after {after} s;"
+                f" the bound is {most:g} s: {WHY_SILENT.en}",
+            )
+
+
+def _limits(sources: Sequence[Source]) -> dict[str, Limit]:
+    return {limit.id: limit for source in sources for limit in source.limit}
 
 
 def _measured(sources: Sequence[Source]) -> _Measured:
@@ -115,11 +134,12 @@ def _measured(sources: Sequence[Source]) -> _Measured:
 
 def _rule(
     rule: Rule, limits: Mapping[str, Limit], measured: _Measured, grades: Grading
-) -> Iterator[str]:
+) -> Iterator[Text]:
     if is_life_safety(rule, grades) and rule.on_delay_s > ON_DELAY_S_MAX:
-        yield (
-            f"rule {rule.id} waits {rule.on_delay_s:g} s; the bound is {ON_DELAY_S_MAX:g} s:"
-            f" {WHY_DELAY.en}"
+        delay, most = f"{rule.on_delay_s:g}", f"{ON_DELAY_S_MAX:g}"
+        yield Text(
+            f"规则 {rule.id} 报警延时 {delay} 秒，上限为 {most} 秒：{WHY_DELAY.zh}",
+            f"rule {rule.id} waits {delay} s; the bound is {most} s: {WHY_DELAY.en}",
         )
     value = _value(rule, limits)
     if value is None:
@@ -128,9 +148,11 @@ def _rule(
         if not (_watched(rule, measured) & _meant(bound, measured)) or _side(rule) != bound.side:
             continue
         if value > bound.value if bound.side == "above" else value < bound.value:
-            yield (
-                f"rule {rule.id} alarms {bound.side} {value:g} {bound.unit}; the bound is"
-                f" {bound.value:g} {bound.unit}: {bound.why.en}"
+            side, end = ("高于", "上限") if bound.side == "above" else ("低于", "下限")
+            at, most = f"{value:g} {bound.unit}", f"{bound.value:g} {bound.unit}"
+            yield Text(
+                f"规则 {rule.id} {side} {at} 才报警，{end}为 {most}：{bound.why.zh}",
+                f"rule {rule.id} alarms {bound.side} {at}; the bound is {most}: {bound.why.en}",
             )
 
 
@@ -162,10 +184,10 @@ def _meant(bound: Bound, measured: _Measured) -> set[str]:
     }
 
 
-def missing(sources: Sequence[Source], grades: Grading) -> Iterator[str]:
+def missing(sources: Sequence[Source], grades: Grading) -> Iterator[Text]:
     """A sentence for everything that is measured, must be watched, and is not: never disabled."""
     measured = _measured(sources)
-    limits = {limit.id: limit for source in sources for limit in source.limit}
+    limits = _limits(sources)
     rules = [
         rule
         for source in sources
@@ -179,7 +201,9 @@ def missing(sources: Sequence[Source], grades: Grading) -> Iterator[str]:
             channels = {name for name, of in measured.quantity.items() if of == quantity}
             if not any(rule.quantity == quantity for rule in fit) and not channels <= named:
                 top = grades.top[-1]
-                yield (
+                yield Text(
+                    f"监测量 {quantity}（{bound.unit}）没有被 {top} 级或更高等级的规则全部覆盖："
+                    f"此类规则不得缺少，{bound.why.zh}",
                     f"{quantity} is measured in {bound.unit} and no rule of grade {top} or"
-                    f" graver watches all of it: such a rule cannot be left out, {bound.why.en}"
+                    f" graver watches all of it: such a rule cannot be left out, {bound.why.en}",
                 )

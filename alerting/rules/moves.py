@@ -10,6 +10,7 @@ from alerting.rules.versions import Refusal, Ruleset
 from lifeline import bounds
 from lifeline.catalog import Catalog, DeviceEntry, Lifeline, Limit, Rule, Source
 from lifeline.grades import Grading
+from lifeline.model import Text
 
 Field = Literal[
     "value", "grade", "on_delay_s", "off_delay_s", "confidence", "realarm_s", "fall_hold_s"
@@ -62,12 +63,14 @@ def _with(known: Limit | Rule, move: Move) -> Limit | Rule:
     return msgspec.convert(written, type(known))
 
 
-def beyond(catalog: Catalog, wanted: Ruleset, grades: Grading) -> str:
-    """What of these rules the bounds of the program forbid in this city; empty: nothing."""
+def beyond(catalog: Catalog, wanted: Ruleset, grades: Grading) -> Text | None:
+    """What of these rules the bounds of the program forbid in this city; None: nothing."""
     devices = tuple(
         DeviceEntry(one.name, one.zone, one.asset, channel=one.channels)
         for one in catalog.devices()
     )
     source = Source(Lifeline("rules"), device=devices, limit=wanted.limits, rule=wanted.rules)
-    told = [text.partition(": ")[2] for text in bounds.problems([source], grades)]
-    return "; ".join([*told, *bounds.missing([source], grades)])
+    told = list(bounds.sentences(source, grades))
+    if not told:
+        return None
+    return Text("；".join(one.zh for one in told), "; ".join(one.en for one in told))

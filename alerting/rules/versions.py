@@ -13,7 +13,7 @@ import msgspec
 from lifeline.bounds import is_life_safety
 from lifeline.catalog import Head, Limit, Rule, Source
 from lifeline.grades import Grading
-from lifeline.model import CANARY
+from lifeline.model import CANARY, Text
 
 SUBJECT = "rules"
 """The chain of the audit that every step is written in."""
@@ -93,7 +93,7 @@ class Refusal(msgspec.Struct, frozen=True):
     """Why a step was not taken: a key of ``alerting.rules.words`` and its facts."""
 
     code: str
-    facts: Mapping[str, str | int] = {}
+    facts: Mapping[str, str | int | Text] = {}
 
 
 def of_sources(sources: Sequence[Source]) -> Ruleset:

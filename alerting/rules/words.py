@@ -141,7 +141,10 @@ def sentences(changes: Sequence[Change], language: Language) -> list[str]:
 
 def refusal(why: Refusal, language: Language) -> str:
     """Why a step was not taken."""
-    facts = dict(why.facts)
+    facts = {
+        name: fact.said(language) if isinstance(fact, Text) else fact
+        for name, fact in why.facts.items()
+    }
     at = 0 if language == "zh" else 1
     if "state" in facts:
         facts["state"] = STATES[str(facts["state"])][at]

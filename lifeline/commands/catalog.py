@@ -78,7 +78,7 @@ def survey(paths: tuple[str, ...], settings: Settings) -> tuple[Catalog | None, 
         if not rule.limit or rule.limit in limits
         for text in _rule_problems(rule, limits)
     ]
-    problems += bounds.missing(sources, settings.grading)
+    problems += [text.en for text in bounds.missing(sources, settings.grading)]
     if problems:
         return None, problems
     catalog = Catalog(compile_catalog(sources, settings.grading))

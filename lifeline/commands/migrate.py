@@ -53,7 +53,7 @@ def build_catalog(settings: Settings, *, keep_rules: bool = False) -> Catalog:
     """
     files = settings.catalog
     sources = store.read_sources(files.sources)
-    problems = list(bounds.missing(sources, settings.grading))
+    problems = [text.en for text in bounds.missing(sources, settings.grading)]
     if problems:
         raise CatalogError(problems)
     canaries = canary.source(settings.kafka.partitions)

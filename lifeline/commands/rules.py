@@ -42,7 +42,7 @@ def written(settings: Settings) -> Ruleset:
     """The rules of the catalog's files, which must hold together; raises CatalogError."""
     catalog, problems = survey(settings.catalog.sources, settings)
     sources = store.read_sources(settings.catalog.sources)
-    problems += bounds.missing(sources, settings.grading)
+    problems += [text.en for text in bounds.missing(sources, settings.grading)]
     if catalog is None or problems:
         raise CatalogError(problems)
     return versions.of_sources(sources)

@@ -46,7 +46,7 @@ def problems(sources: list[Source]) -> list[str]:
 
 
 def missing(sources: list[Source]) -> list[str]:
-    return list(bounds.missing(sources, GRADING))
+    return [text.en for text in bounds.missing(sources, GRADING)]
 
 
 def changed(**fields: Any) -> tuple[Rule, ...]:

@@ -118,7 +118,7 @@ class CityNow:
         if isinstance(made, Refusal):
             return made
         beyond = moves.beyond(self._catalog, made, grades)
-        if beyond:
+        if beyond is not None:
             return Refusal("beyond", {"why": beyond})
         return rules.propose(
             self.connection, made, running, grades, author=actor, note=note, channel=channel

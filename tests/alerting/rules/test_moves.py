@@ -7,6 +7,7 @@ from alerting.rules import moves, versions, words
 from alerting.rules.moves import Move
 from alerting.rules.versions import Refusal, Ruleset
 from lifeline.grades import GRADING
+from lifeline.words import Language
 from tests.alerting.rules.test_versions import ALARM, LEAK, RUNNING
 from tests.integration.console_rig import city
 
@@ -57,17 +58,22 @@ def test_nobody_can_move_a_limit_beyond_the_bounds_of_the_program() -> None:
     catalog = city()
     running = versions.of_head(catalog.head)
 
-    def beyond(*wanted: Move) -> str:
+    def beyond(language: Language, *wanted: Move) -> str:
         made = moves.moved(running, wanted, GRADING)
         assert isinstance(made, Ruleset)
-        return moves.beyond(catalog, made, GRADING)
+        why = moves.beyond(catalog, made, GRADING)
+        return "" if why is None else words.refusal(Refusal("beyond", {"why": why}), language)
 
-    assert beyond(Move("limit", "gas.20lel", "value", 25.0)) == ""
-    assert beyond(Move("limit", "gas.20lel", "value", 60.0)).startswith(
-        "rule gas.ch4 alarms above 60 %LEL; the bound is 50 %LEL"
-    )
-    assert "waits 90 s" in beyond(Move("rule", "gas.ch4", "on_delay_s", 90.0))
-    assert "methane is measured" in beyond(Move("rule", "gas.ch4", "grade", 3))
+    assert beyond("en", Move("limit", "gas.20lel", "value", 25.0)) == ""
+    high = Move("limit", "gas.20lel", "value", 60.0)
+    assert "rule gas.ch4 alarms above 60 %LEL; the bound is 50 %LEL" in beyond("en", high)
+    assert "规则 gas.ch4 高于 60 %LEL 才报警，上限为 50 %LEL" in beyond("zh", high)
+    late = Move("rule", "gas.ch4", "on_delay_s", 90.0)
+    assert "waits 90 s" in beyond("en", late)
+    assert "报警延时 90 秒，上限为 60 秒" in beyond("zh", late)
+    lesser = Move("rule", "gas.ch4", "grade", 3)
+    assert "methane is measured" in beyond("en", lesser)
+    assert "此类规则不得缺少" in beyond("zh", lesser)
 
 
 def test_what_is_checked_is_what_the_catalog_says() -> None:
