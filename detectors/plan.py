@@ -18,6 +18,7 @@ from detectors.burst import Burst
 from detectors.cusum import Cusum
 from detectors.flatline import Flatline
 from detectors.half_space import HalfSpace
+from detectors.mains_burst import MainsBurst
 from detectors.noise import Noise
 from detectors.rate import Rate
 from detectors.robust import Robust
@@ -27,7 +28,7 @@ from lifeline.catalog import Limit, Rule
 from lifeline.grades import GRADING
 
 ChannelDetector = Threshold | Rate | Flatline | Cusum | Robust | Silence | BadValue
-GroupDetector = HalfSpace | Burst | Noise
+GroupDetector = HalfSpace | Burst | MainsBurst | Noise
 AnyDetector = ChannelDetector | GroupDetector
 """The registry: a new detector is one file and one name here."""
 

@@ -72,6 +72,7 @@ DETECTORS: Table = {
     "bad_value": ("坏值", "Bad value"),
     "half_space": ("多测点异常", "Group anomaly"),
     "burst": ("压力波定位", "Pressure wave"),
+    "mains_burst": ("流量压力定位", "Flow and pressures"),
     "noise": ("噪声听漏", "Leak noise"),
     "hotline": ("热线来电", "Hotline call"),
 }
@@ -126,6 +127,10 @@ EXPLANATIONS: Table = {
     "silent": ("已 {value} 没有数据", "nothing heard for {value}"),
     "bad-value": ("测值不可用", "its values cannot be used"),
     "reported": ("市民来电反映：“{said}”", "a caller says: “{said}”"),
+    "burst-shown": (
+        "流量与各点压力同时突变，与 {value} 的爆管相符",
+        "flow and pressures changed at once, as a burst of {value} changes them",
+    ),
     "leak-noise": (
         "夜间最低噪声连续升高{value}且频率稳定",
         "its nightly minimum is louder by {value}, night after night, at a steady tone",
