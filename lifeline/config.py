@@ -181,6 +181,8 @@ class Watchdog(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Where the canary's own pushes arrive: the router's target ``watchdog`` names it."""
     secret_file: str = ""
     """What those pushes are signed with; the router's target ``watchdog`` names the same file."""
+    told_file: str = ".lifeline/watchdog.json"
+    """Which silence was announced, so that a watchdog that is begun anew tells its return too."""
     targets: tuple[Target, ...] = ()
     """Where silence is announced, by routes of its own: of every kind that notices have."""
 

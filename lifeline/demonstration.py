@@ -58,6 +58,7 @@ secret_file = "{folder}/secrets/platform"
 private_allowed = true
 [watchdog]
 port = {watchdog}
+told_file = "{folder}/watchdog.json"
 secret_file = "{folder}/secrets/watchdog"
 [[watchdog.targets]]
 name = "duty-desk"

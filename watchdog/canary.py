@@ -93,6 +93,7 @@ class Watch:
     """When each was sent whose arrival would still be news, by partition and what its reading
     says of the time."""
     announced: frozenset[int] = frozenset()
+    """What was told last; of a watch before this one, silent until a canary says otherwise."""
 
     def send(self, partition: int, at_ms: int, now_ms: int) -> None:
         """A canary sets out, with the reading's time ``at_ms``."""
@@ -120,7 +121,10 @@ class Watch:
     def judge(self, now_ms: int) -> "Verdict | None":
         """What must be announced now: a change in the set of silent partitions, or None."""
         silent = frozenset(
-            p for p in range(self.partitions) if self.age_ms(p, now_ms) >= self.silent_after_ms
+            p
+            for p in range(self.partitions)
+            if self.age_ms(p, now_ms) >= self.silent_after_ms
+            or (p in self.announced and p not in self.heard_ms)
         )
         if silent == self.announced:
             return None

@@ -8,6 +8,8 @@ import ssl
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated
 
 import msgspec
 import paho.mqtt.client as mqtt
@@ -33,6 +35,7 @@ Log = structlog.stdlib.BoundLogger
 BODY_BYTES_MAX = 64 * 1024
 BODY_S_MAX = 5.0
 RETRY_S_MAX = 10.0
+Told = tuple[Annotated[int, msgspec.Meta(ge=0)], ...]
 
 
 @dataclass(slots=True)
@@ -57,7 +60,8 @@ async def run(
     secret = (
         store.read_secrets(settings.watchdog.secret_file) if settings.watchdog.secret_file else ()
     )
-    watch = Watch(partitions, silent_ms, _steady_ms())
+    told = {p for p in _read_told(settings.watchdog.told_file, log) if p < partitions}
+    watch = Watch(partitions, silent_ms, _steady_ms(), announced=frozenset(told))
     dog = Dog(settings, log, watch, secret, boot=int(time.time()))
     client = _connect(settings)
     server = _Server(
@@ -177,9 +181,35 @@ async def _announce(dog: Dog) -> None:
         while True:
             silence = await dog.waiting.get()
             await asyncio.gather(*(_tell(dog, target, way, silence) for target, way in ways))
+            if dog.waiting.empty():  # Else not all have heard this one, and hear the next.
+                _write_told(dog.settings.watchdog.told_file, silence.partitions, dog.log)
     finally:
         for _, way in ways:
             await way.close()
+
+
+def _read_told(path: str, log: Log) -> tuple[int, ...]:
+    """The partitions whose silence was announced by a watchdog before this one."""
+    try:
+        return msgspec.json.decode(Path(path).read_bytes() if path else b"[]", type=Told)
+    except FileNotFoundError:
+        return ()
+    except (OSError, msgspec.MsgspecError) as error:
+        log.warning("what was announced before is not known", file=path, why=str(error))
+        return ()
+
+
+def _write_told(path: str, partitions: tuple[int, ...], log: Log) -> None:
+    """Keeps what everybody has been told; silence is announced whatever the disk says."""
+    if not path:
+        return
+    new = Path(f"{path}.new")
+    try:
+        new.parent.mkdir(parents=True, exist_ok=True)
+        new.write_bytes(msgspec.json.encode(partitions))
+        new.replace(path)
+    except OSError as error:
+        log.warning("what was announced is not kept", file=path, why=str(error))
 
 
 async def _tell(dog: Dog, target: Target, way: Channel, silence: Silence) -> None:

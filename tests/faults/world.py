@@ -156,6 +156,7 @@ class World:
             "LIFELINE_WATCHDOG_TARGETS": json.dumps([of_silence]),
             "LIFELINE_WATCHDOG_PORT": str(self.ports["watchdog-receiver"]),
             "LIFELINE_WATCHDOG_SECRET_FILE": secret,
+            "LIFELINE_WATCHDOG_TOLD_FILE": str(self.folder / "watchdog.json"),
             "LIFELINE_CONSOLE_PORT": str(self.ports["console-pages"]),
             "LIFELINE_CONSOLE_SECURE_COOKIE": "false",
             **self.settings,

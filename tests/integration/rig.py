@@ -61,6 +61,7 @@ class Rig:
                 "LIFELINE_CATALOG_COMPILED": str(self.folder / "catalog.bin"),
                 "LIFELINE_AUDIT_ANCHOR_FILE": str(self.folder / "anchors" / "audit.log"),
                 "LIFELINE_ROUTER_PAST_FOLDER": str(self.folder / "past"),
+                "LIFELINE_WATCHDOG_TOLD_FILE": str(self.folder / "watchdog.json"),
                 "LIFELINE_TELEMETRY_PORT": str(port),
                 "LIFELINE_TELEMETRY_LOG": "json",
                 "LIFELINE_DETECT_SNAPSHOT_S": "1",

@@ -184,6 +184,7 @@ def _raise(city: City, n: int, at_ms: int, **more: object) -> None:
 
 def _live_through_a_day(city: City) -> None:
     minute = 60_000
+    city.leak()
     times = [k * minute for k in (0, 30)]  # Two quiet ones.
     times += [180 * minute + k * 20_000 for k in range(12)]  # Twelve in four minutes: a flood.
     times += [190 * minute + k * 100_000 for k in range(6)]  # Six more: it goes on.

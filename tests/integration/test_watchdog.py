@@ -57,7 +57,7 @@ def settings_of(folder: Path, office: Office) -> dict[str, str]:
     }
 
 
-def test_a_detect_that_hangs_is_announced_and_so_is_its_return(
+def test_a_detect_that_hangs_is_announced_and_so_is_its_return_by_a_watchdog_begun_anew(
     chain: Rig, offices: list[Office]
 ) -> None:
     office = offices[0]
@@ -76,6 +76,9 @@ def test_a_detect_that_hangs_is_announced_and_so_is_its_return(
     wait_for(lambda: kinds()[-1:] in ([], ["return"]), PROMISED_S, "the chain's first rounds")
     services["detect"].send_signal(signal.SIGSTOP)
     wait_for(lambda: kinds()[-1:] == ["silence"], PROMISED_S, f"silence; {chain.tail()}")
+    wait_for((chain.folder / "watchdog.json").exists, 5.0, "what was told is kept")
+    chain.kill(dog)
+    chain.wait_ready(chain.start("watchdog", **given))
     services["detect"].send_signal(signal.SIGCONT)
     wait_for(lambda: kinds()[-1:] == ["return"], PROMISED_S, f"the return; {chain.tail()}")
 

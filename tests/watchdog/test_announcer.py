@@ -20,7 +20,7 @@ from tests.alerting.test_channels import target as channel_target
 from tests.vendors.servers import SECRET as VENDORS_SECRET
 from tests.vendors.servers import TOKEN, vendor
 from watchdog.canary import Verdict, Watch
-from watchdog.service import Dog, _announce, _judge
+from watchdog.service import Dog, _announce, _judge, _read_told
 from watchdog.voice import Silence, said_of
 
 SECRET = "s3cret"
@@ -86,7 +86,8 @@ async def dog(offices: list[Office], tmp_path: Path) -> AsyncIterator[Dog]:
         for n, one in enumerate(offices)
     )
     log = structlog.stdlib.get_logger("lifeline.test")
-    settings = Settings(watchdog=Watching(targets=targets))
+    told_file = str(tmp_path / "told" / "watchdog.json")
+    settings = Settings(watchdog=Watching(targets=targets, told_file=told_file))
     made = Dog(settings, log, Watch(2, 45_000, started_ms=0), SECRET)
     announcing = asyncio.create_task(_announce(made))
     yield made
@@ -122,6 +123,35 @@ async def test_the_return_is_told_as_such(dog: Dog, offices: list[Office]) -> No
     assert (offices[0].heard[0][1].kind, offices[0].heard[0][1].partitions) == ("return", ())
 
 
+async def test_what_everybody_was_told_is_known_to_the_next_watchdog(
+    dog: Dog, offices: list[Office], tmp_path: Path
+) -> None:
+    file = Path(dog.settings.watchdog.told_file)
+    offices[1].statuses = [503]
+
+    dog.waiting.put_nowait(said_of(SILENT, 0))
+    await until(lambda: bool(offices[0].heard))
+    before = _read_told(str(file), dog.log)
+    await until(file.exists)
+    told = _read_told(str(file), dog.log)
+    dog.waiting.put_nowait(said_of(BACK, 0))
+    await until(lambda: _read_told(str(file), dog.log) == ())
+
+    assert (before, told) == ((), (1, 4))
+    strange = ("", str(tmp_path), dog.settings.watchdog.targets[0].secret_file)
+    assert [_read_told(name, dog.log) for name in strange] == [()] * 3
+
+
+async def test_a_disk_that_is_full_keeps_nobody_from_hearing(
+    dog: Dog, offices: list[Office], tmp_path: Path
+) -> None:
+    (tmp_path / "told").write_text("a file where the folder should be")
+
+    for verdict in (SILENT, BACK):
+        dog.waiting.put_nowait(said_of(verdict, 0))
+    await until(lambda: bool(offices[0].heard) and offices[0].heard[-1][1].kind == "return")
+
+
 async def test_a_target_that_refuses_is_told_again_under_the_same_key(
     dog: Dog, offices: list[Office]
 ) -> None:
@@ -154,7 +184,7 @@ async def test_people_hear_of_silence_by_every_way_that_notices_go(
     (tmp_path / "token").write_text(TOKEN)
     async with vendor(kind) as there:
         way = channel_target(kind, there.url, tmp_path)
-        settings = Settings(watchdog=Watching(targets=(way,)))
+        settings = Settings(watchdog=Watching(targets=(way,), told_file=""))
         log = structlog.stdlib.get_logger("lifeline.test")
         dog = Dog(settings, log, Watch(2, 45_000, started_ms=0), (SECRET,))
         announcing = asyncio.create_task(_announce(dog))
@@ -177,7 +207,8 @@ async def test_a_way_with_a_fault_of_its_own_keeps_nobody_else_from_hearing(
     broken = Target("broken", "http://127.0.0.1:9/", str(tmp_path / "junk"), private_allowed=True)
     (tmp_path / "junk").write_bytes(b"\xff\xfe")
     sound = dog.settings.watchdog.targets[0]
-    one = Dog(Settings(watchdog=Watching(targets=(broken, sound))), dog.log, dog.watch, (SECRET,))
+    settings = Settings(watchdog=Watching(targets=(broken, sound), told_file=""))
+    one = Dog(settings, dog.log, dog.watch, (SECRET,))
     announcing = asyncio.create_task(_announce(one))
 
     for verdict in (SILENT, BACK):

@@ -43,6 +43,21 @@ def test_silence_is_announced_once_and_so_is_the_return() -> None:
     assert not back.silent
 
 
+def test_a_watch_begun_anew_in_a_silence_tells_its_return_and_not_before_a_canary_does() -> None:
+    told = frozenset((1,))
+    watch = Watch(partitions=2, silent_after_ms=45_000, started_ms=0, announced=told)
+
+    before = [watch.judge(t) for t in (0, 1_000, 44_000)]
+    arrive(watch, 0, 44_500)
+    still = watch.judge(45_000)
+    arrive(watch, 1, 46_000)
+    back = watch.judge(46_500)
+
+    assert [*before, still] == [None] * 4
+    assert back is not None
+    assert (back.silent, back.is_worse) == ((), False)
+
+
 def test_a_chain_that_never_worked_is_announced_too() -> None:
     watch = Watch(partitions=1, silent_after_ms=45_000, started_ms=1_000)
 
