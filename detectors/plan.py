@@ -18,17 +18,32 @@ from detectors.burst import Burst
 from detectors.cusum import Cusum
 from detectors.flatline import Flatline
 from detectors.half_space import HalfSpace
+from detectors.learned_residual import LearnedResidual
+from detectors.median_jump import MedianJump
+from detectors.mewma import Mewma
 from detectors.mains_burst import MainsBurst
 from detectors.noise import Noise
+from detectors.novel_shape import NovelShape
 from detectors.rate import Rate
 from detectors.robust import Robust
+from detectors.sensor_fault import SensorFault
 from detectors.silence import Silence
 from detectors.threshold import Threshold
 from lifeline.catalog import Limit, Rule
 from lifeline.grades import GRADING
 
 ChannelDetector = Threshold | Rate | Flatline | Cusum | Robust | Silence | BadValue
-GroupDetector = HalfSpace | Burst | MainsBurst | Noise
+GroupDetector = (
+    HalfSpace
+    | Burst
+    | MainsBurst
+    | Noise
+    | LearnedResidual
+    | MedianJump
+    | Mewma
+    | NovelShape
+    | SensorFault
+)
 AnyDetector = ChannelDetector | GroupDetector
 """The registry: a new detector is one file and one name here."""
 
