@@ -58,8 +58,8 @@ VERDICT_CODES: Table = {
     "other": ("其他", "Other"),
 }
 WINDOWS: Table = {
-    "maintenance": ("检修窗口", "Maintenance"),
-    "calibration": ("校准窗口", "Calibration"),
+    "maintenance": ("检修", "Maintenance"),
+    "calibration": ("校准", "Calibration"),
     "common-cause": ("共因抑制", "Common cause"),
     "work-watch": ("作业后值守", "Watch after work"),
 }
@@ -82,9 +82,9 @@ ACTIONS: Table = {
     "retire": ("停用", "Take out of service"),
     "restore": ("恢复使用", "Back into service"),
     "approve": ("复核同意", "Approve"),
-    "open-window": ("开启窗口", "Open a window"),
+    "open-window": ("登记检修或值守", "Open a window"),
     "check": ("完成检查项", "Tick a check"),
-    "end-window": ("结束窗口", "End a window"),
+    "end-window": ("结束检修或值守", "End a window"),
     "call": ("登记来电", "Take a call"),
     "end-call": ("来电核查结束", "End a call"),
 }
@@ -136,9 +136,9 @@ REASONS: Table = {
     "reset": ("锁定已复位", "Latch reset"),
     "chattering": ("报警抖动，已延长恢复时间", "Chattering: its return is delayed"),
     "steady": ("报警不再抖动", "Chatters no more"),
-    "window-opened": ("窗口已开启", "Window opened"),
+    "window-opened": ("检修或值守已开始", "Window opened"),
     "checked": ("检查项已完成", "Check ticked"),
-    "window-ended": ("窗口已结束", "Window ended"),
+    "window-ended": ("检修或值守已结束", "Window ended"),
     "window-overdue": ("值守时间已到，检查项未完成", "The watch is over time: checks are missing"),
     "reminded": ("无人确认，已提醒", "Nobody acknowledged: reminded"),
     "support": ("请求支援，已升级呼叫", "Support was asked for: the next are called"),
@@ -226,7 +226,10 @@ REFUSALS: Table = {
     ),
     "same-person": ("复核人不能是申请人本人。", "The second person must be somebody else."),
     "proposal-gone": ("该申请已处理或已过期。", "The proposal is decided already, or has expired."),
-    "unknown-window": ("没有这个窗口，或窗口已结束。", "There is no such window, or it has ended."),
+    "unknown-window": (
+        "此项检修或值守不存在，或已结束。",
+        "There is no such window, or it has ended.",
+    ),
     "unchecked": (
         "必做检查项尚未全部完成，不能结束值守。",
         "The watch cannot end: mandatory checks are missing.",

@@ -13,10 +13,10 @@ WORDS: dict[str, tuple[str, str]] = {
     "skip": ("跳到正文", "Skip to content"),
     "feeds": ("数据时效", "Age of the data"),
     "feed.fresh": ("{age}前", "{age} ago"),
-    "feed.stale": ("停更 {age}", "stopped {age} ago"),
+    "feed.stale": ("已中断 {age}", "stopped {age} ago"),
     "feed.never": ("尚无数据", "no data yet"),
     "banner.feed": (
-        "{names} 的数据已停止更新。下面的画面不代表现状。",
+        "{names} 的数据已停止更新，下面的画面不代表现状。",
         "No fresh data from {names}. What you see below is not the present.",
     ),
     "banner.drill": (
@@ -104,7 +104,7 @@ WORDS: dict[str, tuple[str, str]] = {
     "band.none": ("无", "None"),
     "list.calm": ("目前没有需要处理的事件。", "Nothing needs you now."),
     "list.unsure": (
-        "没有打开的事件，但部分数据已停止更新，不能据此判断正常。",
+        "没有未关闭的事件，但部分数据已停止更新，不能据此认为一切正常。",
         "No open incidents, but some data have stopped: this does not mean that all is well.",
     ),
     "list.more": ("只显示前 {n} 条。", "Only the first {n} are shown."),
@@ -124,7 +124,7 @@ WORDS: dict[str, tuple[str, str]] = {
     "detail.where": ("位置", "Where"),
     "detail.since": ("起始时间", "Since"),
     "detail.detected": ("发现时刻", "Detected"),
-    "detail.zone": ("分区", "Zone"),
+    "detail.zone": ("片区", "Zone"),
     "detail.position": ("坐标", "Position"),
     "detail.revision": ("版本", "Revision"),
     "detail.why": ("判断依据", "Why we believe it"),
@@ -135,10 +135,10 @@ WORDS: dict[str, tuple[str, str]] = {
     "detail.unverified": ("条文未核对", "clause not verified"),
     "detail.no-limit": ("无固定限值", "no fixed limit"),
     "detail.score": ("判定值（达到 1 报警）", "Score (1 is the limit)"),
-    "detail.confidence": ("可信度", "Confidence"),
+    "detail.confidence": ("置信度", "Confidence"),
     "detail.quality": ("数据质量", "Data quality"),
     "detail.quality.good": ("正常", "good"),
-    "detail.contexts": ("当时该分区已知", "Known of the zone then"),
+    "detail.contexts": ("当时该片区的情况", "Known of the zone then"),
     "detail.late": ("迟到数据，按发生时间补记", "late data, entered at the time it happened"),
     "detail.evidence": ("证据", "Evidence"),
     "detail.evidence.none": (

@@ -12,6 +12,7 @@ import msgspec
 from alerting.drill.scenarios import Event, Scenario
 from alerting.policy import STILL, Clocks
 from lifeline.model import Text
+from lifeline.words import verdict_code
 
 Aspect = Literal["seen", "acknowledged", "verified", "plan", "verdict"]
 POINTS: dict[Aspect, float] = {
@@ -142,7 +143,7 @@ def _marks(course: Course, event: Event | None, clocks: Clocks) -> tuple[Mark, .
 _SAID: dict[str, Text] = {
     "seen": Text("看到", "seen"),
     "acknowledged": Text("确认", "acknowledged"),
-    "verified": Text("核实", "verified"),
+    "verified": Text("研判", "verified"),
 }
 
 
@@ -191,7 +192,7 @@ def _plan(course: Course, event: Event | None) -> list[Mark]:
 
 
 _VERDICTS = {
-    "": Text("未定性", "nothing"),
+    "": Text("无", "nothing"),
     "true": Text("属实", "true"),
     "false": Text("误报", "false"),
     "test": Text("测试", "a test"),
@@ -202,12 +203,13 @@ _VERDICTS = {
 def _verdict(course: Course, event: Event) -> Mark:
     of, said, right = POINTS["verdict"], _VERDICTS[course.verdict], _VERDICTS[event.verdict]
     if course.verdict != event.verdict:
-        why = Text(f"判为{said.zh}，应为{right.zh}", f"judged {said.en}, it was {right.en}")
+        why = Text(f"结论为“{said.zh}”，应为“{right.zh}”", f"judged {said.en}, it was {right.en}")
         return Mark("verdict", 0.0, of, why)
     if event.codes and course.code not in event.codes:
         why = Text(
-            f"判为{right.zh}，但原因不符（{course.code}）",
-            f"rightly judged {right.en}, for another reason ({course.code})",
+            f"结论“{right.zh}”正确，但原因不符（{verdict_code(course.code, 'zh')}）",
+            f"rightly judged {right.en}, for another reason"
+            f" ({verdict_code(course.code, 'en').lower()})",
         )
         return Mark("verdict", of * WRONG_CODE, of, why)
-    return Mark("verdict", of, of, Text(f"正确判为{right.zh}", f"rightly judged {right.en}"))
+    return Mark("verdict", of, of, Text(f"结论“{right.zh}”正确", f"rightly judged {right.en}"))

@@ -50,7 +50,7 @@ def test_the_list_shows_every_version_and_what_can_be_moved_as_it_stands() -> No
     looking = hall.page("/rules", who="wang")
 
     assert '<option value="limit:value:ch4">ch4 · 20 %LEL</option>' in page
-    assert '<option value="rule:grade:leak">leak · 级别 · 2</option>' in page
+    assert '<option value="rule:grade:leak">leak · 等级 · 2</option>' in page
     assert "涉及人身安全" in page
     assert '<a href="/rules/1">Version 1</a>' in looking
     assert 'action="/rules"' not in looking

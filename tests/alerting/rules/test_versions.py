@@ -94,7 +94,7 @@ def test_every_field_of_a_rule_has_words() -> None:
         ("channels", ("a", "b"), "测点：无 → a、b", "channels: none → a, b"),
         ("title", Text("电量", "Charge"), "名称：", "title: "),
         ("hazard", "gas-leak", "sensor-fault → gas-leak", "sensor-fault → gas-leak"),
-        ("grade", 2, "级别：5 → 2", "grade: 5 → 2"),
+        ("grade", 2, "等级：5 → 2", "grade: 5 → 2"),
         (
             "detector", {"kind": "threshold", "deadband": 3.0},
             "检测参数 deadband：无 → 3", "detector's deadband: none → 3",
