@@ -64,20 +64,20 @@ def changepoint_tally(
     """SKAB's NAB score of changes, not yet normalised, in its three profiles.
 
     Source: SKAB core/metrics.py as detection.md section 2 states it.  The prediction is where the
-    flag changes.  Windows are [cp, cp + 60 s], cut where the next begins; only the first flag of a
-    window counts, y(u) = -0.5 tanh(x)/tanh(pi/2) + 0.5 with x from -pi/2 to pi/2.
+    flag changes.  Windows are [cp, cp + 60 s]; one that begins within another begins where that
+    ends.  Only the first flag of a window counts, y(u) = -0.5 tanh(x)/tanh(pi/2) + 0.5 with x from
+    -pi/2 to pi/2.
     """
-    said = np.flatnonzero(np.abs(np.diff(flags.astype(np.int8), prepend=0)))
-    starts = times_s[changepoints]
-    ends = np.minimum(starts + window_s, np.append(starts[1:], np.inf))
-    inside = np.zeros(len(said), bool)
+    at = times_s[np.flatnonzero(np.abs(np.diff(flags.astype(np.int8), prepend=0)))]
+    starts = times_s[changepoints].copy()
+    ends = starts + window_s
+    for k in range(len(starts) - 1):
+        starts[k + 1] = max(starts[k + 1], ends[k])
+    inside = np.zeros(len(at), bool)
     hits = 0.0
     missed = 0
-    for k, (start, end) in enumerate(zip(starts.tolist(), ends.tolist(), strict=True)):
-        at = times_s[said]
-        # A window that the next one cuts does not hold that one's first row.
-        within = (at >= start) & ((at < end) if k + 1 < len(starts) and end < start + window_s
-                                  else (at <= end))  # fmt: skip
+    for start, end in zip(starts.tolist(), ends.tolist(), strict=True):
+        within = (at >= start) & (at <= end)
         inside |= within
         if not within.any():
             missed += 1

@@ -99,12 +99,14 @@ def test_a_change_late_in_its_window_is_worth_less_and_outside_it_costs() -> Non
     assert outside == pytest.approx(-100 * 0.11 / 2)
 
 
-def test_a_window_ends_where_the_next_begins() -> None:
-    times, points = np.arange(200.0), mask(200, (100, 100), (120, 120))
+def test_a_window_that_begins_within_another_begins_where_that_ends() -> None:
+    times, points = np.arange(300.0), mask(300, (100, 100), (120, 120))
 
-    tally = rows.changepoint_tally(times, mask(200, (120, 199)), points)
+    first = rows.changepoint_tally(times, mask(300, (100, 299)), points)
+    both = rows.changepoint_tally(times, mask(300, (100, 159)), points)
 
-    assert (tally["hit"], tally["missed"], tally["false"]) == (1.0, 1.0, 0.0)
+    assert (first["hit"], first["missed"], first["false"]) == (1.0, 1.0, 0.0)
+    assert (both["hit"], both["missed"], both["false"]) == (2.0, 0.0, 0.0)
 
 
 def test_nothing_flagged_is_nabs_null_and_the_first_row_of_each_window_its_best() -> None:
