@@ -47,10 +47,11 @@ class LearnedResidual(GroupParams, frozen=True, kw_only=True, tag="learned_resid
     keeps its sign.  Envelope: it leaves, by ``margin`` of its range, where it ever was while this
     pump or valve was on, or off: a tank overfull with its pump on, a pump that never ran before.
 
-    After ``relearn_rows`` in alarm what is seen is taken for the plant's new way, so that an exchanged
-    meter does not alarm for ever; better is to calibrate anew.  The alarm ends after ``calm_rows`` rows in which residuals and envelope are below ``release``;
-    the average may be late, it begins anew.  A missing signal is taken to be as the others foretell
-    it and accuses nobody; a frame of which more than half is missing is not judged.
+    After ``relearn_rows`` in alarm what is seen is taken for the plant's new way, so that an
+    exchanged meter does not alarm for ever; better is to calibrate anew.  The alarm ends after
+    ``calm_rows`` rows in which residuals and envelope are below ``release``; the average may be
+    late, it begins anew.  A missing signal is taken to be as the others foretell it and accuses
+    nobody; a frame of which more than half is missing is not judged.
 
     Without what ``calibrate`` learned it judges nothing.  State is 56 bytes a signal.
 
@@ -79,7 +80,7 @@ class LearnedResidual(GroupParams, frozen=True, kw_only=True, tag="learned_resid
     def calibrate(self, history: History) -> dict[str, NDArray[Any]]:
         """Regressions, how far their residuals reach, ranges; empty of too short a recording."""
         values = self._rough(history.values)
-        calm = np.isfinite(values).all(axis=1)
+        calm: Mask = np.asarray(np.isfinite(values).all(axis=1))
         for event in history.events:
             calm[max(event.row, 0) : event.end + 1 + GRACE_ROWS] = False
         rows = np.flatnonzero(calm[1:] & calm[:-1]) + 1
@@ -188,8 +189,10 @@ class LearnedResidual(GroupParams, frozen=True, kw_only=True, tag="learned_resid
         return min(sharp, BELOW_ONE)
 
     def _rough(self, values: Floats) -> Floats:
-        real = np.where(np.isfinite(values), values, np.nan)
-        return np.round(real / self.resolution) * self.resolution if self.resolution else real
+        real: Floats = np.where(np.isfinite(values), values, np.nan)
+        if self.resolution > 0.0:
+            real = np.round(real / self.resolution) * self.resolution
+        return real
 
     def _ranges(self, values: Floats) -> dict[str, NDArray[Any]]:
         """Where each signal was at all, and while each state was on, or off."""
