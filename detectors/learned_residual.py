@@ -163,7 +163,7 @@ class LearnedResidual(GroupParams, frozen=True, kw_only=True, tag="learned_resid
         for _ in range(SWEEPS if gone.any() else 0):
             away = _away(learned, values[None], before)[0]
             values[moving[gone]] -= (away * learned["scale"][: len(moving)])[gone]
-        z = _residuals(learned, values[None], before)[0]
+        z: Floats = _residuals(learned, values[None], before)[0]
         offset, lately = state["offset"][: len(moving)], state["lately"][: len(moving)]
         z[gone] = offset[gone]
         lately += (z - lately) / LATELY_ROWS
@@ -189,10 +189,10 @@ class LearnedResidual(GroupParams, frozen=True, kw_only=True, tag="learned_resid
         return min(sharp, BELOW_ONE)
 
     def _rough(self, values: Floats) -> Floats:
-        real: Floats = np.where(np.isfinite(values), values, np.nan)
+        rough: Floats = np.where(np.isfinite(values), values, np.nan)
         if self.resolution > 0.0:
-            real = np.round(real / self.resolution) * self.resolution
-        return real
+            rough = np.asarray(np.round(rough / self.resolution) * self.resolution)
+        return rough
 
     def _ranges(self, values: Floats) -> dict[str, NDArray[Any]]:
         """Where each signal was at all, and while each state was on, or off."""
