@@ -7,7 +7,7 @@ from lifeline.grades import Grading
 from lifeline.words import Language
 from watchdog.canary import Verdict
 
-_TITLE: Words = {"zh": "监测链路无声", "en": "The monitoring chain is silent"}
+_TITLE: Words = {"zh": "监测链路中断", "en": "The monitoring chain is silent"}
 _BACK: Words = {"zh": "监测链路已恢复", "en": "The monitoring chain is back"}
 _BUTTON: Words = {"zh": "知道了", "en": "Understood"}
 _WORD: Words = {"zh": "自检", "en": "Self-test"}
@@ -31,9 +31,9 @@ def said_of(verdict: Verdict, ahead_ms: int) -> Silence:
     silent = list(map(str, verdict.silent))
     which = ", ".join(silent)
     zh = (
-        f"监测链路无声：分区 {'、'.join(silent)} 的自检读数未到达，期间可能漏报。"
+        f"监测链路中断：数据分区 {'、'.join(silent)} 的自检读数未到达，期间可能漏报。"
         if verdict.silent
-        else "监测链路已恢复：所有分区的自检读数均已到达。"
+        else "监测链路已恢复：所有数据分区的自检读数均已到达。"
     )
     en = (
         f"The monitoring chain is silent on partitions {which}: alarms may be missing."

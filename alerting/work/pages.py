@@ -12,14 +12,14 @@ from lifeline.model import Text
 from lifeline.words import Language
 
 TITLES = Text(
-    "{zone}作业观察已超时，必查项未完成",
+    "{zone}作业后值守已超时，必做检查未完成",
     "{zone}: the watch after work is over time, checks are missing",
 )
 LABELS = (
     Text("作业", "Work"),
-    Text("观察区域", "Zone"),
+    Text("值守片区", "Zone"),
     Text("应结束于", "Was to end"),
-    Text("未完成的必查项", "Missing checks"),
+    Text("未完成的必做检查", "Missing checks"),
 )
 BUTTON = Text("打开值守台", "Open the desk")
 

@@ -197,7 +197,7 @@ async def test_people_hear_of_silence_by_every_way_that_notices_go(
             await announcing
 
     silence, back = (msgspec.json.encode(one).decode() for one in there.took)
-    assert "分区 1、4 的自检读数未到达" in silence
+    assert "数据分区 1、4 的自检读数未到达" in silence
     assert "监测链路已恢复" in back
 
 

@@ -276,7 +276,7 @@ def test_an_exercise_and_a_closure_over_a_condition_are_marked_for_ever() -> Non
     zh, en = summaries(drill)
 
     assert "【演练】" in zh
-    assert "越权关闭" in zh
+    assert "强制关闭" in zh
     assert "chen" in zh
     assert "[EXERCISE]" in en
 

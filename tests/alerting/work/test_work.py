@@ -344,7 +344,7 @@ def test_missing_checks_are_told_to_the_desk_in_working_hours_alone() -> None:
     assert by_day
     first = by_day[0]
     assert first.title in (
-        "和平作业观察已超时，必查项未完成",
+        "和平作业后值守已超时，必做检查未完成",
         "Heping: the watch after work is over time, checks are missing",
     )
     assert first.url == "http://d/windows"
