@@ -233,7 +233,7 @@ SETS = (
         "gecco2018", "water-quality", CSV, _named(tables.gecco), _row_tallies, _row_score,
         flags="held",
     ),
-    Set("nab", "telemetry", "*/*.csv*", _named(tables.nab), _nab, _nab_score, flags="raised"),
+    Set("nab", "telemetry", "**/*.csv*", _named(tables.nab), _nab, _nab_score, flags="raised"),
     Set(
         "gas_wells", "gas-well", NPZ, _generated("gas_wells"),
         partial(_delays, kind="gas", grace_s=3600.0), _delay_score,

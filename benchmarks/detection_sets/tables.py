@@ -68,7 +68,7 @@ def table(
     rows = list(csv.reader(lines, delimiter=delimiter))
     header = [one.strip() for one in rows[0]]
     rows = [row for row in rows[1:] if row and row[0].strip()]
-    time_ms = np.array([unix_ms(row[0].strip(), form) for row in rows], np.int64)
+    time_ms = np.array([_time_ms(row[0].strip(), form) for row in rows], np.int64)
     cells = np.array([[_cell(text) for text in row[1 : len(header)]] for row in rows])
     if len(time_ms) > 1 and time_ms[0] > time_ms[-1]:
         order = np.argsort(time_ms, kind="stable")
@@ -86,6 +86,14 @@ def table(
     )
     told = {one: cells[:, i] for i, one in enumerate(header[1:]) if one in labels}
     return recording, told
+
+
+def _time_ms(text: str, form: str) -> int:
+    """A time in the set's own form, or as ISO 8601."""
+    try:
+        return unix_ms(text, form)
+    except ValueError:
+        return unix_ms(text)
 
 
 def _cell(text: str) -> float:
