@@ -30,7 +30,7 @@ from detectors.sifting import (
     rounds,
     sift,
 )
-from detectors.verdicts import Cause, place_of_group
+from detectors.verdicts import Cause, place_of_channel, place_of_group
 from lifeline.catalog import SEEN, Catalog, Group, meter
 from lifeline.model import Batch, Context, Finding, Frame, GroupFrame
 
@@ -161,8 +161,10 @@ class Bank:
         regimes = tuple(sorted({record.kind for record in held}))
         own = GroupFrame(frame.at_ms, frame.values, frame.age_s, regimes)
         for watch in self.watches_of(group):
-            report.judge_group(place, watch, own)
-            detector = group_detector(watch.watching)
+            detector, sleep = group_detector(watch.watching), watch.sleeps(regimes)
+            if sleep == "frozen":
+                continue
+            report.judge_group(place, watch, own, is_off=sleep == "off")
             if detector.MASKS and watch.ground:
                 believed = np.where(
                     detector.distrusted(watch.ground, watch.state), np.nan, own.values
@@ -313,13 +315,30 @@ class Bank:
             frame = Frame(local, part.at_ms, part.value, part.quality)
             if any_bad:
                 usable = ~unusable_readings(part.value, part.quality)
-                frame = Frame(
-                    local[usable], part.at_ms[usable], part.value[usable], part.quality[usable]
-                )
+                frame = frame.only(usable)
             cohort.remember(frame.rows, frame.at_ms, frame.values, frame.quality)
             for watch in cohort.readers:
+                if watch.is_conditional:
+                    self._judge_awake(cohort, watch, frame, report)
+                    continue
                 scores = channel_detector(watch.watching).step(watch.state, frame)
                 report.judge(cohort, watch, frame, scores)
+
+    def _judge_awake(self, cohort: Cohort, watch: Watch, frame: Frame, report: Report) -> None:
+        """A rule that what holds in a zone decides over, on the rows where it judges."""
+        asleep = np.zeros(len(frame.rows), np.bool_)
+        off = np.zeros(len(frame.rows), np.bool_)
+        for i, row in enumerate(frame.rows.tolist()):
+            zone = place_of_channel(self.catalog, cohort.names[row]).zone
+            held = {one.kind for one in self.contexts(zone, int(frame.at_ms[i]))}
+            sleep = watch.sleeps(held)
+            asleep[i], off[i] = bool(sleep), sleep == "off"
+        scores = np.zeros(len(frame.rows))
+        if not asleep.all():
+            awake = frame.only(~asleep)
+            scores[~asleep] = channel_detector(watch.watching).step(watch.state, awake)
+        heard = ~asleep | off
+        report.judge(cohort, watch, frame.only(heard), scores[heard])
 
     def _listen_to(self, cohort: Cohort, frame: Frame, report: Report) -> None:
         for watch in cohort.tickers:

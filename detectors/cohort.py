@@ -1,6 +1,6 @@
 """Channels that the same rules watch: detector states, open excursions, last readings."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -13,6 +13,7 @@ from lifeline.model import Bits, Finding, Floats, Ints
 
 Phase = Literal["raised", "held", "cleared"]
 Evidence = tuple[tuple[int, float, int], ...]
+Sleep = Literal["", "frozen", "off"]
 
 RING = 8
 """Last readings remembered of a channel: 16 bytes each."""
@@ -43,6 +44,23 @@ class Watch:
     """Of a watch over a group."""
     limit: float = 1.0
     """The detector's score from which it alarms: 1, unless history has shown that to be too low."""
+
+    @property
+    def is_conditional(self) -> bool:
+        """Whether what holds in a zone decides if it judges there."""
+        rule = self.watching.rule
+        return bool(rule.during or rule.unless)
+
+    def sleeps(self, contexts: Collection[str]) -> Sleep:
+        """Whether it judges where these contexts hold: ``""`` when it does.
+
+        ``frozen`` in a maintenance, which changes nothing of what it knows or has said; ``off``
+        outside of its regime, where what it has said is over.
+        """
+        rule = self.watching.rule
+        if any(kind in contexts for kind in rule.unless):
+            return "frozen"
+        return "off" if rule.during and not any(k in contexts for k in rule.during) else ""
 
     @property
     def key(self) -> str:

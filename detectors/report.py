@@ -99,11 +99,15 @@ class Report:
             place = place_of_channel(self.catalog, cohort.names[row])
             self.findings.append(say(watch, row, phase, place, sight, self.cause))
 
-    def judge_group(self, place: Place, watch: Watch, frame: GroupFrame) -> None:
-        """A rule's scores of a group's frame, one a slot."""
+    def judge_group(
+        self, place: Place, watch: Watch, frame: GroupFrame, *, is_off: bool = False
+    ) -> None:
+        """A rule's scores of a group's frame, one a slot; outside of its regime all is over."""
         detector, ground = group_detector(watch.watching), watch.ground
         assert ground is not None, place
-        scores = detector.step(ground, watch.state, frame) / watch.limit
+        scores = np.zeros(detector.SLOTS)
+        if not is_off:
+            scores = detector.step(ground, watch.state, frame) / watch.limit
         for slot in np.flatnonzero((scores >= 1.0) | watch.alarm).tolist():
             score = float(scores[slot])
             phase = watch.phase(slot, frame.at_ms, self.held_ms, over=score >= 1.0)

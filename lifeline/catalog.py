@@ -124,6 +124,10 @@ class Rule(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """When an acknowledged alarm that still stands needs a human again; 0: never."""
     fall_hold_s: Annotated[float, Meta(ge=0)] = 0.0
     """How long a lesser grade must last before its incident eases to it; 0: it never does."""
+    during: tuple[Name, ...] = ()
+    """It judges only while one of these contexts holds in the zone: ``heating-season`` …"""
+    unless: tuple[Name, ...] = ()
+    """What comes while one of these holds is neither judged nor learned: ``maintenance`` …"""
     far_per_sensor_year: Annotated[float, Meta(ge=0)] = 0.0
     """How many false alarms it may raise in a year for each sensor; 0: its profile's, or none."""
 

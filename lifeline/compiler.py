@@ -209,6 +209,11 @@ def _forms(source: Source, grades: Grading) -> Iterator[str]:
             yield f"rule {rule.id} has grade {rule.grade}, which the grading table lacks"
         if bool(rule.quantity) + bool(rule.channels) + bool(rule.groups) != 1:
             yield f"rule {rule.id} must name exactly one of quantity, channels, groups"
+        if rule.limit and rule.unless:
+            yield (
+                f"rule {rule.id} rests on the limit {rule.limit}, which holds whatever goes on:"
+                " take its unless away, and shelve its alarm or open a window instead"
+            )
 
 
 def _references(source: Source, known: _Known) -> Iterator[str]:

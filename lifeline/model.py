@@ -139,6 +139,10 @@ class Frame:
     values: Floats
     quality: Bits
 
+    def only(self, keep: NDArray[np.bool_]) -> "Frame":
+        """The readings that are kept."""
+        return Frame(self.rows[keep], self.at_ms[keep], self.values[keep], self.quality[keep])
+
 
 @dataclass(slots=True)
 class GroupFrame:

@@ -5,7 +5,7 @@ from typing import Any
 
 from alerting.rules.versions import Change, Refusal
 from lifeline.model import Text
-from lifeline.words import Language
+from lifeline.words import Language, bracketed, joined, said
 
 REFUSALS: dict[str, tuple[str, str]] = {
     "unknown": ("没有第 {number} 版规则", "There is no version {number} of the rules"),
@@ -74,10 +74,15 @@ FIELDS: dict[str, tuple[str, str]] = {
     "is_managed": ("严格管理", "highly managed"),
     "realarm_s": ("再报警时间（秒）", "re-alarm time in seconds"),
     "fall_hold_s": ("降级保持（秒）", "hold before easing in seconds"),
+    "during": ("仅在此工况下生效", "judges only during"),
+    "unless": ("此工况下不判断不学习", "neither judges nor learns during"),
     "far_per_sensor_year": ("每传感器年误报预算", "false alarms allowed a sensor-year"),
 }
 _OF = {"rule": ("规则", "rule"), "limit": ("限值", "limit")}
 _VITAL = ("【涉及人身安全】", "[life safety] ")
+_WHOLE = {"new": ("新增{}。", "{} is new."), "gone": ("删除{}。", "{} is gone.")}
+_MOVED = ("{}：{}。", "{} moved: {}.")
+_CHANGED = ("{}的{}：{}。", "{}, {}: {}.")
 _SAME = ("两者规则与限值完全一致。", "The rules and limits are the same.")
 
 
@@ -88,55 +93,46 @@ def sentence(change: Change, language: Language) -> str:
     >>> sentence(moved, "zh"), sentence(moved, "en")
     ('【涉及人身安全】限值 gas.ch4.20lel：20 → 25 %LEL。', '[life safety] limit gas.ch4.20lel moved: 20 → 25 %LEL.')
     """  # noqa: E501 (a doctest's line)
-    at = 0 if language == "zh" else 1
-    mark = _VITAL[at] if change.is_life_safety else ""
-    of = f"{_OF[change.of][at]} {change.id}"
+    mark = said(_VITAL, language) if change.is_life_safety else ""
+    of = f"{said(_OF[change.of], language)} {change.id}"
     if change.what != "changed":
         value = change.after if change.what == "new" else change.before
-        shown = "" if value is None else f" ({value_of(value, language)} {change.unit})"
-        if at == 0:
-            shown = shown.replace(" (", "（").replace(")", "）")
-            return f"{mark}{'新增' if change.what == 'new' else '删除'}{of}{shown}。"
-        return f"{mark}{of}{shown} is {'new' if change.what == 'new' else 'gone'}."
+        if value is not None:
+            of = bracketed(of, f"{value_of(value, language)} {change.unit}", language)
+        return mark + said(_WHOLE[change.what], language).format(of)
     was, now = value_of(change.before, language), value_of(change.after, language)
     if change.of == "limit" and change.field == "value":
-        moved = f"{was} → {now} {change.unit}"
-        return f"{mark}{of}：{moved}。" if at == 0 else f"{mark}{of} moved: {moved}."
-    field = _field(change.field, at)
-    return f"{mark}{of}的{field}：{was} → {now}。" if at == 0 else (
-        f"{mark}{of}, {field}: {was} → {now}."
-    )  # fmt: skip
+        return mark + said(_MOVED, language).format(of, f"{was} → {now} {change.unit}")
+    field = _field(change.field, language)
+    return mark + said(_CHANGED, language).format(of, field, f"{was} → {now}")
 
 
-def _field(name: str, at: int) -> str:
+def _field(name: str, language: Language) -> str:
     plain, _, parameter = name.partition(".")
     if parameter:
-        return f"检测参数 {parameter}" if at == 0 else f"detector's {parameter}"
-    return FIELDS[plain][at]
+        return said((f"检测参数 {parameter}", f"detector's {parameter}"), language)
+    return said(FIELDS[plain], language)
 
 
 def value_of(value: Any, language: Language) -> str:
     """A value as a person writes it."""
-    is_zh = language == "zh"
     match value:
         case None | "" | ():
-            return "无" if is_zh else "none"
+            return said(("无", "none"), language)
         case bool():
-            return ("是" if value else "否") if is_zh else ("yes" if value else "no")
+            return said(("是", "yes") if value else ("否", "no"), language)
         case int() | float():
             return f"{value:g}"
         case Text():
-            return value.zh if is_zh else value.en
+            return value.said(language)
         case tuple() | list():
-            return ("、" if is_zh else ", ").join(map(str, value))
+            return joined(map(str, value), language)
     return str(value)
 
 
 def sentences(changes: Sequence[Change], language: Language) -> list[str]:
     """Every difference as a sentence; one that says so where there is none."""
-    return [sentence(change, language) for change in changes] or [
-        _SAME[0 if language == "zh" else 1]
-    ]
+    return [sentence(change, language) for change in changes] or [said(_SAME, language)]
 
 
 def refusal(why: Refusal, language: Language) -> str:
@@ -145,12 +141,11 @@ def refusal(why: Refusal, language: Language) -> str:
         name: fact.said(language) if isinstance(fact, Text) else fact
         for name, fact in why.facts.items()
     }
-    at = 0 if language == "zh" else 1
     if "state" in facts:
-        facts["state"] = STATES[str(facts["state"])][at]
-    return REFUSALS[why.code][at].format(**facts)
+        facts["state"] = state(str(facts["state"]), language)
+    return said(REFUSALS[why.code], language).format(**facts)
 
 
 def state(name: str, language: Language) -> str:
     """What a version's state is called."""
-    return STATES[name][0 if language == "zh" else 1]
+    return said(STATES[name], language)
