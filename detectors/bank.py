@@ -326,9 +326,10 @@ class Bank:
 
     def _judge_awake(self, cohort: Cohort, watch: Watch, frame: Frame, report: Report) -> None:
         """A rule that what holds in a zone decides over, on the rows where it judges."""
-        asleep = np.zeros(len(frame.rows), np.bool_)
-        off = np.zeros(len(frame.rows), np.bool_)
-        for i, row in enumerate(frame.rows.tolist()):
+        calm = watch.sleeps(())
+        asleep = np.full(len(frame.rows), bool(calm))
+        off = np.full(len(frame.rows), calm == "off")
+        for i, row in enumerate(frame.rows.tolist() if self.records else ()):
             zone = place_of_channel(self.catalog, cohort.names[row]).zone
             held = {one.kind for one in self.contexts(zone, int(frame.at_ms[i]))}
             sleep = watch.sleeps(held)
