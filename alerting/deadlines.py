@@ -94,11 +94,16 @@ def _archive(turn: Turn, incident: Incident) -> None:
 
 
 def _page(turn: Turn, incident: Incident, kind: str, step: int, reason: Reason) -> bool:
-    """Calls people, or puts it on the list where it is not grave enough to call them now."""
+    """Calls people, or puts it on the list where it is not grave enough to call them now.
+
+    What nobody has taken does not stay there: it calls when offices are open.
+    """
     if not turn.policy.may_page(incident.grade, turn.now_ms):
         if not incident.review:
             listed = msgspec.structs.replace(incident, review=True, last_actor=ROUTER)
             turn.record(turn.keep_incident(listed, Reason.REVIEW), ROUTER, Reason.REVIEW)
+        if incident.phase == "open":
+            turn.wait_for_offices(incident)
         return False
     page = Page(
         incident=incident.id,
@@ -118,11 +123,24 @@ def _page(turn: Turn, incident: Incident, kind: str, step: int, reason: Reason) 
 def _remind(turn: Turn, incident: Incident) -> None:
     if incident.phase != "open":
         return
+    if incident.review and not turn.policy.is_top(incident.grade):
+        if turn.policy.may_page(incident.grade, turn.now_ms):
+            _begin_to_wait(turn, incident)
+        else:
+            turn.wait_for_offices(incident)
+        return
     clocks = turn.policy.clocks_for(incident.grade)
     is_paged = _page(turn, incident, "remind", incident.step, Reason.REMINDED)
     if is_paged and not clocks.escalate_s and clocks.remind_s is not None:
         # Nobody else is called after him: he is reminded until he answers.
         turn.due_in("remind", incident, clocks.remind_s * turn.haste(incident))
+
+
+def _begin_to_wait(turn: Turn, incident: Incident) -> None:
+    """Offices have opened on what was listed meanwhile: whoever is there now is called."""
+    called = turn.call(incident, Reason.REMINDED, incident.lead, is_news=False)
+    kept = turn.keep_incident(msgspec.structs.replace(called, last_actor=ROUTER), Reason.REMINDED)
+    turn.record(kept, ROUTER, Reason.REMINDED, action="page", note="0")
 
 
 def _escalate(turn: Turn, incident: Incident) -> None:

@@ -40,6 +40,8 @@ ROUTER = "router"
 SELF_CLOSING = frozenset((CANARY,))
 """Hazards whose incidents end with their alarm, unaudited: the canary's prove the chain every few
 seconds and nobody works on them."""
+OFFICES_S = 900.0
+"""How often it is looked whether offices are open, for what waits for them."""
 
 
 @dataclass(slots=True)
@@ -237,6 +239,13 @@ class Turn:
         self.cancel("remind", incident.id)
         self.cancel("escalate", incident.id)
 
+    def wait_for_offices(self, incident: Incident) -> None:
+        """Nobody is called now; when offices are open it begins to wait for somebody."""
+        self.stop_calling(incident)
+        clocks = self.policy.clocks_for(incident.grade)
+        if clocks.remind_s is not None or clocks.escalate_s:
+            self.due_in("remind", incident, OFFICES_S)
+
     def watch_progress(self, incident: Incident) -> None:
         """Runs the clock of progress anew, where a condition stands and its grade has one."""
         clock_s = self.policy.clocks_for(incident.grade).progress_s
@@ -268,7 +277,7 @@ class Turn:
             self.effects.append(End(incident.id, Reason.ACKNOWLEDGED, held_only=True))
         waits = is_news or self.policy.may_page(incident.grade, self.now_ms)
         if not waits:
-            self.stop_calling(incident)
+            self.wait_for_offices(incident)
         else:
             revision = incident.revision + 1
             self.effects.append(

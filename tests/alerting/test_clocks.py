@@ -154,9 +154,21 @@ def test_reminders_of_a_lower_grade_at_night_go_to_the_list_once() -> None:
     assert not scene.newest().review
 
 
-def test_a_shelf_that_ends_at_night_is_no_new_evidence() -> None:
+def test_what_is_listed_already_is_listed_once_whatever_else_falls_due() -> None:
     scene = Scene()
-    scene.play([(0, raised(0, grade=3)), (5, ack())])
+    scene.play([(0, raised(0, grade=3))], until_s=700)
+    scene.slice.put_deadline("receipt", scene.newest().id, T0 + 800_000)
+
+    scene.play([], until_s=2000)
+
+    assert scene.called == [(0, "first 3")]
+    assert scene.recorded().count("review") == 1
+
+
+@pytest.mark.parametrize("grade", [3, 4])
+def test_a_shelf_that_ends_at_night_is_no_new_evidence(grade: int) -> None:
+    scene = Scene()
+    scene.play([(0, raised(0, grade=grade)), (5, ack())])
     scene.do(10, "shelve", alarm=scene.alarm().key, note="n", until_ms=T0 + 600_000)
 
     scene.play([], until_s=3000)

@@ -16,6 +16,8 @@ from tests.alerting.scene import T0, Scene, ack, cleared, close, held, raised
 NIGHT = dt.datetime(2024, 1, 15, 5, 30, tzinfo=ZoneInfo("Asia/Shanghai"))
 OFFICE_S = 3 * 3600.0
 """After nine in the morning of a working day."""
+OPENS_S = (8.5 - 6.22) * 3600
+"""Half past eight of it."""
 MONTHS_S = NIGHT.timestamp() - T0 / 1000
 
 
@@ -78,6 +80,37 @@ def test_an_old_acknowledged_incident_pages_nobody_at_night_without_new_evidence
 
     assert (asleep, listed) == ([], True)
     assert scene.called[-1] == (MONTHS_S + 1, "first 2"), "what is new and graver does"
+
+
+@pytest.mark.feature("A-4")
+@pytest.mark.parametrize("hides", [False, True])
+def test_what_nobody_has_taken_at_night_calls_again_when_offices_are_open(hides: bool) -> None:
+    scene = Scene()
+    scene.play([(0, raised(0, grade=3))], until_s=5)
+    if hides:
+        scene.do(10, "acknowledge")
+        key = scene.alarm().key
+        scene.do(20, "shelve", alarm=key, note="n", until_ms=T0 + 600_000)
+    scene.play([], until_s=OPENS_S - 1)
+    asleep = [c for c in scene.called if c[0] > 30]
+    listed = scene.newest().review
+
+    scene.play([], until_s=OPENS_S + 4000)
+    called = [c for c in scene.called if c[0] > 30]
+    scene.do(OPENS_S + 4001, "acknowledge")
+    scene.play([], until_s=OPENS_S + 86_400 * 2)
+
+    assert (asleep, listed) == ([], True)
+    begun = called[0][0]
+    assert OPENS_S <= begun <= OPENS_S + 900
+    assert called == [
+        (begun, "first 3"),
+        (begun + 600, "remind 3"),
+        (begun + 1800, "escalate 3 step 1"),
+    ]
+    assert not any(
+        "remind" in c[1] or "escalate" in c[1] for c in scene.called if c[0] > begun + 4001
+    )
 
 
 @pytest.mark.feature("OnCall #325, #4062, #3870, #3841", "A-4")
