@@ -12,8 +12,10 @@ from lifeline.model import Detail, Floats, GroupFrame
 
 SIZES_M3_H = np.geomspace(8.0, 500.0, 14)
 """Flows that are weighed; more of them say nothing more, as a flow meter tells the size anyway."""
-GAP = 2
-"""The frames before this one may hold half of it: sensors do not speak at one instant."""
+GAP = 1
+"""The frame before this one may hold half of it: sensors do not speak at one instant."""
+KNOWN_MIN = 2
+"""So many frames must be known before a change is one."""
 MODEL_ERROR = 0.15
 """A sensor's share in what a burst shows is known so well: roughness, demands, half-shut valves."""
 FAULT_MARGIN = 3.0
@@ -50,7 +52,7 @@ class MainsBurst(GroupParams, frozen=True, kw_only=True, tag="mains_burst"):
     A leak that grows over hours is not for it, and a hydrant that is opened is a burst to it.
 
     False alarms, defaults: none in 22,000 frames of the demo's area without a burst (simulated,
-    most evidence 3 of 20), so below 15 a group-year on a grid of 5 minutes at the 95 % limit.
+    most evidence 7 of 20), so below 15 a group-year on a grid of 5 minutes at the 95 % limit.
     """
 
     memory: Annotated[int, Meta(ge=2, le=60)] = 6
@@ -98,9 +100,9 @@ class MainsBurst(GroupParams, frozen=True, kw_only=True, tag="mains_burst"):
         heads = len(ground.members.of(*HEADS))
         return {
             "ring": np.full((self.memory + GAP, heads + 1), np.nan),
-            "frames": np.zeros(1, np.int64),
             "run": np.zeros(1, np.int64),
             "since": np.zeros(1, np.int64),
+            "known": np.ones(1, np.int64),
             "onset_ms": np.zeros(1, np.int64),
             "changed": np.zeros((2, heads + 1)),
             "before": np.zeros(heads + 1),
@@ -119,11 +121,11 @@ class MainsBurst(GroupParams, frozen=True, kw_only=True, tag="mains_burst"):
         now = np.concatenate([[frame.values[flows].sum()], frame.values[heads]])
         if state["since"][0]:
             return np.array([self._followed(state, learned, now, frame.at_ms)])
-        score = self._searched(state, learned, now, frame.at_ms)
-        if not state["since"][0]:
+        frame_ms = round(ground.members.grid_s * 1000)
+        score = self._searched(state, learned, now, frame.at_ms, frame_ms)
+        if not state["run"][0]:
             state["ring"][:-1] = state["ring"][1:]
             state["ring"][-1] = now
-            state["frames"][0] += 1
         return np.array([score])
 
     def told(self, ground: Ground, state: State, slot: int, at_ms: int) -> Detail:  # noqa: ARG002
@@ -157,26 +159,29 @@ class MainsBurst(GroupParams, frozen=True, kw_only=True, tag="mains_burst"):
             ),
         )
 
-    def _searched(self, state: State, learned: Learned, now: Floats, at_ms: int) -> float:
+    def _searched(
+        self, state: State, learned: Learned, now: Floats, at_ms: int, frame_ms: int
+    ) -> float:
         """The score of a change against the frames before; begins an alarm where it lasts."""
-        before = state["ring"][: self.memory]
+        before = state["ring"][:-GAP]
         known = np.isfinite(before).sum(axis=0)
-        if state["frames"][0] < len(state["ring"]) or known[0] == 0 or not np.isfinite(now[0]):
+        if known[0] < KNOWN_MIN or not np.isfinite(now[0]):
             state["run"][0] = 0
             return 0.0
         level = np.where(known > 0, np.nansum(before, axis=0) / np.maximum(known, 1), np.nan)
         changed = now - level
-        covariance = doubt(learned, self.memory, GAP + (self.memory + 1) / 2.0)
+        covariance = doubt(learned, int(known[0]), float(state["run"][0]) + GAP)
         evidence = self._evidence(learned, level[0], changed, covariance)
         if evidence < self.limit:
             state["run"][0] = 0
             return min(max(evidence / self.limit, 0.0), BELOW_ONE)
         if state["run"][0] == 0:
-            state["onset_ms"][0] = at_ms
+            state["onset_ms"][0] = at_ms - frame_ms
         state["run"][0] += 1
         if state["run"][0] < self.patience:
             return BELOW_ONE
         state["since"][0], state["before"][:] = 1, level
+        state["known"][0] = known[0]
         state["changed"][:] = 0.0
         self._place(state, learned, changed)
         return evidence / self.limit
@@ -210,7 +215,7 @@ class MainsBurst(GroupParams, frozen=True, kw_only=True, tag="mains_burst"):
         state["since"][0] = since + 1
         is_old = at_ms - int(state["onset_ms"][0]) >= self.hold_s * 1000.0
         if left + deviation < DOWN_SHARE or is_old:
-            for name, empty in (("ring", np.nan), ("frames", 0), ("run", 0), ("since", 0)):
+            for name, empty in (("ring", np.nan), ("run", 0), ("since", 0)):
                 state[name][:] = empty
             return min(max(left, 0.0), BELOW_ONE)
         return 1.0 + max(left, 0.0)
@@ -225,8 +230,8 @@ class MainsBurst(GroupParams, frozen=True, kw_only=True, tag="mains_burst"):
         if not real.any():
             return 1.0, 0.0
         showed = state["changed"][0][real] / state["changed"][1][real]
-        apart = GAP + self.memory / 2.0 + float(state["since"][0])
-        covariance = doubt(learned, self.memory, apart)[np.ix_(real, real)]
+        apart = GAP + self.patience + float(state["since"][0])
+        covariance = doubt(learned, int(state["known"][0]), apart)[np.ix_(real, real)]
         weights = np.linalg.solve(covariance, showed)
         precision = max(float(weights @ showed), 1e-12)
         return float(weights @ changed[real]) / precision, float(precision**-0.5)
@@ -240,7 +245,8 @@ class MainsBurst(GroupParams, frozen=True, kw_only=True, tag="mains_burst"):
         seen = count > 0.0
         mean = state["changed"][0][seen] / count[seen]
         frames = int(count.max())
-        covariance = doubt(learned, self.memory, GAP + (self.memory + frames) / 2.0, frames)
+        apart = GAP + self.patience + frames / 2.0
+        covariance = doubt(learned, int(state["known"][0]), apart, frames)
         covariance = covariance[np.ix_(seen, seen)]
         shown = _at_load(learned, float(state["before"][0]))[..., seen]
         white, rows = _whitened(mean, covariance, shown)
@@ -304,11 +310,14 @@ def _positive(matrix: Floats) -> Floats:
     return made
 
 
-def doubt(learned: Learned, memory: int, apart: float, frames: int = 1) -> Floats:
-    """Covariance of what changed between means of frames that lie so far apart, with no burst."""
+def doubt(learned: Learned, known: int, apart: float, frames: int = 1) -> Floats:
+    """Covariance of what changed without a burst: from the mean of ``known`` frames to another's.
+
+    The two lie ``apart`` besides; of a random walk's own mean a third of its length counts.
+    """
     noise = np.asarray(learned["burst_noise"], np.float64)
     wandering = np.asarray(learned["burst_wandering"], np.float64)
-    made: Floats = noise * (1.0 / max(frames, 1) + 1.0 / memory) + wandering * apart
+    made: Floats = noise * (1.0 / frames + 1.0 / known) + wandering * (apart + known / 3.0)
     return made
 
 
