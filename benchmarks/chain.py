@@ -40,7 +40,11 @@ class Chain:
 
 @contextmanager
 def running(
-    arguments: argparse.Namespace, *, keep: bool = False, told_as: str = "json"
+    arguments: argparse.Namespace,
+    *,
+    keep: bool = False,
+    told_as: str = "json",
+    full_bank: bool = False,
 ) -> Iterator[Chain]:
     """The chain in a folder of its own, ended and removed with the block, however that ends.
 
@@ -54,7 +58,7 @@ def running(
     )
     supervisor = Supervisor(lambda name, text: print(f"  {name:12} {text}", file=sys.stderr))
     try:
-        yield _started(arguments, folder, stack, supervisor, told_as)
+        yield _started(arguments, folder, stack, supervisor, told_as, full_bank)
     finally:
         supervisor.stop()
         stack.stop()
@@ -70,6 +74,7 @@ def _started(
     stack: Stack,
     supervisor: Supervisor,
     told_as: str,
+    full_bank: bool,  # noqa: FBT001
 ) -> Chain:
     """Servers, catalog, topics, tables, services; returns when every service is ready."""
     addresses = stack.start()
@@ -93,7 +98,7 @@ def _started(
         "LIFELINE_TELEMETRY_LOG": "json",
     }
     settings, _ = load("", "benchmark", overrides)
-    packed = compile_catalog(bench_sources(arguments.channels, 100))
+    packed = compile_catalog(bench_sources(arguments.channels, 100, full=full_bank))
     store.write_catalog(packed, settings.catalog.compiled)
     asyncio.run(create_topics(settings.kafka))
     db.migrate(settings.postgres, lambda _: None)

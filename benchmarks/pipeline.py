@@ -342,10 +342,18 @@ def main() -> None:
         "--format", default="json", choices=("json", "cap", "cap-gb"), help="how pushes are told"
     )
     parser.add_argument("--repeat", type=int, default=1, help="runs, one after the other")
+    parser.add_argument(
+        "--full-bank", action="store_true", help="every common detector, and groups of channels"
+    )
     parser.add_argument("--keep", action="store_true", help="keep data and logs at the end")
     arguments = parser.parse_args()
     runs = []
-    with running(arguments, keep=arguments.keep, told_as=arguments.format) as chain:
+    with running(
+        arguments,
+        keep=arguments.keep,
+        told_as=arguments.format,
+        full_bank=arguments.full_bank,
+    ) as chain:
         for run in range(arguments.repeat):
             runs.append(asyncio.run(load_run(chain, arguments, run)))
             print(f"run {run + 1}: {json.dumps(runs[-1])}", file=sys.stderr)
