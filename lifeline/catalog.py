@@ -367,16 +367,6 @@ def channel_name(channel: Channel, asset: str) -> str:
     return channel.name or f"{asset}/{channel.local}"
 
 
-def channel_names(source: Source) -> dict[str, str]:
-    """Every channel of a source by its permanent name, with its quantity."""
-    models = {model.name: model.channel for model in source.model}
-    return {
-        channel_name(channel, entry.asset): channel.quantity
-        for entry in source.device
-        for channel in (*models.get(entry.model, ()), *entry.channel)
-    }
-
-
 def parse_source(file: str, tree: dict[str, Any]) -> Source:
     """One lifeline from its parsed TOML; raises CatalogError with every wrong entry of the file."""
     try:

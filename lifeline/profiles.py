@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import msgspec
 from msgspec import Meta
 
-from lifeline.catalog import CatalogError, Group, Rule, Source, channel_names
+from lifeline.catalog import CatalogError, Group, Rule, Source, channel_name
 from lifeline.entries import wrongs
 from lifeline.model import UNTITLED, Text
 from lifeline.network import Name
@@ -53,7 +53,7 @@ def expanded(source: Source, profiles: Mapping[str, Profile]) -> Source:
     """The source with the rules of its groups' profiles; a profile that is not there adds none."""
     if not any(group.profile for group in source.group):
         return source
-    quantities = channel_names(source)
+    quantities = _quantities(source)
     rules = [*source.rule]
     for name in dict.fromkeys(group.profile for group in source.group):
         profile = profiles.get(name)
@@ -75,6 +75,16 @@ def unknown(sources: Iterable[Source], profiles: Mapping[str, Profile]) -> list[
                     f" is none of {have}"
                 )
     return told
+
+
+def _quantities(source: Source) -> dict[str, str]:
+    """Every channel of a source by its permanent name, with its quantity."""
+    models = {model.name: model.channel for model in source.model}
+    return {
+        channel_name(channel, entry.asset): channel.quantity
+        for entry in source.device
+        for channel in (*models.get(entry.model, ()), *entry.channel)
+    }
 
 
 def spread(
