@@ -99,19 +99,18 @@ _MORE = ("另有 {n} 个", "{n} more")
 
 def named(found: Sequence[Objection], now_ms: int, language: Language) -> str:
     """The sensors that stand against it and why, for the end of a sentence; '' for none."""
-    at = 0 if language == "zh" else 1
-    told = [_said(one, now_ms, at) for one in found[:NAMED_MAX]]
+    told = [_said(one, now_ms, language) for one in found[:NAMED_MAX]]
     if len(found) > NAMED_MAX:
-        told.append(_MORE[at].format(n=len(found) - NAMED_MAX))
-    return ("、" if language == "zh" else ", ").join(told)
+        told.append(words.said(_MORE, language).format(n=len(found) - NAMED_MAX))
+    return words.joined(told, language)
 
 
-def _said(one: Objection, now_ms: int, at: int) -> str:
+def _said(one: Objection, now_ms: int, language: Language) -> str:
     if one.why == "beyond":
         key = "alarmed" if one.value is None else "beyond"
     else:
         key = "never" if one.newest_ms is None else "silent"
     age_min = 0 if one.newest_ms is None else max(0, now_ms - one.newest_ms) // 60_000
-    age = (f"{age_min} 分钟", f"{age_min} min")[at]
+    age = words.said((f"{age_min} 分钟", f"{age_min} min"), language)
     value = words.quantity(one.value, one.unit)
-    return _SAID[key][at].format(channel=one.channel, age=age, value=value)
+    return words.said(_SAID[key], language).format(channel=one.channel, age=age, value=value)

@@ -6,7 +6,7 @@ import msgspec
 
 from calibration.rates import LEVEL, YEAR_S, rate
 from lifeline.catalog import Catalog, Rule
-from lifeline.words import LANGUAGES, Language
+from lifeline.words import Language, said
 
 Judged = tuple[int, int, int]
 """Alarms of a rule that the desk found true, false, and has not judged."""
@@ -99,14 +99,14 @@ def _line(rule: Rule, sensors: int, judged: Judged, seconds: float) -> Line:
 
 def table(found: Sequence[Line], language: Language) -> list[list[str]]:
     """The lines as a table of words, its head first."""
-    at = LANGUAGES.index(language)
-    return [[words[at] for words in HEADS.values()], *(list(_cells(one, at)) for one in found)]
+    head = [said(pair, language) for pair in HEADS.values()]
+    return [head, *(list(_cells(one, language)) for one in found)]
 
 
-def _cells(line: Line, at: int) -> Iterator[str]:
+def _cells(line: Line, language: Language) -> Iterator[str]:
     yield line.rule
     yield from map(str, (line.sensors, line.true, line.false, line.unjudged))
     yield f"{line.per_year:.3g}"
     yield f"{line.low:.3g} – {line.high:.3g}"
     yield f"{line.stated:.3g}" if line.stated else "–"
-    yield STATES[line.state][at]
+    yield said(STATES[line.state], language)

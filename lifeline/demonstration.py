@@ -225,7 +225,7 @@ class Teller:
 
     def said(self, what: str, **values: str) -> str:
         """The line, not yet said."""
-        return WORDS[what][0 if self.language == "zh" else 1].format(**values)
+        return words.said(WORDS[what], self.language).format(**values)
 
     def tell(self, what: str, **values: str) -> None:
         """Says the line."""

@@ -4,6 +4,7 @@ Pure.  Every table maps a code to (zh, en); a code that a city adds itself comes
 that a missing word never hides an alarm.
 """
 
+from collections.abc import Iterable
 from typing import Literal
 
 from lifeline.grades import Grading
@@ -210,9 +211,31 @@ _AT = ("，最可能在{place}（{p}）", ", most probably at {place} ({p})")
 _ON_TEST_GAS = ("，传感器报告正在通标准气测试", ", while the sensor reports test gas")
 
 
-def _word(table: Table, code: str, language: Language) -> str:
-    pair = table.get(code, (code, code))
+def said(pair: tuple[str, str], language: Language) -> str:
+    """The one of (zh, en) that is in that language."""
     return pair[LANGUAGES.index(language)]
+
+
+def joined(texts: Iterable[str], language: Language) -> str:
+    """Several things as each language lists them.
+
+    >>> joined(["甲", "乙"], "zh"), joined(["A", "B"], "en")
+    ('甲、乙', 'A, B')
+    """
+    return said(("、", ", "), language).join(texts)
+
+
+def bracketed(text: str, aside: str, language: Language) -> str:
+    """A text with an aside behind it, in brackets as each language writes them.
+
+    >>> bracketed("限值", "未核对", "zh"), bracketed("limit", "not verified", "en")
+    ('限值（未核对）', 'limit (not verified)')
+    """
+    return said(("{}（{}）", "{} ({})"), language).format(text, aside)
+
+
+def _word(table: Table, code: str, language: Language) -> str:
+    return said(table.get(code, (code, code)), language)
 
 
 def lifeline(name: str, language: Language) -> str:
@@ -242,7 +265,7 @@ def fact(name: str, value: float, language: Language) -> tuple[str, str]:
     (('Size', '12.35 m³/h'), ('odd_thing', '2'))
     """
     zh, en, unit = FACTS.get(name, (name, name, ""))
-    return (zh if language == "zh" else en), quantity(value, unit)
+    return said((zh, en), language), quantity(value, unit)
 
 
 def phase(code: str, language: Language) -> str:
@@ -314,23 +337,20 @@ def explain(finding: Finding, language: Language) -> str:
     >>> explain(f, "en")
     'a/ch4: 23.4 %LEL is above the limit of 20 %LEL (gas.ch4.alarm)'
     """
-    pair = EXPLANATIONS.get(finding.code, _OTHER)
-    sentence = pair[LANGUAGES.index(language)].format(
+    sentence = said(EXPLANATIONS.get(finding.code, _OTHER), language).format(
         value=quantity(finding.value, finding.unit),
         limit=quantity(finding.limit, finding.unit),
         rule=finding.rule,
         said=finding.said,
     )
     if finding.quality & Quality.TEST_GAS:
-        sentence += _ON_TEST_GAS[LANGUAGES.index(language)]
+        sentence += said(_ON_TEST_GAS, language)
     if finding.detail and finding.detail.candidates:
         place, probability = finding.detail.candidates[0]
-        sentence += _AT[LANGUAGES.index(language)].format(place=place, p=f"{probability:.0%}")
-    source = f" ({finding.limit_id})" if finding.limit_id else ""
-    if language == "zh":
-        source = source.replace(" (", "（").replace(")", "）")
-        return f"{finding.channel}：{sentence}{source}"
-    return f"{finding.channel}: {sentence}{source}"
+        sentence += said(_AT, language).format(place=place, p=f"{probability:.0%}")
+    if finding.limit_id:
+        sentence = bracketed(sentence, finding.limit_id, language)
+    return said(("{}：{}", "{}: {}"), language).format(finding.channel, sentence)
 
 
 def headline(

@@ -3,7 +3,7 @@
 import re
 
 from alerting.audit.proof import Problem, Proof
-from lifeline.words import LANGUAGES, Language
+from lifeline.words import Language, said
 
 PROBLEMS: dict[str, tuple[str, str]] = {
     "line-changed": (
@@ -82,20 +82,18 @@ def sentence(problem: Problem, language: Language) -> str:
     >>> sentence(Problem("line-changed", "1a439d32-bf11-51ae-8571-d1c013753264", 3), "en")
     'incident 1a439d32-bf11-51ae-8571-d1c013753264, line 3: changed, it does not fit its hash'
     """
-    at = LANGUAGES.index(language)
-    place = _INCIDENT if _INCIDENT_ID.fullmatch(problem.subject) else _OTHER
-    return PROBLEMS[problem.code][at].format(
-        place=f"{place[at]} {problem.subject}", number=problem.number, other=problem.other
+    place = said(_INCIDENT if _INCIDENT_ID.fullmatch(problem.subject) else _OTHER, language)
+    return said(PROBLEMS[problem.code], language).format(
+        place=f"{place} {problem.subject}", number=problem.number, other=problem.other
     )
 
 
 def summary(proof: Proof, language: Language) -> str:
     """What was looked at, in one line."""
-    at = LANGUAGES.index(language)
-    parts = [_SUMMARY[at]]
+    parts = [said(_SUMMARY, language)]
     if not proof.anchors:
-        parts.append(_BARE[at])
+        parts.append(said(_BARE, language))
     elif proof.unsealed or proof.unanchored:
-        parts.append(_YOUNG[at])
+        parts.append(said(_YOUNG, language))
     facts = {name: getattr(proof, name) for name in Proof.__struct_fields__}
-    return ("；" if language == "zh" else "; ").join(parts).format(**facts)
+    return said(("；", "; "), language).join(parts).format(**facts)

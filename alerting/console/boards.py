@@ -16,6 +16,7 @@ from alerting.windows import OPENED, Window, unticked
 from alerting.work.orders import Kind
 from lifeline import words
 from lifeline.model import CANARY, UNTITLED
+from lifeline.words import joined
 
 LISTED_MAX = 200
 KINDS: tuple[Kind, ...] = get_args(Kind)
@@ -85,7 +86,7 @@ def window(visit: Visit, one: Window, zones: Mapping[str, str]) -> Mapping[str, 
         "id": one.id,
         "kind": words.window(one.kind, visit.language),
         "zone": zones.get(one.zone, one.zone),
-        "assets": views.joined(one.assets, visit.language),
+        "assets": joined(one.assets, visit.language),
         "author": one.author,
         "reason": _reason(visit, one),
         "work": say("windows.order", name=one.work) if one.work else "",
@@ -162,7 +163,7 @@ def roster(records: Records, visit: Visit) -> Answer:
 
     def people(names: tuple[duty.OnDuty, ...]) -> str:
         told = [views.title(one.title, one.person, visit.language) for one in names]
-        return views.joined(told, visit.language) or visit.say("roster.nobody")
+        return joined(told, visit.language) or visit.say("roster.nobody")
 
     desks = []
     for one in found:

@@ -9,6 +9,7 @@ from alerting.people import times
 from alerting.plans import Card
 from alerting.valves import Isolation
 from lifeline.model import Text
+from lifeline.words import joined
 
 
 def said(visit: Visit, text: Text) -> str:
@@ -63,13 +64,13 @@ def _valves(visit: Visit, one: Isolation) -> Mapping[str, Any]:
     names = [views.title(valve.title, valve.name, language) for valve in one.valves]
     hospitals = [said(visit, text) for text in one.hospitals]
     places = [views.asset_title(visit.site.catalog, name, language) for name in one.open_to]
-    lacking = "" if one.is_possible else say("plan.no-valve", names=views.joined(places, language))
+    lacking = "" if one.is_possible else say("plan.no-valve", names=joined(places, language))
     return {
         "names": names,
         "lacking": lacking,
         "cut": say(
             "plan.cut",
             n=one.customers,
-            names=views.joined(hospitals, language) or say("plan.nobody"),
+            names=joined(hospitals, language) or say("plan.nobody"),
         ),
     }

@@ -20,6 +20,7 @@ from alerting.people.responders import Responder
 from alerting.risk import Risk
 from lifeline import words
 from lifeline.model import HOTLINE
+from lifeline.words import joined
 
 OTHERS_MAX = 30
 PRIMARY: tuple[Action, ...] = ("acknowledge", "undo", "arrive", "verify", "dispatch")
@@ -145,7 +146,7 @@ def _facts(visit: Visit, row: Detail, risk: Risk) -> Sequence[tuple[str, str]]:
             )
         )
     if one.verdict:
-        judged = views.joined(
+        judged = joined(
             [
                 words.verdict(one.verdict, visit.language),
                 words.verdict_code(one.verdict_code, visit.language),

@@ -45,8 +45,7 @@ def quality_words(quality: int, language: Language) -> str:
     bits += [str(bit.name).lower().replace("_", "-") for bit in ours if quality & bit]
     if not bits:
         return text("detail.quality.good", language)
-    comma = "、" if language == "zh" else ", "
-    return comma.join(text(f"quality.{bit}", language) for bit in bits)
+    return words.joined((text(f"quality.{bit}", language) for bit in bits), language)
 
 
 def detail(visit: Visit, row: Detail) -> Mapping[str, Any]:
@@ -144,7 +143,7 @@ def _reason(visit: Visit, finding: Finding, number: int) -> Mapping[str, Any]:
     ]
     if finding.contexts:
         known = (words.context(kind, language) for kind in finding.contexts)
-        facts.append((say("detail.contexts"), ("、" if language == "zh" else ", ").join(known)))
+        facts.append((say("detail.contexts"), words.joined(known, language)))
     if finding.lane != "live":
         facts.append(("", say("detail.late")))
     known_more = finding.detail or UNSAID
@@ -203,9 +202,7 @@ def _limit(visit: Visit, finding: Finding) -> str:
     if clause:
         is_verified = known is not None and known.verified
         checked = visit.say("detail.verified") if is_verified else visit.say("detail.unverified")
-        parts.append(
-            f"{clause}（{checked}）" if visit.language == "zh" else f"{clause} ({checked})"
-        )
+        parts.append(words.bracketed(clause, checked, visit.language))
     return " · ".join(part for part in parts if part)
 
 

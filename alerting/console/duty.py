@@ -5,7 +5,7 @@ import msgspec
 from alerting.people.handover import REFUSALS
 from alerting.people.roster import Roster
 from lifeline.model import Text
-from lifeline.words import LANGUAGES, Language
+from lifeline.words import Language, said
 
 SHIFT_MS = 12 * 3600_000
 """How long a shift is taken to be where the roster has none."""
@@ -79,4 +79,4 @@ def title_of(roster: Roster | None, person: str, language: Language) -> str:
 
 def refusal(code: str, language: Language) -> str:
     """Why a hand-over was not done."""
-    return REFUSALS[code][LANGUAGES.index(language)]
+    return said(REFUSALS[code], language)

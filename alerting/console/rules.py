@@ -15,6 +15,7 @@ from alerting.people import times
 from alerting.rules import versions, words
 from alerting.rules.moves import OF_RULE, Move
 from alerting.rules.versions import Ruleset, Step, Version
+from lifeline.words import said
 
 CONSOLE = "console"
 
@@ -80,7 +81,7 @@ def _line(visit: Visit, one: Version) -> Mapping[str, Any]:
 def _choices(visit: Visit, running: Ruleset) -> list[tuple[str, list[tuple[str, str]]]]:
     """What can be moved: under each heading the form's value, and what it is called now."""
     language = visit.language
-    named = {field: words.FIELDS[field][language == "en"] for field in OF_RULE}
+    named = {field: said(words.FIELDS[field], language) for field in OF_RULE}
     limits = [
         (
             f"limit:value:{one.id}",

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from alerting.console.words import text
 from lifeline.model import Floats
-from lifeline.words import Language
+from lifeline.words import Language, joined
 
 WIDTH, HEIGHT, MARGIN = 680, 420, 24
 NAMED = 3
@@ -70,8 +70,7 @@ def draw(
 
 def describe(candidates: Sequence[tuple[str, float]], language: Language) -> str:
     """The sketch in words, for those who do not see it."""
-    comma = "、" if language == "zh" else ", "
-    named = comma.join(f"{name} {p:.0%}" for name, p in candidates[:5])
+    named = joined((f"{name} {p:.0%}" for name, p in candidates[:5]), language)
     return text("sketch.words", language, pipes=named)
 
 

@@ -19,7 +19,7 @@ from lifeline import words
 from lifeline.catalog import Catalog
 from lifeline.grades import Grade
 from lifeline.model import CANARY, Text
-from lifeline.words import Language
+from lifeline.words import Language, joined
 
 WARNING_S = 120.0
 """How long before the end of an idle session the page says so."""
@@ -113,7 +113,7 @@ def frame(visit: Visit, refresh: str) -> Frame:
             expiring = age(left_s, visit.language)
     return Frame(
         feeds=feeds,
-        stopped=("、" if visit.language == "zh" else ", ").join(stopped),
+        stopped=joined(stopped, visit.language),
         at=times.moment(pulse.now_ms, visit.site.zone),
         here=here(visit),
         other="en" if visit.language == "zh" else "zh",
@@ -252,11 +252,6 @@ def next_step(visit: Visit, queued: Queued) -> str:
 def told_why(code: str, language: Language) -> str:
     """Why somebody was told: the kind of a page, or what a notice is about."""
     return say(KINDS, code, language) if code in KINDS else words.reason(code, language)
-
-
-def joined(texts: Sequence[str], language: Language) -> str:
-    """Several things as each language lists them."""
-    return ("、" if language == "zh" else ", ").join(texts)
 
 
 def is_past(one: Summary) -> bool:

@@ -5,7 +5,7 @@ them.
 """
 
 from alerting.console.labels import LABELS
-from lifeline.words import LANGUAGES, Language
+from lifeline.words import Language, said
 
 WORDS: dict[str, tuple[str, str]] = {
     **LABELS,
@@ -353,7 +353,7 @@ WORDS: dict[str, tuple[str, str]] = {
 def text(key: str, language: Language, **values: object) -> str:
     """The words under a key, with their values in place; an unknown key is our mistake."""
     assert key in WORDS, key
-    return WORDS[key][LANGUAGES.index(language)].format(**values)
+    return said(WORDS[key], language).format(**values)
 
 
 def age(seconds: float, language: Language) -> str:

@@ -17,6 +17,7 @@ from alerting.windows import Window, runs, unticked
 from alerting.work import orders
 from alerting.work.kept import Listed
 from alerting.work.orders import DAYS_MAX, Order, Written
+from lifeline.words import joined
 
 HOURS = 24
 HOURS_MAX = 336
@@ -50,7 +51,7 @@ def _line(visit: Visit, one: Listed, zones: Mapping[str, str]) -> Mapping[str, A
     )
     facts = [
         (say("work.span"), span),
-        (say("work.places"), views.joined([*places, *assets], visit.language)),
+        (say("work.places"), joined([*places, *assets], visit.language)),
         (say("work.contractor"), " · ".join(t for t in (order.contractor, order.contact) if t)),
         (say("work.watch"), say("work.watch.until", at=times.day_hour(order.watch_until_ms, zone))),
         (say("work.taken"), f"{one.taken_by} · {times.day_hour(one.taken_ms, zone)}"),
@@ -110,7 +111,7 @@ def _written(visit: Visit, book: Book) -> Order:
         raise Problem(422, "problem.place")
     strange = [name for name in named if visit.site.topology.asset(name) is None]
     if strange:
-        names = views.joined([name[:128] for name in strange], visit.language)
+        names = joined([name[:128] for name in strange], visit.language)
         raise Problem(422, "problem.asset", names=names)
     fields = {name: form.get(name, "").strip() for name in Written.__struct_fields__}
     given = {

@@ -13,7 +13,7 @@ from alerting.audit.anchors import Anchor
 from alerting.audit.words import sentence as audit_sentence
 from alerting.evidence.dossier import Run
 from alerting.evidence.package import FORM, MANIFEST, SUMS, Chain, Manifest, sums
-from lifeline.words import LANGUAGES, Language
+from lifeline.words import Language, said
 
 SIZE_MAX = 1 << 30
 """Of all members unpacked: a package of ours has a hundredth of it."""
@@ -65,7 +65,7 @@ def sentence(flaw: Flaw, language: Language) -> str:
     """What is wrong, in words."""
     if flaw.audit is not None:
         return audit_sentence(flaw.audit, language)
-    return FLAWS[flaw.code][LANGUAGES.index(language)].format(name=flaw.name, other=flaw.other)
+    return said(FLAWS[flaw.code], language).format(name=flaw.name, other=flaw.other)
 
 
 def check(package: bytes, anchors: Sequence[Anchor] = ()) -> Checked:

@@ -84,7 +84,7 @@ text { font: 12px system-ui, "Noto Sans SC", "Microsoft YaHei", sans-serif; fill
 
 def say(key: str, language: Language, **values: object) -> str:
     """The words of that key."""
-    return WORDS[key][LANGUAGES.index(language)].format(**values)
+    return words.said(WORDS[key], language).format(**values)
 
 
 def charts(dossier: Dossier, zone: tzinfo) -> dict[str, bytes]:

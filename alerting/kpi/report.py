@@ -10,7 +10,7 @@ import msgspec
 from alerting.console.evidence import number_text
 from alerting.console.words import age
 from lifeline.grades import Grading
-from lifeline.words import LANGUAGES, Language
+from lifeline.words import Language, said
 
 Dimension = Literal["desk", "lifeline", "model", "day"]
 DIMENSIONS: tuple[Dimension, ...] = ("desk", "lifeline", "model", "day")
@@ -89,9 +89,8 @@ NOTHING = "–"
 
 def table(report: Report, language: Language, grades: Grading) -> list[list[str]]:
     """The figures as a table of words, its head first."""
-    at = LANGUAGES.index(language)
     columns = [name for name in HEADS if name not in DIMENSIONS]
-    head = [HEADS[report.by][at], *(HEADS[name][at] for name in columns)]
+    head = [said(HEADS[name], language) for name in (report.by, *columns)]
     return [
         head,
         *([one.key or NOTHING, *(_cell(one, name, language, grades) for name in columns)]

@@ -12,12 +12,13 @@ from alerting.people import times
 from alerting.people.roster import Lack, Reach, Roster, Stray
 from alerting.people.rota import POSTS, Chain, Desk, Step
 from alerting.people.times import DAY_MS
-from alerting.people.words import LACKS, PROBLEMS, WHOM, both, joined
+from alerting.people.words import LACKS, PROBLEMS, WHOM, both, say
 from lifeline import words
 from lifeline.grades import ESCALATE_S_MAX, PROGRESS_S_MAX, REMIND_S_MAX
 from lifeline.model import Text
 
 HOUR_MS = 3_600_000
+_STEP = ("{n} {whom}：{lacking}", "step {n}, {whom}: {lacking}")
 
 
 class Problem(msgspec.Struct, frozen=True):
@@ -148,14 +149,10 @@ def why(roster: Roster, chain: Chain, lacks: tuple[Lack, ...]) -> Text:
     """Step by step why nobody was reached."""
 
     def one(lack: Lack, language: words.Language) -> str:
-        people = joined(_titles(roster, lack.persons, language), language)
-        said = getattr(both(LACKS, lack.code, people=people), language)
-        whom = getattr(both(WHOM, chain.steps[lack.step].whom), language)
-        return (
-            f"{lack.step + 1} {whom}：{said}"
-            if language == "zh"
-            else (f"step {lack.step + 1}, {whom}: {said}")
-        )
+        people = words.joined(_titles(roster, lack.persons, language), language)
+        lacking = say(LACKS, lack.code, language, people=people)
+        whom = say(WHOM, chain.steps[lack.step].whom, language)
+        return words.said(_STEP, language).format(n=lack.step + 1, whom=whom, lacking=lacking)
 
     return Text(
         "；".join(one(lack, "zh") for lack in lacks), "; ".join(one(lack, "en") for lack in lacks)

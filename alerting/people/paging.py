@@ -11,7 +11,7 @@ from alerting.notices import TOLD, Push, Wording
 from alerting.people import links, times
 from alerting.people.roster import Reach, Recipient, Roster
 from alerting.people.rota import Chain, Person
-from alerting.people.words import KINDS, LINES, PAGES, WHOM, joined, say
+from alerting.people.words import KINDS, LINES, PAGES, WHOM, say
 from alerting.slices import Page
 from lifeline import words
 from lifeline.cards import Card
@@ -110,8 +110,7 @@ class Paging:
         where = self._place(finding.asset, language)
         title = words.headline(finding, where, language, grades, reason=told)
         if kind != "first":
-            suffix = say(KINDS, kind, language)
-            title += f"（{suffix}）" if language == "zh" else f" ({suffix})"
+            title = words.bracketed(title, say(KINDS, kind, language), language)
         what = words.hazard(finding.hazard, language)
         of = words.lifeline(finding.lifeline, language)
         lines = [
@@ -168,7 +167,9 @@ class Paging:
         if step.whom == "everyone" or not names:
             yield f"{time} {whom}"
             return
-        yield say(PAGES, "next", language, time=time, whom=whom, people=joined(names, language))
+        yield say(
+            PAGES, "next", language, time=time, whom=whom, people=words.joined(names, language)
+        )
 
     def _place(self, asset: str, language: Language) -> str:
         known = self.wording.catalog.asset(asset) if self.wording.catalog else None

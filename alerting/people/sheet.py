@@ -18,7 +18,7 @@ from alerting.people.roster import Roster
 from lifeline import words
 from lifeline.grades import Grade
 from lifeline.terms import Table
-from lifeline.words import LANGUAGES, Language
+from lifeline.words import Language
 
 LABELS: Table = {
     "title": ("交接班记录", "Hand-over of shift"),
@@ -104,7 +104,7 @@ class Tongue:
 
     def label(self, code: str, **fields: str) -> str:
         """The words around what is told."""
-        return LABELS[code][LANGUAGES.index(self.language)].format(**fields)
+        return words.said(LABELS[code], self.language).format(**fields)
 
     def labels(self, *codes: str) -> tuple[str, ...]:
         """The heads of a table."""
@@ -212,7 +212,7 @@ def _next(tongue: Tongue, one: OpenIncident) -> str:
     listed = [tongue.label("review")] if one.review else []
     is_due = one.next_kind in LABELS and one.next_ms is not None
     due = [f"{tongue.when(one.next_ms)} {tongue.label(one.next_kind)}"] if is_due else []
-    return ("；" if tongue.language == "zh" else "; ").join(listed + due) or "–"
+    return words.said(("；", "; "), tongue.language).join(listed + due) or "–"
 
 
 def _shelved(tongue: Tongue, handover: Handover) -> SheetTable:

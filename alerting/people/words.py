@@ -2,7 +2,7 @@
 
 from lifeline.model import Text
 from lifeline.terms import Table
-from lifeline.words import LANGUAGES, Language
+from lifeline.words import Language, said
 
 WHOM: Table = {
     "on-duty": ("当班", "on duty"),
@@ -113,7 +113,7 @@ PROBLEMS: Table = {
 
 def say(table: Table, code: str, language: Language, **fields: str) -> str:
     """The words of a code in one language, its fields filled in."""
-    return table[code][LANGUAGES.index(language)].format(**fields)
+    return said(table[code], language).format(**fields)
 
 
 def both(table: Table, code: str, **fields: Text | str) -> Text:
@@ -127,12 +127,3 @@ def both(table: Table, code: str, **fields: Text | str) -> Text:
         return say(table, code, language, **own)
 
     return Text(one("zh"), one("en"))
-
-
-def joined(names: list[str], language: Language) -> str:
-    """Names in a row.
-
-    >>> joined(["甲", "乙"], "zh"), joined(["A", "B"], "en")
-    ('甲、乙', 'A, B')
-    """
-    return ("、" if language == "zh" else ", ").join(names)

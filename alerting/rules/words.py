@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from alerting.rules.versions import Change, Refusal
+from alerting.rules.versions import Change, Refusal, Version
 from lifeline.model import Text
 from lifeline.words import Language, bracketed, joined, said
 
@@ -54,6 +54,19 @@ STATES: dict[str, tuple[str, str]] = {
     "withdrawn": ("已撤回", "withdrawn"),
     "stale": ("已过时", "overtaken by others"),
 }
+NEXT: dict[str, tuple[str, str]] = {
+    "proposed": (
+        "须由另一人批准：lifeline config approve {number}",
+        "another person: lifeline config approve {number}",
+    ),
+    "approved": (
+        "确定生效时间：lifeline config apply {number} --effective-from TIME",
+        "lifeline config apply {number} --effective-from TIME",
+    ),
+    "scheduled": ("自 {since} 起生效", "it holds from {since}"),
+}
+"""What comes after a state."""
+_VERSION = ("第 {number} 版：{state}", "version {number} {state}")
 FIELDS: dict[str, tuple[str, str]] = {
     "value": ("限值", "limit"),
     "unit": ("单位", "unit"),
@@ -149,3 +162,25 @@ def refusal(why: Refusal, language: Language) -> str:
 def state(name: str, language: Language) -> str:
     """What a version's state is called."""
     return said(STATES[name], language)
+
+
+def told(version: Version, since: str, language: Language) -> str:
+    """What a version has come to and what comes next; ``since`` is when it holds from."""
+    parts = [
+        said(_VERSION, language).format(number=version.number, state=state(version.state, language))
+    ]
+    if version.state in NEXT:
+        parts.append(said(NEXT[version.state], language).format(number=version.number, since=since))
+    return said(("；", "; "), language).join(parts)
+
+
+def line(version: Version, since: str, language: Language) -> str:
+    """A version in a list: number, state, since when, digest, by whom, why."""
+    parts = [f"{version.number:4}", state(version.state, language)]
+    if since:
+        parts.append(said(("自 {}", "from {}"), language).format(since))
+    by = said(("提交 {}", "by {}"), language).format(version.author)
+    if version.approved_by:
+        by += said(("，批准 {}", ", approved by {}"), language).format(version.approved_by)
+    parts += [version.digest[:12], by]
+    return said(("{}：{}", "{}: {}"), language).format("  ".join(parts), version.note)

@@ -9,7 +9,7 @@ from alerting.people.roster import Recipient, Roster
 from alerting.windows import Window, unticked
 from lifeline.cards import Card
 from lifeline.model import Text
-from lifeline.words import Language
+from lifeline.words import Language, joined
 
 TITLES = Text(
     "{zone}作业后值守已超时，必做检查未完成",
@@ -63,7 +63,7 @@ def _push(
         window.reason,
         title.said(language) or window.zone,
         times.clock(window.until_ms, roster.zone),
-        ("、" if language == "zh" else ", ").join(one.said(language) for one in checks),
+        joined((one.said(language) for one in checks), language),
     )
     lines = tuple(
         (label.said(language), value) for label, value in zip(LABELS, values, strict=True)

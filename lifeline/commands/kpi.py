@@ -19,7 +19,7 @@ from lifeline.commands.outcome import (
     zone_of,
 )
 from lifeline.telemetry import now_ms
-from lifeline.words import LANGUAGES
+from lifeline.words import said
 
 DAYS = 7
 
@@ -59,6 +59,6 @@ def kpi(
         for line in report.aligned(rows):
             typer.echo(line)
         if found.top:
-            typer.echo(f"\n{report.TOP[LANGUAGES.index(language)]}")
+            typer.echo(f"\n{said(report.TOP, language)}")
         for line in report.top_lines(found):
             typer.echo(line)

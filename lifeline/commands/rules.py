@@ -53,7 +53,7 @@ def _with(settings: Settings, work: Callable[[Connection], Version | Refusal]) -
     with connected(settings) as database:
         made = database.run_now(work)
     if isinstance(made, Refusal):
-        raise fail(f"{words.refusal(made, 'zh')} / {words.refusal(made, 'en')}", 1)
+        raise fail(words.refusal(made, language_of(settings)), 1)
     return made
 
 
@@ -67,7 +67,8 @@ def _side(settings: Settings, name: str) -> Ruleset:
     with connected(settings) as database:
         found = database.run_now(lambda c: rules.body_of(c, int(name)))
     if found is None:
-        raise fail(words.refusal(Refusal("unknown", {"number": name}), "en"), 1)
+        unknown = Refusal("unknown", {"number": name})
+        raise fail(words.refusal(unknown, language_of(settings)), 1)
     return found
 
 
@@ -168,10 +169,10 @@ def rollback(number: Number, config: Config = None, as_json: Json = False) -> No
     _told(settings, made, as_json=as_json)
 
 
-def listing(config: Config = None, as_json: Json = False) -> None:
+def listing(config: Config = None, language: Tongue = None, as_json: Json = False) -> None:
     """List the versions, the newest first.
 
-    Example:  lifeline config versions
+    Example:  lifeline config versions --language zh
     """
     settings = settings_from(config)
     with connected(settings) as database:
@@ -179,27 +180,17 @@ def listing(config: Config = None, as_json: Json = False) -> None:
     if as_json:
         print_json(found)
         return
-    zone = zone_of(settings)
     for one in found:
-        since = "" if one.effective_ms is None else f" from {clock(one.effective_ms, zone)}"
-        by = f", approved by {one.approved_by}" if one.approved_by else ""
-        typer.echo(
-            f"{one.number:4} {words.state(one.state, 'en'):18}{since} {one.digest[:12]}"
-            f" by {one.author}{by}: {one.note}"
-        )
+        typer.echo(words.line(one, _since(settings, one), language_of(settings, language)))
 
 
 def _told(settings: Settings, version: Version, *, as_json: bool) -> None:
     if as_json:
         print_json(version)
         return
-    number = version.number
-    following = {
-        "proposed": f"another person: lifeline config approve {number}",
-        "approved": f"lifeline config apply {number} --effective-from TIME",
-    }.get(version.state, "")
-    if version.state == "scheduled" and version.effective_ms is not None:
-        zone = zone_of(settings)
-        following = f"it holds from {clock(version.effective_ms, zone)}"
-    state = words.state(version.state, "en")
-    typer.echo(f"version {number} {state}" + (f"; {following}" if following else ""))
+    typer.echo(words.told(version, _since(settings, version), language_of(settings)))
+
+
+def _since(settings: Settings, version: Version) -> str:
+    at_ms = version.effective_ms
+    return "" if at_ms is None else clock(at_ms, zone_of(settings))

@@ -87,6 +87,26 @@ def test_every_field_of_a_rule_has_words() -> None:
     assert set(words.STATES) == set(get_args(State)) == set(versions.TRANSITIONS)
 
 
+def test_a_version_says_what_it_has_come_to_and_the_next_command() -> None:
+    made = Version(
+        number=3, digest="0123456789abcdef", base="", author="li", note="why", at_ms=0,
+        is_life_safety=True, state="proposed",
+    )  # fmt: skip
+    put = msgspec.structs.replace(made, state="scheduled", approved_by="wang")
+    since = "2026-12-01 02:00"
+
+    assert words.told(made, "", "zh") == (
+        "第 3 版：待批准；须由另一人批准：lifeline config approve 3"
+    )
+    assert words.told(put, since, "en") == f"version 3 scheduled; it holds from {since}"
+    gone = msgspec.structs.replace(made, state="withdrawn")
+    assert words.told(gone, "", "zh") == "第 3 版：已撤回"
+    assert words.line(made, "", "en") == "   3  waits for approval  0123456789ab  by li: why"
+    assert words.line(put, since, "zh") == (
+        f"   3  待生效  自 {since}  0123456789ab  提交 li，批准 wang：why"
+    )
+
+
 @pytest.mark.parametrize(
     ("field", "value", "zh", "en"),
     [
