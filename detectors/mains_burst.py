@@ -42,8 +42,8 @@ class MainsBurst(GroupParams, frozen=True, kw_only=True, tag="mains_burst"):
     factor against *nothing happened*, pipes and sizes integrated out; what demand does between two
     frames is in the covariance, learned from history, so that a busy hour is no burst.  It alarms
     when ``patience`` frames running have ``limit`` of evidence, and more than one sensor at fault
-    would have.  It lasts until surely less than half of it is left, or ``hold_s``: what then goes
-    on is the network's habit.
+    or a change of the supply's head would have.  It lasts until surely less than half of it is
+    left, or ``hold_s``: what then goes on is the network's habit.
 
     Sources: GLR for jumps (Willsky and Jones, IEEE TAC 21, 1976); location by pressure
     sensitivities (Pudar and Liggett, J. Hydraulic Eng. 118, 1992).  Without a calibrated artefact
@@ -189,7 +189,7 @@ class MainsBurst(GroupParams, frozen=True, kw_only=True, tag="mains_burst"):
     def _evidence(
         self, learned: Learned, load: float, changed: Floats, covariance: Floats
     ) -> float:
-        """For a burst somewhere, unless one sensor at fault explains it as well."""
+        """For a burst somewhere, unless something else explains it as well."""
         real = np.isfinite(changed)
         white, shown = _whitened(
             changed[real], covariance[np.ix_(real, real)], _at_load(learned, load)[..., real]
@@ -197,13 +197,8 @@ class MainsBurst(GroupParams, frozen=True, kw_only=True, tag="mains_burst"):
         factors = shown @ white - (shown**2).sum(axis=-1) / 2.0
         best = float(factors.max())
         evidence = best + float(np.log(np.exp(factors - best).mean()))
-        precision = np.linalg.inv(covariance[np.ix_(real, real)])
-        own = np.diag(precision)
-        along = precision @ changed[real]
-        wide = 1.0 / (FAULT_PRIOR**2 * np.diag(covariance)[real])
-        fault = along**2 / (own + wide) / 2.0 - np.log1p(own / wide) / 2.0
-        doubtful = float(fault.max()) - np.log(len(fault)) + FAULT_MARGIN > evidence
-        return 0.0 if doubtful else evidence
+        other = otherwise(changed[real], covariance[np.ix_(real, real)])
+        return 0.0 if other + FAULT_MARGIN > evidence else evidence
 
     def _followed(self, state: State, learned: Learned, now: Floats, at_ms: int) -> float:
         """The score while it lasts; it is over when surely less than half of it is left."""
@@ -319,6 +314,22 @@ def doubt(learned: Learned, known: int, apart: float, frames: int = 1) -> Floats
     wandering = np.asarray(learned["burst_wandering"], np.float64)
     made: Floats = noise * (1.0 / frames + 1.0 / known) + wandering * (apart + known / 3.0)
     return made
+
+
+def otherwise(changed: Floats, covariance: Floats) -> float:
+    """Evidence that one sensor is at fault, or that the supply's head changed under all of them.
+
+    Of a pump that stops, or of a valve that is set anew, no water runs out: heads move, all alike.
+    """
+    supply = np.ones(len(changed))
+    supply[0] = 0.0
+    directions = np.vstack([np.eye(len(changed)), supply])
+    weights = np.linalg.solve(covariance, directions.T)
+    precision = np.einsum("ij,ji->i", directions, weights)
+    wide = FAULT_PRIOR**2 * (directions @ np.diag(covariance))
+    factors = (changed @ weights) ** 2 / (precision + 1.0 / wide) / 2.0
+    factors -= np.log1p(wide * precision) / 2.0
+    return float(factors.max() - np.log(len(factors)))
 
 
 def _fits(ground: Ground) -> bool:
