@@ -109,6 +109,24 @@ PROBLEMS: Table = {
     ),
 }
 """What is wrong with a roster."""
+ANSWERS: Table = {
+    "bad": ("错误", "BAD "),
+    "note": ("提示", "note"),
+    "fine": (
+        "正常 {people} 人、{desks} 个值班席：今后 {days} 天任何时段都有人可达",
+        "ok   {people} people, {desks} desks: somebody is reached at any hour of {days} days",
+    ),
+    "on-duty": ("{desk}：当班 {people}", "{desk}: on duty {people}"),
+    "nobody": ("无人", "nobody"),
+    "confirmed": ("已回复", "confirmed"),
+    "late": ("逾期未回复", "LATE"),
+    "waiting": ("等待回复", "waiting"),
+    "delivered": ("已送达", "delivered"),
+    "in-line": ("排队中", "in line"),
+    "pages": ("共 {n} 条，批次 {run}", "{n} pages of {run}"),
+    "no-pages": ("没有呼叫测试", "0 pages: nobody was tried"),
+}
+"""What a terminal is told of a roster and of test pages."""
 
 
 def say(table: Table, code: str, language: Language, **fields: str) -> str:

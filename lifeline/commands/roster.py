@@ -11,18 +11,22 @@ from alerting.people import check as checks
 from alerting.people import service, store, times
 from alerting.people.reading import RosterError
 from alerting.people.roster import Roster
+from alerting.people.words import ANSWERS, WHOM, say
 from alerting.store import now
 from lifeline.commands.outcome import (
     Config,
     Json,
+    Tongue,
     connected,
     fail,
     instant,
+    language_of,
     print_json,
     settings_from,
 )
 from lifeline.config import Settings
 from lifeline.telemetry import now_ms
+from lifeline.words import Language, joined
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -45,6 +49,7 @@ def roster_from(settings: Settings) -> Roster:
 def check(
     config: Config = None,
     days: Annotated[int, typer.Option(min=1, max=366, help="How far ahead.")] = 14,
+    language: Tongue = None,
     as_json: Json = False,
 ) -> None:
     """Refuse a roster in which nobody would be reached, now or at any hour of the days to come.
@@ -59,11 +64,13 @@ def check(
     if as_json:
         print_json(problems)
     else:
+        tongue = language_of(settings, language)
         for problem in problems:
-            typer.echo(f"{'BAD ' if problem.is_grave else 'note'} {problem.sentence('en')}")
+            mark = say(ANSWERS, "bad" if problem.is_grave else "note", tongue)
+            typer.echo(f"{mark} {problem.sentence(tongue)}")
         if not problems:
-            text = f"{len(roster.persons)} people, {len(roster.desks)} desks"
-            typer.echo(f"ok   {text}: somebody is reached at every hour of the next {days} days")
+            people, desks = str(len(roster.persons)), str(len(roster.desks))
+            typer.echo(say(ANSWERS, "fine", tongue, people=people, desks=desks, days=str(days)))
     if checks.is_refused(problems):
         raise typer.Exit(1)
 
@@ -73,33 +80,40 @@ def who(
     config: Config = None,
     at: Annotated[str, typer.Option(help="City's time, as 2026-11-30T03:00; now.")] = "",
     desk: Annotated[str, typer.Option(help="One desk alone.")] = "",
+    language: Tongue = None,
     as_json: Json = False,
 ) -> None:
     """Show who is on duty, and who would be called for each grade, step by step.
 
     Example:  lifeline roster who --desk gas --at 2026-11-30T03:00
     """
-    roster = roster_from(settings_from(config))
+    settings = settings_from(config)
+    roster, tongue = roster_from(settings), language_of(settings, language)
     at_ms = instant(at, roster.zone) if at else now_ms()
     if desk and desk not in roster.desks:
         raise fail(f"--desk {desk}: the roster has {', '.join(roster.desks)}.")
     names = [desk] if desk else list(roster.desks)
-    rows = [row for name in names for row in _steps(roster, name, at_ms)]
+    rows = [row for name in names for row in _steps(roster, name, at_ms, tongue)]
     if as_json:
         print_json({"at": times.clock(at_ms, roster.zone), "steps": rows})
         return
     typer.echo(f"{times.clock(at_ms, roster.zone)} {roster.rota.timezone}")
+    nobody = say(ANSWERS, "nobody", tongue)
     for name in names:
-        typer.echo(f"{name}: on duty {', '.join(roster.on_duty(name, at_ms)) or 'nobody'}")
+        people = joined(roster.on_duty(name, at_ms), tongue) or nobody
+        typer.echo(say(ANSWERS, "on-duty", tongue, desk=name, people=people))
         for row in rows:
             if row["desk"] == name:
+                whom = say(WHOM, str(row["whom"]), tongue)
                 typer.echo(
-                    f"  {row['grade']} {row['title']} +{row['after_s']:>4} s {row['whom']:<12}"
-                    f" {row['told'] or 'nobody'}"
+                    f"  {row['grade']} {row['title']} +{row['after_s']:>4} s {whom:<12}"
+                    f" {row['told'] or nobody}"
                 )
 
 
-def _steps(roster: Roster, desk: str, at_ms: int) -> Iterator[dict[str, object]]:
+def _steps(
+    roster: Roster, desk: str, at_ms: int, language: Language
+) -> Iterator[dict[str, object]]:
     for grade, chain in sorted(roster.chains.items()):
         for number, step in enumerate(chain.steps):
             then_ms = at_ms + step.after_s * 1000
@@ -109,11 +123,11 @@ def _steps(roster: Roster, desk: str, at_ms: int) -> Iterator[dict[str, object]]
                 ways.setdefault(one.person, []).append(one.target)
             told = ", ".join(f"{person} ({' '.join(by)})" for person, by in ways.items())
             if step.whom == "list":
-                told = "review list"
+                told = say(WHOM, "list", language)
             yield {
                 "desk": desk,
                 "grade": grade,
-                "title": roster.grades.word(grade, "en"),
+                "title": roster.grades.word(grade, language),
                 "step": number,
                 "after_s": step.after_s,
                 "whom": step.whom,
@@ -167,6 +181,7 @@ def page(
 def receipts(
     run: Annotated[str, typer.Argument(help="The run that `page` named; the newest.")] = "",
     config: Config = None,
+    language: Tongue = None,
     as_json: Json = False,
 ) -> None:
     """Show who has confirmed a test page, those who have not first; status 1 if one is late.
@@ -179,10 +194,17 @@ def receipts(
     if as_json:
         print_json(rows)
     else:
+        tongue = language_of(settings, language)
         for row in rows:
-            state = "confirmed" if row.seen_ms else "LATE" if row.is_late else "waiting"
-            sent = "delivered" if row.delivered_ms else row.code or "in line"
-            typer.echo(f"{row.person:<24} {row.target:<12} {sent:<24} {state}")
-        typer.echo(f"{len(rows)} pages" + (f" of {rows[0].run}" if rows else ": nobody was tried"))
+            state = "confirmed" if row.seen_ms else "late" if row.is_late else "waiting"
+            sent = "delivered" if row.delivered_ms else "in-line"
+            how = row.code if row.code and not row.delivered_ms else say(ANSWERS, sent, tongue)
+            seen = say(ANSWERS, state, tongue)
+            typer.echo(f"{row.person:<24} {row.target:<12} {how:<24} {seen}")
+        typer.echo(
+            say(ANSWERS, "pages", tongue, n=str(len(rows)), run=rows[0].run)
+            if rows
+            else say(ANSWERS, "no-pages", tongue)
+        )
     if any(row.is_late for row in rows):
         raise typer.Exit(1)

@@ -98,6 +98,10 @@ def test_a_calendar_beside_the_roster_fills_its_desk(tmp_path: Path) -> None:
     assert done.exit_code == 0, done.output
     assert "gas: on duty chief" in done.output
 
+    said = run(tmp_path, "who", "--desk", "gas", "--at", "2026-11-23T03:00", "--language", "zh")
+    assert "gas：当班 zhao" in said.output
+    assert "一级" in said.output
+
 
 def test_who_would_be_called_is_shown_step_by_step(tmp_path: Path) -> None:
     done = run(tmp_path, "who", "--desk", "gas", "--at", "2026-11-24T03:00", "--json")
