@@ -299,3 +299,28 @@ def test_an_alarm_bears_the_row_and_time_of_its_stream_and_clears_by_row() -> No
     assert np.flatnonzero(ran.held).tolist() == [5, 6, 7]
     assert np.flatnonzero(ran.raised).tolist() == [5]
     assert [one.steps > 0 for one in ran.clocked] == [True]
+
+
+def test_what_is_learned_before_the_streams_is_kept_and_its_year_is_not_judged(
+    tmp_path: Path,
+) -> None:
+    drawn = rng().normal(size=(1400, 4)).round(3)
+    for name, attacked in (("dataset03", range(0)), ("test", range(900, 950))):
+        rows = [
+            f"{1 + i // 24 % 28:02}/{1 + i // 672:02}/16 {i % 24:02},{','.join(map(str, row))},"
+            f"{int(i in attacked)}"
+            for i, row in enumerate(drawn)
+        ]
+        head = "DATETIME,L_T1,F_PU1,S_PU1,P_J1,ATT_FLAG"
+        zipped(tmp_path / "data" / "batadal" / f"{name}.csv.gz", [head, *rows])
+    flags = ["--data", str(tmp_path / "data"), "--out", str(tmp_path / "out"), "--only", "batadal"]
+
+    first, kept = detection.main(flags), sorted((tmp_path / "out" / "artefacts").iterdir())
+    stamps = [path.stat().st_mtime_ns for path in kept]
+    again = detection.main(flags)
+
+    told = json.loads((tmp_path / "out" / "scores.json").read_text())["sets"]["batadal"]
+    assert (first, again, len(kept)) == (0, 0, 1)
+    assert [path.stat().st_mtime_ns for path in kept] == stamps
+    assert told["learned_from"] == ["dataset03"]
+    assert told["score"]["attacks"] == 1.0
