@@ -1,165 +1,146 @@
-"""One profile held against another on the same readings: incidents gained, lost, moved.  Pure.
+"""Stored readings under one set of rules, to the incidents that it would have made.  Pure.
 
-Both run over the stored readings through the path of production, with the city's own catalog.
+Partition and engine are those of production, as in ``lifeline.replay``; the clock is the readings'
+own, as if each had come at once.  Somebody acknowledges every incident and closes it as soon as it
+is calm, for else the first one of a place would take all later ones in.
 """
 
-from collections.abc import Iterable, Sequence
-from typing import Literal
+import dataclasses
+import hashlib
+from collections.abc import Iterable, Mapping
 
 import msgspec
+from msgspec.structs import replace
 
-from calibration.stored import Said, Stored, batches
-from detectors.plan import compile_plan
-from lifeline.catalog import Catalog, Group, Rule
-from lifeline.model import Finding
-from lifeline.profiles import Profile, spread
+from alerting import engine
+from alerting.actions import Act
+from alerting.incidents import ENDED, Incident
+from alerting.policy import Policy
+from alerting.slices import Effect, SaveIncident, Slice
+from calibration.differences import Spell
+from calibration.stored import Said
+from detectors.plan import Plan
+from ingest.batch import tick
+from lifeline.catalog import Catalog
+from lifeline.config import Detect
+from lifeline.model import Batch
+from lifeline.wire import encode_finding
 from streams.partition import blank
 
-What = Literal["gained", "lost", "earlier", "later", "same"]
-WHAT: tuple[What, ...] = ("gained", "lost", "earlier", "later", "same")
-HELD_S = 1e9
-"""Nobody reads what is held: raised and cleared are enough."""
-SAME_MS = 1
-JOIN_MS = 3_600_000
-"""Excursions of one hazard at one group or channel within an hour are one incident."""
+TICK_MS = 60_000
+OFFICER = "whatif"
 
 
-class Excursion(msgspec.Struct, frozen=True):
-    """An incident in short: what, where, from when until when."""
+class Side:
+    """One set of rules over the readings; feed it batches in the order of their times."""
 
-    hazard: str
-    group: str
-    channel: str
-    """A member; the group's own name where it is about all of it."""
-    from_ms: int
-    until_ms: int
-    """-1 while it lasts."""
-    rules: tuple[str, ...]
+    def __init__(self, catalog: Catalog, plan: Plan, policy: Policy, times: Detect) -> None:
+        self._part = blank(catalog, plan, 0, 1, lateness_s=times.lateness_s, held_s=times.held_s)
+        self._rules = frozenset(rule.id for rule in catalog.head.rules)
+        # No sensor is asked before an incident closes: what it says now is not what it said then.
+        self._policy = policy_of(policy)
+        self._slice = Slice()
+        self._live: dict[str, None] = {}
+        self._incidents: dict[str, Incident] = {}
+        self._digest = hashlib.sha256()
+        self._now_ms = 0
+        self.findings = 0
 
+    def feed(self, batch: Batch) -> None:
+        """Works one batch in, and what the clock brings before it."""
+        self._advance(batch.received_ms)
+        self._work(batch)
 
-class Change(msgspec.Struct, frozen=True):
-    """What becomes of one incident."""
+    def incidents(self) -> list[Incident]:
+        """Every incident so far as it is now, by time; without those that went on in another."""
+        kept = [one for one in self._incidents.values() if not one.merged_into]
+        return sorted(kept, key=lambda one: (one.opened_ms, one.id))
 
-    what: What
-    old: Excursion | None
-    new: Excursion | None
-    verdict: str = ""
-    """What the desk found, where it did."""
+    def digest(self) -> str:
+        """Names everything that came of it: the same readings and rules, the same digest."""
+        whole = self._digest.copy()
+        whole.update(msgspec.json.encode(self.incidents()))
+        return whole.hexdigest()
 
-    @property
-    def by_s(self) -> float:
-        """How much later it is, below 0 earlier; 0 where one of the two is not there."""
-        if self.old is None or self.new is None:
-            return 0.0
-        return (self.new.from_ms - self.old.from_ms) / 1000.0
-
-
-def rules_of(profile: Profile, groups: Sequence[Group], catalog: Catalog) -> list[Rule]:
-    """The profile's rules over these groups of a compiled catalog."""
-    found = {name: catalog.find(name) for group in groups for name in group.channels}
-    quantities = {name: pair[1].quantity for name, pair in found.items() if pair is not None}
-    return list(spread(profile, "whatif", groups, quantities))
-
-
-def excursions(
-    profile: Profile, groups: Sequence[Group], catalog: Catalog, stored: Stored, lateness_s: float
-) -> list[Excursion]:
-    """What these readings come to under a profile, joined to incidents, by time."""
-    plan = compile_plan(rules_of(profile, groups, catalog), catalog.head.limits)
-    part = blank(catalog, plan, 0, 1, lateness_s=lateness_s, held_s=HELD_S)
-    findings: list[Finding] = []
-    for batch in batches(stored, catalog):
-        outcome = part.step(batch)
-        findings += [one for one in outcome.findings if one.rule.startswith("whatif.")]
-    group_of = {name: group.name for group in groups for name in (*group.channels, group.name)}
-    return joined(findings, group_of)
-
-
-def joined(findings: Iterable[Finding], group_of: dict[str, str]) -> list[Excursion]:
-    """Findings as incidents: one hazard at one place, without an hour between."""
-    open_of: dict[str, Finding] = {}
-    spans: list[tuple[Finding, int]] = []
-    for finding in findings:
-        if finding.phase == "raised":
-            open_of[finding.id] = finding
-        elif finding.phase == "cleared" and finding.id in open_of:
-            spans.append((open_of.pop(finding.id), finding.at_ms))
-    spans += [(finding, -1) for finding in open_of.values()]
-    spans.sort(key=lambda span: (span[0].at_ms, span[0].channel, span[0].rule))
-    made: dict[tuple[str, str], list[Excursion]] = {}
-    for finding, until_ms in spans:
-        place = (finding.hazard, finding.channel)
-        kept = made.setdefault(place, [])
-        rule = finding.rule.removeprefix("whatif.")
-        last = kept[-1] if kept else None
-        if last and (last.until_ms < 0 or finding.at_ms - last.until_ms <= JOIN_MS):
-            ends = -1 if -1 in (until_ms, last.until_ms) else max(until_ms, last.until_ms)
-            rules = tuple(dict.fromkeys((*last.rules, rule)))
-            kept[-1] = msgspec.structs.replace(last, until_ms=ends, rules=rules)
-        else:
-            group = group_of[finding.channel]
-            kept.append(
-                Excursion(finding.hazard, group, finding.channel, finding.at_ms, until_ms, (rule,))
+    def spells(self) -> list[Spell]:
+        """The incidents in short."""
+        return [
+            Spell(
+                one.zone, one.asset, one.hazard, one.lead.channel, one.lead.rule, one.opened_ms,
+                None if one.is_active else one.calm_ms,
             )
-    return sorted(
-        (one for kept in made.values() for one in kept),
-        key=lambda one: (one.from_ms, one.channel, one.hazard),
-    )
+            for one in self.incidents()
+        ]  # fmt: skip
+
+    def _advance(self, now_ms: int) -> None:
+        """Ticks at full minutes; over a gap in the readings only while something is under way."""
+        at_ms = (self._now_ms // TICK_MS + 1) * TICK_MS
+        while self._now_ms and at_ms <= now_ms and (self._live or self._part.bank.open):
+            self._work(tick(at_ms))
+            at_ms += TICK_MS
+        self._now_ms = now_ms
+
+    def _work(self, batch: Batch) -> None:
+        now_ms = batch.received_ms
+        for finding in self._part.step(batch).findings:
+            if finding.rule in self._rules:
+                self.findings += 1
+                self._digest.update(encode_finding(finding))
+                self._note(engine.step(self._slice, finding, now_ms, self._policy))
+        self._note(engine.tick(self._slice, now_ms, self._policy))
+        for name in list(self._live):
+            self._attend(self._incidents[name], now_ms)
+
+    def _attend(self, incident: Incident, now_ms: int) -> None:
+        """What a desk with nothing else to do would do now."""
+        if incident.phase == "open":
+            act = Act(incident=incident.id, action="acknowledge", actor=OFFICER)
+        elif incident.phase == "watching":
+            act = Act(
+                incident=incident.id, action="close", actor=OFFICER, note=OFFICER,
+                verdict="unknown", code="other",
+            )  # fmt: skip
+        else:
+            return
+        self._note(engine.act(self._slice, act, now_ms, self._policy)[1])
+
+    def _note(self, effects: Iterable[Effect]) -> None:
+        for effect in effects:
+            if isinstance(effect, SaveIncident):
+                one = effect.incident
+                self._incidents[one.id] = one
+                if one.phase in ENDED:
+                    self._live.pop(one.id, None)
+                else:
+                    self._live[one.id] = None
 
 
-def differences(
-    old: Sequence[Excursion], new: Sequence[Excursion], said: Sequence[Said], within_ms: int
-) -> list[Change]:
-    """Every incident of either with what becomes of it; those within reach of another are one.
-
-    The nearest in time of the same hazard and place belong together, if no more than ``within_ms``
-    lie between.
-    """
-    pairs = sorted(
-        (abs(a.from_ms - b.from_ms), i, k)
-        for i, a in enumerate(old)
-        for k, b in enumerate(new)
-        if (a.hazard, a.channel) == (b.hazard, b.channel)
-        and abs(a.from_ms - b.from_ms) <= within_ms
-    )
-    taken_old: dict[int, int] = {}
-    taken_new: set[int] = set()
-    for _, i, k in pairs:
-        if i not in taken_old and k not in taken_new:
-            taken_old[i] = k
-            taken_new.add(k)
-    changes = [
-        _changed(a, new[taken_old[i]] if i in taken_old else None) for i, a in enumerate(old)
-    ]
-    changes += [Change("gained", None, b) for k, b in enumerate(new) if k not in taken_new]
-    judged = [
-        msgspec.structs.replace(one, verdict=_verdict(one.old or one.new, said, within_ms))
-        for one in changes
-    ]
-    return sorted(judged, key=_when)
+def policy_of(policy: Policy) -> Policy:
+    """The policy without what needs people on site: sensors asked, alarms that latch."""
+    treatments = {name: replace(one, latching=False) for name, one in policy.treatments.items()}
+    return dataclasses.replace(policy, sensors=None, treatments=treatments)
 
 
-def _changed(old: Excursion, new: Excursion | None) -> Change:
-    if new is None:
-        return Change("lost", old, None)
-    if abs(new.from_ms - old.from_ms) < SAME_MS:
-        return Change("same", old, new)
-    return Change("earlier" if new.from_ms < old.from_ms else "later", old, new)
+def judged(said: Iterable[Said], places: Mapping[str, tuple[str, str]]) -> list[Spell]:
+    """What the desk said as events to compare with; ``places``: zone and asset of each channel."""
+    return [
+        Spell(*places[one.channel], one.hazard, one.channel, "", one.onset_ms, one.until_ms,
+              one.verdict)
+        for one in said
+        if one.channel in places
+    ]  # fmt: skip
 
 
-def _verdict(one: Excursion | None, said: Sequence[Said], within_ms: int) -> str:
-    """What the desk found of the excursion nearest to it; '' where nobody looked."""
-    assert one is not None, "a change has one of the two"
-    own = [
-        (abs(word.onset_ms - one.from_ms), word.verdict)
-        for word in said
-        if (word.hazard, word.channel) == (one.hazard, one.channel)
-        and abs(word.onset_ms - one.from_ms) <= within_ms
-    ]
-    return min(own)[1] if own else ""
-
-
-def _when(change: Change) -> tuple[int, str, str]:
-    one = change.new or change.old
-    assert one is not None, "a change has one of the two"
-    return one.from_ms, one.channel, one.hazard
+def places_of(catalog: Catalog, groups: Iterable[str]) -> dict[str, tuple[str, str]]:
+    """Zone and asset of these groups and their channels, by name."""
+    wanted = frozenset(groups)
+    made: dict[str, tuple[str, str]] = {}
+    for group in catalog.head.groups:
+        if group.name not in wanted:
+            continue
+        made[group.name] = (group.zone, group.asset)
+        for name in group.channels:
+            found = catalog.find(name)
+            assert found is not None, f"{name}: a compiled group has channels of the catalog"
+            made[name] = (found[0].zone, found[0].asset)
+    return made

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from pathlib import Path
 
+import msgspec
 import pytest
 from typer.testing import CliRunner
 
@@ -112,3 +113,38 @@ def test_a_group_that_is_not_there_is_named(config: Path, tmp_path: Path) -> Non
 
     assert status == 2
     assert "a/none is none of a/all" in told
+
+
+def profile_of(folder: Path, limit: float) -> str:
+    file = folder / f"{limit:g}.toml"
+    file.write_text(
+        'name = "mains"\n[[rule]]\nid = "low"\nhazard = "leak"\ngrade = 3\nquantity = "head"\n'
+        f'detector = {{ kind = "threshold", limit = {limit}, side = "below" }}\n'
+    )
+    return str(file)
+
+
+def test_another_profile_says_what_it_would_gain_and_what_it_would_lose(
+    config: Path, tmp_path: Path
+) -> None:
+    loses, lost = run(config, "whatif", "--profile", profile_of(tmp_path, 20.0))
+    gains, gained = run(config, "whatif", "--profile", profile_of(tmp_path, 45.0))
+    same, told = run(config, "whatif", "--profile", profile_of(tmp_path, 35.0), "--json")
+
+    assert (loses, gains, same) == (1, 0, 0), (lost, gained, told)
+    assert [line.split()[0] for line in lost.splitlines()[1:2]] == ["lost"]
+    assert lost.splitlines()[1].endswith("True")
+    assert "lost 0, gained 1, later 0, earlier 0, same 1" in gained
+    made = msgspec.json.decode(told)
+    assert made["counts"] == {"lost": 0, "gained": 0, "later": 0, "earlier": 0, "same": 1}
+    assert made["old"]["digest"] == made["new"]["digest"]
+
+
+def test_a_profile_that_watches_nothing_here_is_told(config: Path, tmp_path: Path) -> None:
+    file = Path(profile_of(tmp_path, 20.0))
+    file.write_text(file.read_text().replace("mains", "pipes"))
+
+    status, told = run(config, "whatif", "--profile", str(file))
+
+    assert status == 2
+    assert "profile pipes watches no group: groups name mains" in told

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from detectors.plan import compile_plan
 from lifeline import artefact, wire
 from lifeline.candidate import artefact_of, exchanged
-from lifeline.catalog import Catalog, CatalogError, Group, Rule, parse_source
+from lifeline.catalog import Catalog, CatalogError, Group, Rule, Source, parse_source
 from lifeline.compiler import compile_catalog
 from lifeline.model import Batch, Context, Finding, Message
 from lifeline.profiles import Profile, expanded
@@ -34,13 +34,16 @@ STRICT = msgspec.structs.replace(
 LEARNED = artefact.pack(artefact.Artefact("mains", {}, {"scale": np.array([1.0])}))
 
 
-def city(profile: Profile = MAINS) -> Catalog:
+def source(profile: Profile = MAINS) -> Source:
     """The town, whose pair of wells takes a profile."""
-    source = parse_source("gas.toml", GAS)
-    group = msgspec.structs.replace(source.group[0], profile="mains")
+    plain = parse_source("gas.toml", GAS)
+    group = msgspec.structs.replace(plain.group[0], profile="mains")
     other = Group("gas/others", "gas/east", ("gas/well-5/ch4", "gas/well-6/ch4"), 10.0)
-    source = msgspec.structs.replace(source, group=(group, other))
-    return Catalog(compile_catalog([expanded(source, {"mains": profile})]))
+    return expanded(msgspec.structs.replace(plain, group=(group, other)), {"mains": profile})
+
+
+def city(profile: Profile = MAINS) -> Catalog:
+    return Catalog(compile_catalog([source(profile)]))
 
 
 CITY = city()
