@@ -121,6 +121,8 @@ REASONS: Table = {
     "noted": ("备注", "Note"),
     "called": ("呼叫支援", "Called in by hand"),
     "evidence": ("制作证据包", "Evidence package made"),
+    "step-done": ("预案步骤已完成", "A step of the plan is done"),
+    "own-stopped": ("已停止对本人的呼叫", "Stopped the calls to himself"),
     "resent": ("重新发送未送达的通知", "A notice that was not delivered was sent again"),
     "noted-late": ("事件关闭后的确认，记为备注", "Acknowledged after closure: kept as a note"),
     "proposed": ("待第二人复核", "Waits for a second person"),

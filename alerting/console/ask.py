@@ -70,8 +70,11 @@ class Crew(Protocol):
     def responders(self, incident: str) -> Sequence[Responder]:
         """Everybody who was paged or called in."""
 
-    def stop_own(self, incident: str, person: str) -> int:
-        """Ends one person's own pages of an incident."""
+    def stop_own(self, incident: str, person: str, channel: str = "") -> int:
+        """Ends one person's own pages of an incident, and writes it down where he asks for that.
+
+        Without a ``channel`` it is part of what has been written down already.
+        """
 
     def call_in(self, incident: str, person: str, by: str, now_ms: int, channel: str) -> int | None:
         """Pages somebody by hand, and writes it down; how many pages, None where nobody can be."""

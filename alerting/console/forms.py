@@ -102,7 +102,7 @@ def _perform(records: Records, visit: Visit, wanted: Act) -> str:
 def stop_own(records: Records, visit: Visit) -> Answer:
     """POST /incidents/{id}/stop-own."""
     row = pages.load(records, visit)
-    records.crew.stop_own(row.summary.id, pages.person_of(visit))
+    records.crew.stop_own(row.summary.id, pages.person_of(visit), "console")
     return redirect(f"/incidents/{row.summary.id}")
 
 

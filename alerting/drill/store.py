@@ -149,15 +149,25 @@ def tick_step(connection: Connection, incident: str, step: int, *, actor: str) -
 
     Steps are counted from 1 as ``plans.what_now`` orders them.  Real incidents too.
     """
-    return (
-        connection.execute(
-            "insert into step_done (incident, step, by_whom, at_ms) values"
-            " (%s, %s, %s, (extract(epoch from clock_timestamp()) * 1000)::int8)"
-            " on conflict do nothing",
-            (incident, step, actor),
-        ).rowcount
-        == 1
+    row = connection.execute(
+        "select zone, revision from incident where id = %s", (incident,)
+    ).fetchone()
+    assert row is not None, incident
+    zone, revision = row
+    now_ms = store.lock_zones(connection, [zone])
+    done = connection.execute(
+        "insert into step_done (incident, step, by_whom, at_ms) values (%s, %s, %s, %s)"
+        " on conflict do nothing",
+        (incident, step, actor, now_ms),
     )
+    if done.rowcount == 0:
+        return False
+    line = Line(
+        incident=incident, at_ms=now_ms, actor=actor, action="step", reason="step-done",
+        note=str(step), channel="console", revision=revision,
+    )  # fmt: skip
+    audit.append(connection, [line])
+    return True
 
 
 def steps_done(connection: Connection, incident: str) -> dict[int, tuple[str, int]]:

@@ -325,6 +325,8 @@ def test_an_exercise_is_refused_beside_what_is_real_scored_and_put_away(town: Ci
     measure = next(n for n, step in plans.steps_under(plan, ()) if step.kind == "measure")
     assert run(town, lambda c: drill.tick_step(c, played, measure, actor="zhao"))
     assert not run(town, lambda c: drill.tick_step(c, played, measure, actor="li"))
+    ticks = "select actor, note from audit where incident = %s and action = 'step'"
+    assert town.rows(ticks, played) == [("zhao", str(measure))]
     run(town, lambda c: drill.stop(c, actor="boss"))
     assert town.database.run_now(drill.current) is None
     report = end(town)

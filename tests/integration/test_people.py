@@ -175,7 +175,7 @@ def test_support_by_a_link_calls_the_next_once_and_an_acknowledgement_does_not_t
             view = store.ask_support(connection, token(push))
             if view.can_call:
                 asked = Act(incident=name, action="support", actor=view.person, channel="link")
-                router.act(connection, wording, asked, city.clock_ms())
+                router.act(connection, wording, asked, router.now(connection))
             return view.can_call
 
         return city.database.run_now(work)
@@ -349,6 +349,12 @@ def test_a_shift_is_handed_over_item_by_item_with_the_facts_of_the_database(city
     assert sign("zhao.b") == "not-signed", "the outgoing officer has not signed for that one"
     sign("wang")
     assert sign("zhao.b").is_done
+    trail = "select actor, action from audit where subject = 'handover h1' order by number"
+    assert city.rows(trail) == [
+        ("wang", "handover-begin"), ("zhao.b", "handover-accept"), ("zhao.b", "handover-accept"),
+        ("wang", "handover-sign"), ("zhao.b", "handover-accept"), ("wang", "handover-sign"),
+        ("zhao.b", "handover-sign"),
+    ]  # fmt: skip
     assert city.database.run_now(lambda c: handovers.begin(c, twin)) == ""
     assert city.database.run_now(lambda c: handovers.read(c, "none")) is None
     assert city.database.run_now(lambda c: handovers.sign(c, people, "none", "li", 1)) is None

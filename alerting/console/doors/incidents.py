@@ -287,7 +287,7 @@ def stop_own(records: Records, visit: Visit) -> Answer:
     assert visit.session is not None
     row = pages.load(records, visit)
     person = pages.person_of(visit)
-    return as_json(Stopped(records.crew.stop_own(row.summary.id, person)))
+    return as_json(Stopped(records.crew.stop_own(row.summary.id, person, "api")))
 
 
 def call_in(records: Records, visit: Visit) -> Answer:

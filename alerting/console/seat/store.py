@@ -106,8 +106,16 @@ class CrewNow:
         """See ``alerting.people.store``."""
         return people.responders(self.connection, incident)
 
-    def stop_own(self, incident: str, person: str) -> int:
+    def stop_own(self, incident: str, person: str, channel: str = "") -> int:
         """See ``alerting.people.store``."""
+        if channel:
+            ((found, _),) = board.whole(self.connection, [incident])
+            line = Line(
+                incident=incident, at_ms=lock_zones(self.connection, [found.zone]), actor=person,
+                action="stop-own", reason="own-stopped", channel=channel, revision=found.revision,
+            )  # fmt: skip
+            if not audit.is_last(self.connection, line):
+                audit.append(self.connection, [line])
         return people.acknowledge_own(self.connection, incident, person)
 
     def call_in(self, incident: str, person: str, by: str, now_ms: int, channel: str) -> int | None:

@@ -1,5 +1,6 @@
 """Hand-overs in PostgreSQL: the facts of a shift, and the sheet as it is signed.  A shell."""
 
+import hashlib
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -7,6 +8,8 @@ import msgspec
 import psycopg
 from psycopg import Connection
 
+from alerting.audit import store as audit
+from alerting.audit.chain import Line
 from alerting.people import handover
 from alerting.people.handover import (
     Facts,
@@ -131,7 +134,16 @@ def begin(connection: Connection, sheet: Handover) -> str:
             )
     except psycopg.errors.UniqueViolation:
         return "open"
+    _write(connection, sheet, "handover-begin", sheet.outgoing, f"{sheet.desk} {sheet.incoming}")
     return ""
+
+
+def _write(connection: Connection, sheet: Handover, action: str, actor: str, note: str) -> None:
+    line = Line(
+        subject=f"handover {sheet.id}", at_ms=now(connection), actor=actor, action=action,
+        note=note, channel="console", revision=sheet.revision,
+    )  # fmt: skip
+    audit.append(connection, [line])
 
 
 def read(connection: Connection, name: str) -> Handover | None:
@@ -176,6 +188,14 @@ def change(
                 " values (%s, %s, %s, %s) on conflict do nothing",
                 new,
             )
+        taken = ", ".join(f"{kind} {subject}" for _, kind, subject, _ in new)
+        _write(connection, after, "handover-accept", after.incoming, taken)
+    # What is signed is the sheet as it is then: its hash says which one that was.
+    sha256 = hashlib.sha256(_json(after.facts) + after.notes.encode()).hexdigest()
+    if after.outgoing_signed_ms is not None and before.outgoing_signed_ms is None:
+        _write(connection, after, "handover-sign", after.outgoing, sha256)
+    if after.incoming_signed_ms is not None and before.incoming_signed_ms is None:
+        _write(connection, after, "handover-sign", after.incoming, sha256)
     return after
 
 

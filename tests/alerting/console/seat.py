@@ -261,7 +261,7 @@ class People:
     def responders(self, incident: str) -> Sequence[Responder]:
         return self.known if incident else []
 
-    def stop_own(self, incident: str, person: str) -> int:
+    def stop_own(self, incident: str, person: str, channel: str = "") -> int:
         self.stopped.append((incident, person))
         return 2
 
