@@ -5,22 +5,19 @@ from typing import Annotated
 import typer
 
 from alerting.kpi import report, store
-from alerting.people import times
 from calibration import budget
 from lifeline.commands.outcome import (
     Config,
     Json,
+    Until,
     connected,
-    fail,
-    instant,
     language_of,
     print_json,
     settings_from,
+    span,
     spoken,
-    zone_of,
 )
 from lifeline.store import open_catalog
-from lifeline.telemetry import now_ms
 
 DAYS = 90
 
@@ -29,7 +26,7 @@ def budgets(
     since: Annotated[
         str, typer.Option("--from", help="A day or time; else 90 days before the end.")
     ] = "",
-    until: Annotated[str, typer.Option("--to", help="A day or time; else now.")] = "",
+    until: Until = "",
     config: Config = None,
     as_json: Json = False,
 ) -> None:
@@ -41,12 +38,7 @@ def budgets(
     Example:  lifeline budget --from 2026-01-01
     """
     settings = settings_from(config)
-    zone = zone_of(settings)
-    until_ms = instant(until, zone) if until else now_ms()
-    from_ms = instant(since, zone) if since else until_ms - DAYS * times.DAY_MS
-    if from_ms >= until_ms:
-        began, ended = times.clock(from_ms, zone), times.clock(until_ms, zone)
-        raise fail(f"--from {began} is not before --to {ended}.")
+    from_ms, until_ms = span(settings, since, until, DAYS)
     with connected(settings) as database:
         judged = database.run_now(lambda c: store.judged(c, from_ms, until_ms))
     with spoken():

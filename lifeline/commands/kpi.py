@@ -6,19 +6,17 @@ import typer
 
 from alerting.kpi import report, store
 from alerting.kpi.report import Dimension
-from alerting.people import times
 from lifeline.commands.outcome import (
     Config,
     Json,
+    Until,
     connected,
-    fail,
-    instant,
     language_of,
     print_json,
     settings_from,
+    span,
     zone_of,
 )
-from lifeline.telemetry import now_ms
 from lifeline.words import said
 
 DAYS = 7
@@ -29,7 +27,7 @@ def kpi(
     since: Annotated[
         str, typer.Option("--from", help="A day or time; else 7 days before the end.")
     ] = "",
-    until: Annotated[str, typer.Option("--to", help="A day or time; else now.")] = "",
+    until: Until = "",
     config: Config = None,
     as_csv: Annotated[bool, typer.Option("--csv", help="Print CSV, for spreadsheets.")] = False,
     as_json: Json = False,
@@ -42,11 +40,7 @@ def kpi(
     """
     settings = settings_from(config)
     zone = zone_of(settings)
-    until_ms = instant(until, zone) if until else now_ms()
-    from_ms = instant(since, zone) if since else until_ms - DAYS * times.DAY_MS
-    if from_ms >= until_ms:
-        began, ended = times.clock(from_ms, zone), times.clock(until_ms, zone)
-        raise fail(f"--from {began} is not before --to {ended}.")
+    from_ms, until_ms = span(settings, since, until, DAYS)
     with connected(settings) as database:
         found = database.run_now(lambda c: store.report(c, by, from_ms, until_ms, zone.key))
     if as_json:

@@ -7,22 +7,20 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from psycopg import Connection
 
-from alerting.people import times
 from lifeline.catalog import Catalog, Group
+from lifeline.commands import outcome
 from lifeline.commands.outcome import (
     Config,
     Json,
+    Until,
     connected,
     fail,
-    instant,
     print_json,
     settings_from,
     spoken,
-    zone_of,
 )
 from lifeline.config import Settings
 from lifeline.store import open_catalog
-from lifeline.telemetry import now_ms
 
 if TYPE_CHECKING:
     from calibration.recording import Recording
@@ -33,7 +31,6 @@ app = typer.Typer(
 )
 DAYS = 30
 Since = Annotated[str, typer.Option("--from", help="A day or time; else 30 days before the end.")]
-Until = Annotated[str, typer.Option("--to", help="A day or time; else now.")]
 Only = Annotated[list[str] | None, typer.Option("--group", help="Only these; else all.")]
 
 
@@ -92,13 +89,7 @@ def _labelled(
 
 def span(settings: Settings, since: str, until: str) -> tuple[int, int]:
     """From when until when, unix ms; the sentence where the one is not before the other."""
-    zone = zone_of(settings)
-    until_ms = instant(until, zone) if until else now_ms()
-    from_ms = instant(since, zone) if since else until_ms - DAYS * times.DAY_MS
-    if from_ms >= until_ms:
-        began, ended = times.clock(from_ms, zone), times.clock(until_ms, zone)
-        raise fail(f"--from {began} is not before --to {ended}.")
-    return from_ms, until_ms
+    return outcome.span(settings, since, until, DAYS)
 
 
 def chosen(catalog: Catalog, wanted: list[str] | None) -> list[Group]:

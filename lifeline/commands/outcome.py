@@ -13,11 +13,13 @@ import msgspec
 import psycopg
 import typer
 
+from alerting.people import times
 from lifeline.catalog import CatalogError
 from lifeline.config import ConfigError, Settings
 from lifeline.db import Database
 from lifeline.errors import Refused, Unavailable
 from lifeline.store import read_settings
+from lifeline.telemetry import now_ms
 from lifeline.words import Language
 
 Config = Annotated[
@@ -27,6 +29,7 @@ Config = Annotated[
     ),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")]
+Until = Annotated[str, typer.Option("--to", help="A day or time; else now.")]
 Tongue = Annotated[
     Language | None, typer.Option("--language", help="In which one; else console.language.")
 ]
@@ -95,6 +98,17 @@ def instant(text: str, zone: ZoneInfo) -> int:
         return round((at if at.tzinfo else at.replace(tzinfo=zone)).timestamp() * 1000)
     except (ValueError, OverflowError) as error:
         raise fail(f"{text} is no time: write it as 2026-11-30T03:00.") from error
+
+
+def span(settings: Settings, since: str, until: str, days: int) -> tuple[int, int]:
+    """From when until when, unix ms: as written, else the last so many days before the end."""
+    zone = zone_of(settings)
+    until_ms = instant(until, zone) if until else now_ms()
+    from_ms = instant(since, zone) if since else until_ms - days * times.DAY_MS
+    if from_ms >= until_ms:
+        began, ended = times.clock(from_ms, zone), times.clock(until_ms, zone)
+        raise fail(f"--from {began} is not before --to {ended}.")
+    return from_ms, until_ms
 
 
 def zone_of(settings: Settings) -> ZoneInfo:
