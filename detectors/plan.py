@@ -29,6 +29,8 @@ from detectors.robust import Robust
 from detectors.sensor_fault import SensorFault
 from detectors.silence import Silence
 from detectors.threshold import Threshold
+from detectors.water.heads import HeadShift
+from detectors.water.leaks import WaterLeaks
 from lifeline.catalog import Limit, Rule
 from lifeline.grades import GRADING
 
@@ -43,6 +45,8 @@ GroupDetector = (
     | Mewma
     | NovelShape
     | SensorFault
+    | HeadShift
+    | WaterLeaks
 )
 AnyDetector = ChannelDetector | GroupDetector
 """The registry: a new detector is one file and one name here."""
