@@ -20,6 +20,8 @@ PRIOR_MAX = 1e4
 """Together they are never less known than this: what nothing excites is forgotten no further."""
 SCALE_ROWS = 48
 """Rows whose scatter is the scale before there are residuals."""
+SCALE_SHARE_MIN = 1e-9
+"""Of the level: less is rounding."""
 CEILING = 1.5
 """Limits to which a sum may pile up, so that an alarm ends soon after its cause."""
 
@@ -28,14 +30,13 @@ class Seasonal(GroupParams, frozen=True, kw_only=True, tag="seasonal"):
     """Alarm when a quantity's residuals pile up beyond ``limit_sigma``.
 
     The baseline of the first channel of ``target`` is a constant, ``day_waves`` and ``week_waves``
-    harmonics, and the group's channels of ``covariates``, each by its deviation from its own mean
-    of late.  It forgets over ``memory_rows`` and learns nothing while a sum is beyond half its
-    limit; after ``release_rows`` in alarm it learns again from empty sums: somebody has built a
-    factory.  While a regime of ``resting`` holds in the zone (a holiday, frozen ground) it neither
-    judges nor learns.
+    harmonics, and the group's channels of ``covariates``.  It forgets over ``memory_rows`` and
+    learns nothing while a sum is beyond half its limit; after ``release_rows`` in alarm it learns
+    again from empty sums: somebody has built a factory.  While a regime of ``resting`` holds in the
+    zone (a holiday, frozen ground) it neither judges nor learns.
 
     A residual counts at most ``clip_sigma``, and is learned no further than it counts.  A row
-    without the target changes nothing; a missing covariate counts as its mean.  State is 8 bytes
+    without the target changes nothing; a missing covariate stays as it was.  State is 8 bytes
     times the square of the terms, and 300: with the defaults and two covariates 1.3 kB, for one
     channel of a group, which is why the catalog asks for it.
 
@@ -52,7 +53,7 @@ class Seasonal(GroupParams, frozen=True, kw_only=True, tag="seasonal"):
     day_waves: Annotated[int, Meta(ge=0, le=6)] = 3
     week_waves: Annotated[int, Meta(ge=0, le=3)] = 1
     memory_rows: Annotated[float, Meta(ge=100)] = 8064.0
-    learn_rows: Annotated[int, Meta(gt=SCALE_ROWS)] = 2016
+    learn_rows: Annotated[int, Meta(gt=SCALE_ROWS)] = 4032
     slack_sigma: Annotated[float, Meta(gt=0)] = 0.75
     limit_sigma: Annotated[float, Meta(gt=0)] = 15.0
     clip_sigma: Annotated[float, Meta(gt=0)] = 4.0
@@ -78,8 +79,8 @@ class Seasonal(GroupParams, frozen=True, kw_only=True, tag="seasonal"):
         return {
             "coefficients": np.zeros(n),
             "covariance": PRIOR * np.eye(n),
-            "mean": np.zeros(others),
-            "seen": np.zeros(others, np.int32),
+            "origin": np.full(others, np.nan),
+            "known": np.zeros(others),
             "level": np.zeros(1),
             "variance": np.zeros(1),
             "sums": np.zeros(2),
@@ -114,9 +115,10 @@ class Seasonal(GroupParams, frozen=True, kw_only=True, tag="seasonal"):
             return np.zeros(1)
         terms = self._terms(ground, state, frame)
         scale = max(float(np.sqrt(state["variance"][0])), self.scale_min)
+        is_moving = scale > SCALE_SHARE_MIN * max(1.0, abs(float(state["level"][0])))
         expected = float(state["level"][0] + terms @ state["coefficients"])
         state["expected"][0] = expected
-        judged = rows >= self.learn_rows and scale > 0.0
+        judged = rows >= self.learn_rows and is_moving
         away = value - expected
         if judged:
             away = float(np.clip(away, -self.clip_sigma * scale, self.clip_sigma * scale))
@@ -152,11 +154,11 @@ class Seasonal(GroupParams, frozen=True, kw_only=True, tag="seasonal"):
         )
         others = frame.values[ground.members.of(*self.covariates)]
         came = np.isfinite(others)
-        seen, mean = state["seen"], state["mean"]
-        seen += came
-        away = np.where(came, others - mean, 0.0)
-        mean += away / np.minimum(np.maximum(seen, 1), self.memory_rows)
-        return np.concatenate([[1.0], np.cos(waves), np.sin(waves), away])
+        origin, known = state["origin"], state["known"]
+        # Counted from where it was first, so that the constant stays small.
+        origin[:] = np.where(np.isfinite(origin) | ~came, origin, others)
+        known[:] = np.where(came, others - origin, known)
+        return np.concatenate([[1.0], np.cos(waves), np.sin(waves), known])
 
     def _pile(self, state: State, z: float, at_ms: int) -> float:
         """The larger of the two sums in limits; where each left nought is its onset."""
