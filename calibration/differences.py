@@ -27,7 +27,7 @@ class Spell(msgspec.Struct, frozen=True):
     channel: str
     rule: str
     from_ms: int
-    """When it was raised."""
+    """When it was raised, by the clock of the records: also what came late is raised then."""
     until_ms: int | None
     """None while it lasts."""
     verdict: str = ""

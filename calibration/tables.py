@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from calibration.differences import WHAT, Difference, Tally
 from calibration.rates import Rate, rate
 from calibration.trial import Trial
-from lifeline.words import LANGUAGES, Language, hazard, verdict
+from lifeline.words import Language, hazard, said, verdict
 
 WHATS: dict[str, tuple[str, str]] = {
     "lost": ("不再发现", "lost"),
@@ -18,7 +18,7 @@ EVENT_HEADS = (
     ("差异", "Difference"),
     ("开始", "From"),
     ("设施", "Asset"),
-    ("隐患", "Hazard"),
+    ("险情", "Hazard"),
     ("早晚", "By"),
     ("现行", "Today"),
     ("新版", "New"),
@@ -34,21 +34,20 @@ TALLY_HEADS = (
     ("误", "False"),
     ("每传感器年", "Per sensor-year"),
 )
-NAMES = {"rule": ("规则", "Rule"), "zone": ("分区", "Zone")}
+NAMES = {"rule": ("规则", "Rule"), "zone": ("片区", "Zone")}
 
 
 def events(
     found: Sequence[Difference], language: Language, clock: Callable[[int], str]
 ) -> list[list[str]]:
     """A row for each event that differs, heads first; what is the same is only counted."""
-    at = LANGUAGES.index(language)
-    rows = [[words[at] for words in EVENT_HEADS]]
+    rows = [[said(pair, language) for pair in EVENT_HEADS]]
     for one in found:
         if one.what == "same":
             continue
         rows.append(
             [
-                WHATS[one.what][at],
+                said(WHATS[one.what], language),
                 clock(one.from_ms),
                 one.asset,
                 hazard(one.hazard, language),
@@ -63,15 +62,13 @@ def events(
 
 def summary(counted: Mapping[str, int], language: Language) -> str:
     """How many events there are of each kind of difference, in one line."""
-    at = LANGUAGES.index(language)
-    parts = [f"{WHATS[what][at]} {counted[what]}" for what in WHAT]
-    return ("，" if at == 0 else ", ").join(parts)
+    parts = [f"{said(WHATS[what], language)} {counted[what]}" for what in WHAT]
+    return said(("，", ", "), language).join(parts)
 
 
 def tallied(found: Sequence[Tally], name: str, years: float, language: Language) -> list[list[str]]:
     """A row for each rule or zone, heads first: alarms of both versions, with their rate."""
-    at = LANGUAGES.index(language)
-    heads = [NAMES[name][at], *(words[at] for words in TALLY_HEADS)]
+    heads = [said(pair, language) for pair in (NAMES[name], *TALLY_HEADS)]
     return [heads, *(list(_cells(one, years)) for one in found)]
 
 
@@ -114,7 +111,7 @@ def headline(one: Trial, began: str, ended: str, language: Language) -> str:
             f"{name}：{began} 至 {ended}，传感器 {one.sensors} 个，{one.sensor_years:.3g} 传感器年"
         )
         told += f"；{one.lost} 条结果未能保存" if one.lost else ""
-        return told + "".join(f"\n分区 {reason}（已停用）" for reason in one.off)
+        return told + "".join(f"\n数据分区 {reason}（已停用）" for reason in one.off)
     told = f"{name}: {began} to {ended}, {one.sensors} sensors, {one.sensor_years:.3g} sensor-years"
     told += f"; {one.lost} findings could not be kept" if one.lost else ""
     return told + "".join(f"\npartition {reason} (switched off)" for reason in one.off)

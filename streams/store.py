@@ -100,7 +100,7 @@ def keep_shadow_findings(
                     " hazard, onset_ms, raised_ms, body)"
                     " values (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s) on conflict do nothing",
                     (shadow, one.id, partition, one.zone, one.asset, one.channel, one.rule,
-                     one.hazard, one.onset_ms, one.at_ms, wire.encode_finding(one).decode()),
+                     one.hazard, one.onset_ms, one.received_ms, wire.encode_finding(one).decode()),
                 )  # fmt: skip
             else:
                 cursor.execute(

@@ -33,12 +33,10 @@ _SHADOW = (
 )
 _LIVE = (
     "select e.body->>'zone', e.body->>'asset', e.body->>'hazard', e.body->>'channel',"
-    " e.body->>'rule', (e.body->>'at_ms')::int8, e.cleared_ms, coalesce(l.verdict, '')"
+    " e.body->>'rule', (e.body->>'received_ms')::int8, e.cleared_ms, coalesce(l.verdict, '')"
     " from excursion e left join label l on l.excursion = e.id"
-    # No reading is received before it was taken, but for clocks ahead by two minutes.
-    " where (e.body->>'received_ms')::int8 >= %(from)s - 120000"
-    " and e.body->>'rule' = any(%(rules)s)"
-    " and (e.body->>'at_ms')::int8 >= %(from)s and (e.body->>'at_ms')::int8 < %(until)s"
+    " where (e.body->>'received_ms')::int8 >= %s and (e.body->>'received_ms')::int8 < %s"
+    " and e.body->>'rule' = any(%s)"
     " and not coalesce((e.body->>'drill')::boolean, false) order by e.onset_ms, e.id"
 )
 
@@ -84,7 +82,5 @@ def live_spells(
     connection: Connection, rules: Sequence[str], from_ms: int, until_ms: int
 ) -> list[Spell]:
     """What these rules raised in this time, no drill, with what the desk found it to be."""
-    rows = connection.execute(
-        _LIVE, {"rules": list(rules), "from": from_ms, "until": until_ms}
-    ).fetchall()
+    rows = connection.execute(_LIVE, (from_ms, until_ms, list(rules))).fetchall()
     return [Spell(*row) for row in rows]
