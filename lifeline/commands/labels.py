@@ -8,7 +8,6 @@ import typer
 from psycopg import Connection
 
 from lifeline.catalog import Catalog, Group
-from lifeline.commands import outcome
 from lifeline.commands.outcome import (
     Config,
     Json,
@@ -17,9 +16,9 @@ from lifeline.commands.outcome import (
     fail,
     print_json,
     settings_from,
+    span,
     spoken,
 )
-from lifeline.config import Settings
 from lifeline.store import open_catalog
 
 if TYPE_CHECKING:
@@ -53,7 +52,7 @@ def export(
     from calibration import store as recordings
 
     settings = settings_from(config)
-    from_ms, until_ms = span(settings, since, until)
+    from_ms, until_ms = span(settings, since, until, DAYS)
     with spoken():
         catalog = open_catalog(settings.catalog.compiled)
     told: list[tuple[str, str, int, int]] = []
@@ -85,11 +84,6 @@ def _labelled(
     made = stored.on_grid(kept, group, quantities_of(catalog, group), from_ms, until_ms)
     made.events = stored.events(said, made, group.name)
     return made
-
-
-def span(settings: Settings, since: str, until: str) -> tuple[int, int]:
-    """From when until when, unix ms; the sentence where the one is not before the other."""
-    return outcome.span(settings, since, until, DAYS)
 
 
 def chosen(catalog: Catalog, wanted: list[str] | None) -> list[Group]:

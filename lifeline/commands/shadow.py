@@ -1,6 +1,6 @@
 """``lifeline shadow``: what a profile that runs beside the live one would have done differently."""
 
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
 import typer
 from psycopg import Connection
@@ -9,16 +9,18 @@ from alerting.kpi import report as figures
 from alerting.people import times
 from lifeline.candidate import rules_of
 from lifeline.catalog import Catalog
-from lifeline.commands.labels import span
+from lifeline.commands.labels import DAYS, Since
 from lifeline.commands.outcome import (
     Config,
     Json,
     Tongue,
+    Until,
     connected,
     fail,
     language_of,
     print_json,
     settings_from,
+    span,
     spoken,
     zone_of,
 )
@@ -35,10 +37,8 @@ app = typer.Typer(
 
 @app.command()
 def report(
-    since: Annotated[
-        str, typer.Option("--from", help="A day or time; else 30 days before the end.")
-    ] = "",
-    until: Annotated[str, typer.Option("--to", help="A day or time; else now.")] = "",
+    since: Since = "",
+    until: Until = "",
     config: Config = None,
     language: Tongue = None,
     as_json: Json = False,
@@ -53,7 +53,7 @@ def report(
     from calibration import tables
 
     settings = settings_from(config)
-    at = span(settings, since, until)
+    at = span(settings, since, until, DAYS)
     with spoken():
         catalog = open_catalog(settings.catalog.compiled)
     with connected(settings) as database:

@@ -16,15 +16,17 @@ from alerting.kpi import report
 from alerting.people import times
 from lifeline.candidate import Candidate
 from lifeline.catalog import Catalog
-from lifeline.commands.labels import span
+from lifeline.commands.labels import DAYS, Since
 from lifeline.commands.outcome import (
     Config,
     Json,
     Tongue,
+    Until,
     connected,
     language_of,
     print_json,
     settings_from,
+    span,
     spoken,
     zone_of,
 )
@@ -46,10 +48,8 @@ def whatif(
     profile: Annotated[
         Path, typer.Option(help="The new version (.toml); its artefacts lie beside it.")
     ],
-    since: Annotated[
-        str, typer.Option("--from", help="A day or time; else 30 days before the end.")
-    ] = "",
-    until: Annotated[str, typer.Option("--to", help="A day or time; else now.")] = "",
+    since: Since = "",
+    until: Until = "",
     config: Config = None,
     language: Tongue = None,
     as_json: Json = False,
@@ -67,7 +67,7 @@ def whatif(
     from calibration.whatif import judged, places_of
 
     settings = settings_from(config)
-    from_ms, until_ms = span(settings, since, until)
+    from_ms, until_ms = span(settings, since, until, DAYS)
     with spoken():
         catalog = open_catalog(settings.catalog.compiled)
         tried = read_candidate(catalog, profile)

@@ -118,7 +118,7 @@ def test_a_report_says_why_it_is_not_whole() -> None:
     assert made.off == (f"{HERE}: ZeroDivisionError()",)
     told = tuple(tables.headline(made, "a", "b", language) for language in ("zh", "en"))
     assert told[1].endswith(f"\npartition {HERE}: ZeroDivisionError() (switched off)")
-    assert told[0].endswith(f"\n分区 {HERE}: ZeroDivisionError()（已停用）")
+    assert told[0].endswith(f"\n数据分区 {HERE}: ZeroDivisionError()（已停用）")
     assert tuple(one.splitlines()[0] for one in told) == (
         "mains d：a 至 b，传感器 4 个，4 传感器年；3 条结果未能保存",
         "mains d: a to b, 4 sensors, 4 sensor-years; 3 findings could not be kept",
