@@ -12,7 +12,7 @@ from alerting.actions import Act
 from alerting.alarms import Alarm
 from alerting.audit.chain import Entry
 from alerting.board.rows import DueRow, Listed, Member, Queued, Sift, Told, Wait
-from alerting.desk.rows import NoticeRow, Outcome, Resent
+from alerting.desk.rows import NoticeRow, Outcome, Resent, Standing
 from alerting.incidents import Incident
 from alerting.kpi.report import Dimension, Report
 from alerting.people.handover import Handover, ItemKey
@@ -56,6 +56,9 @@ class Board(Protocol):
 
     def act(self, acts: Sequence[Act], now_ms: int) -> Sequence[Outcome]:
         """Does what is asked, one after the other, with audit rows; or says why not."""
+
+    def standing(self, incident: str, now_ms: int) -> Standing:
+        """What stands against closing it."""
 
     def letters(self) -> Sequence[NoticeRow]:
         """Notices that their receivers refused."""

@@ -8,7 +8,7 @@ from alerting import alarms
 from alerting.actions import Action
 from alerting.alarms import STALE_MS, Change
 from alerting.board.rows import Member, Sift, Told, Wait
-from alerting.console import cards, details, duty, following, pages, queue, views
+from alerting.console import cards, details, duty, following, pages, queue, refusals, views
 from alerting.console.gate import page
 from alerting.console.records import Records
 from alerting.console.sessions import ACTORS
@@ -68,6 +68,10 @@ def incident(records: Records, visit: Visit) -> Answer:
     actions = following.actions(visit, one, members)
     proposals = board.proposals(one.id)
     plan, risk = following.plan(records, visit, one), following.risk(records, visit, one)
+    closing = None
+    if "close" in actions:
+        found = board.standing(one.id, visit.pulse.now_ms)
+        closing = refusals.standing(found, visit.pulse.now_ms, visit.language)
     others = []
     if "merge" in actions:
         rows = board.queue(Sift(lifeline=one.lifeline, limit=OTHERS_MAX))
@@ -92,6 +96,7 @@ def incident(records: Records, visit: Visit) -> Answer:
         primary=next((action for action in actions if action in PRIMARY), ""),
         next=views.next_step(visit, queued),
         undo=views.undo(visit, one),
+        closing=closing,
         judgements=judgements(visit),
         others=others,
         members=[line(visit, member) for member in members],

@@ -330,6 +330,11 @@ LABELS: Table = {
     "handover.done": ("双方已签字。", "Both have signed."),
     "handover.incident": ("事件", "Incident"),
     "handover.shelved": ("已搁置", "Shelved"),
+    "closing.title": ("离关闭还差什么", "What stands against closing"),
+    "closing.none": (
+        "没有：相连的传感器都已恢复到规定时间。",
+        "Nothing: every connected sensor has been back for long enough.",
+    ),
     "letters.title": ("未送达的通知", "Notices not delivered"),
     "letters.none": ("没有被拒收的通知。", "No receiver has refused anything."),
     "letters.resend": ("重新发送", "Send again"),

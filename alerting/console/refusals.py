@@ -3,7 +3,7 @@
 from alerting import witnesses
 from alerting.console import views
 from alerting.console.visit import Problem, Visit
-from alerting.desk.rows import Outcome
+from alerting.desk.rows import Outcome, Standing
 from alerting.people import times
 from lifeline import words
 from lifeline.words import Language
@@ -43,6 +43,21 @@ def sentence(outcome: Outcome, now_ms: int, language: Language) -> str:
     if not named:
         return why
     return f"{why}{named}。" if language == "zh" else f"{why} {named}."
+
+
+def standing(found: Standing, now_ms: int, language: Language) -> list[str]:
+    """What stands against closing an incident, a sentence each, before anybody asks for it."""
+    return [
+        sentence(
+            Outcome(
+                is_done=False, code=code, summary=None, actor="", at_ms=0,
+                against=tuple(one for one in found.sensors if one.why == code),
+            ),
+            now_ms,
+            language,
+        )
+        for code in found.codes
+    ]  # fmt: skip
 
 
 def said(code: str, language: Language) -> str:

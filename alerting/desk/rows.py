@@ -165,3 +165,11 @@ class Outcome(msgspec.Struct, frozen=True):
     """Whether the audit says that it was asked for and refused: that must be kept."""
     against: tuple[Objection, ...] = ()
     """The connected sensors that stand against a closure."""
+
+
+class Standing(msgspec.Struct, frozen=True):
+    """What stands against closing an incident now."""
+
+    codes: tuple[str, ...] = ()
+    """Why it would be refused, each a key of ``lifeline.terms.REFUSALS``."""
+    sensors: tuple[Objection, ...] = ()

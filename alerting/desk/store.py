@@ -22,9 +22,11 @@ from alerting.desk.rows import (
     NoticeRow,
     Outcome,
     Resent,
+    Standing,
     Summary,
 )
 from alerting.ledger.store import contended
+from alerting.loading.store import Wanted, hear, load
 from alerting.notices import Wording
 from alerting.outbox.store import ASKED
 from alerting.turn import Turn
@@ -154,6 +156,21 @@ def perform(connection: Connection, wording: Wording, wanted: Act, now_ms: int) 
         is_written=wanted.action in ("close", "approve") and reason in incidents.TRIED,
         against=tuple(one for i in named for one in handling.objections(turn, i)),
     )
+
+
+def standing(connection: Connection, wording: Wording, name: str, now_ms: int) -> Standing:
+    """What stands against closing an incident as it is; nobody has to wait for this look."""
+    policy = wording.policy
+    slice_ = load(connection, Wanted(incidents=[name]), policy)
+    incident = slice_.incidents.get(name)
+    if incident is None or not incident.is_live:
+        return Standing()
+    if policy.sensors is not None:
+        sensors = policy.sensors(incident, slice_.members(name))
+        slice_.witnesses |= hear(connection, sensors, now_ms, policy.life.quiet_s)
+    turn = Turn(slice_, now_ms, policy)
+    codes = tuple(map(str, handling.against(turn, incident)))
+    return Standing(codes, tuple(handling.objections(turn, incident)))
 
 
 def dead_letters(connection: Connection, limit: int = 200) -> list[NoticeRow]:

@@ -104,12 +104,19 @@ async def test_a_refused_closure_is_in_the_audit_once_with_what_stood_against_it
     body = {"note": "aired", "verdict": "true", "code": "leak"}
     door = f"/api/v1/incidents/{incident}/close"
 
+    before = (await li.get(f"/incidents/{incident}")).text
+    for _ in range(2):
+        stop = {"form": token(before)}
+        await li.post(f"/incidents/{incident}/stop-own", data=stop)
     first = await li.post(door, json=body, headers=headers)
     again = await li.post(door, json=body, headers=headers)
     by_form = await act(li, incident, "close", "aired", judgement="true:leak")
     city.speak()
     closed = await li.post(door, json=body, headers=headers)
 
+    assert f"{WELL}/ch4 (silent for 7 min)" in before, "it is told before anybody asks"
+    stopped = "select actor from audit where incident = %s and action = 'stop-own'"
+    assert city.rows(stopped, incident) == [("li",)]
     assert [one.status_code for one in (first, again, by_form, closed)] == [409, 409, 409, 200]
     assert again.content == first.content
     assert f"{WELL}/ch4 (silent for 7 min)" in first.json()["detail"]

@@ -15,7 +15,7 @@ from alerting.board import store as board
 from alerting.board.rows import DueRow, Listed, Member, Queued, Sift, Told, Wait
 from alerting.console.ask import Sealed
 from alerting.desk import store as desk
-from alerting.desk.rows import NoticeRow, Outcome, Resent
+from alerting.desk.rows import NoticeRow, Outcome, Resent, Standing
 from alerting.incidents import Incident
 from alerting.kpi import store as kpi
 from alerting.kpi.report import Dimension, Report
@@ -84,6 +84,10 @@ class BoardNow:
         if len(acts) > 1:
             board.lock(self.connection, acts)
         return [desk.perform(self.connection, self.wording, act, now_ms) for act in acts]
+
+    def standing(self, incident: str, now_ms: int) -> Standing:
+        """See ``alerting.desk.store``."""
+        return desk.standing(self.connection, self.wording, incident, now_ms)
 
     def letters(self) -> Sequence[NoticeRow]:
         """See ``alerting.desk.store``."""

@@ -10,7 +10,7 @@ from alerting.actions import Act
 from alerting.alarms import LATCHED, STALE_MS, Alarm
 from alerting.board.rows import CALLING, DueRow, Listed, Member, Queued, Sift, Told, Wait
 from alerting.console.ask import Sealed
-from alerting.desk.rows import NoticeRow, Outcome, Resent
+from alerting.desk.rows import NoticeRow, Outcome, Resent, Standing
 from alerting.incidents import DONE, TRIED, UNWITNESSED, Incident
 from alerting.kpi.report import Dimension, Report
 from alerting.people import handover, links
@@ -204,16 +204,7 @@ class Table:
         slice_ = self.hall.slice
         policy: Policy = self.hall.site.wording.policy
         if act.incident in slice_.incidents:
-            found, members = self.whole(act.incident)
-            well = Witness(now_ms)
-            assert policy.sensors is not None
-            for sensor in policy.sensors(found, members):
-                value = (sensor.above or 0.0) + 1.0 if sensor.below is None else sensor.below / 2
-                slice_.witnesses[sensor.channel] = msgspec.structs.replace(
-                    well, low=value, high=value
-                )
-            for name in self.silent:
-                slice_.witnesses.pop(name, None)
+            found = self._hear(act.incident, now_ms)
         reason, effects = engine.act(slice_, act, now_ms, policy)
         turn = Turn(slice_, now_ms, policy)
         against = handling.objections(turn, found) if reason in UNWITNESSED else []
@@ -230,6 +221,23 @@ class Table:
             is_written=act.action == "close" and reason in TRIED,
             against=tuple(against),
         )
+
+    def _hear(self, incident: str, now_ms: int) -> Incident:
+        slice_, policy = self.hall.slice, self.hall.site.wording.policy
+        found, members = self.whole(incident)
+        well = Witness(now_ms)
+        for sensor in policy.sensors(found, members):
+            value = (sensor.above or 0.0) + 1.0 if sensor.below is None else sensor.below / 2
+            slice_.witnesses[sensor.channel] = msgspec.structs.replace(well, low=value, high=value)
+        for name in self.silent:
+            slice_.witnesses.pop(name, None)
+        return found
+
+    def standing(self, incident: str, now_ms: int) -> Standing:
+        found = self._hear(incident, now_ms)
+        turn = Turn(self.hall.slice, now_ms, self.hall.site.wording.policy)
+        codes = tuple(map(str, handling.against(turn, found)))
+        return Standing(codes, tuple(handling.objections(turn, found)))
 
     def letters(self) -> Sequence[NoticeRow]:
         return self.dead

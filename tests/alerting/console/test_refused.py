@@ -2,6 +2,8 @@
 
 from typing import Any
 
+import pytest
+
 from alerting.desk.rows import Outcome
 from lifeline.life import Life
 from tests.alerting.console.hall import Hall, leak
@@ -56,3 +58,26 @@ def test_a_refusal_of_which_nothing_is_written_is_taken_back_whole() -> None:
 
     assert answer.status == 409
     assert Outcome(is_done=False, code="x", summary=None, actor="", at_ms=0).against == ()
+
+
+@pytest.mark.feature("A-12")
+def test_what_stands_against_closing_is_on_the_page_before_anybody_asks() -> None:
+    hall = Hall(life=Life(quiet_s=0.0))
+    name = hall.take(leak())
+    unseen = hall.page(f"/incidents/{name}")
+    hall.ask("POST", f"/incidents/{name}/acknowledge", form={"revision": "1"})
+    standing = hall.page(f"/incidents/{name}")
+    hall.take(cleared(30, asset=WELL, channel=f"{WELL}/ch4", rule="gas.ch4"))
+    hall.board.silent = [f"{WELL}/ch4"]
+    silent = hall.page(f"/incidents/{name}")
+    chinese = hall.page(f"/incidents/{name}", query={"lang": "zh"})
+    hall.board.silent = []
+    free = hall.page(f"/incidents/{name}")
+
+    asked = [act.action for act in hall.board.acts]
+    assert "What stands against closing" not in unseen
+    assert "An alarm is still active" in standing
+    assert f"so this incident cannot be closed. {WELL}/ch4 (nothing usable of late)." in silent
+    assert f"不能关闭。{WELL}/ch4（近期没有可用数据）。" in chinese
+    assert "Nothing: every connected sensor has been back" in free
+    assert asked == ["acknowledge"]
