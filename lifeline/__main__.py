@@ -41,7 +41,7 @@ COMMANDS: dict[str, tuple[str, str, str, str]] = {
     "evidence": ("evidence", "app", PROOF, "证据包"),
     "labels": ("labels", "app", LOOK, "值班判定与读数导出"),
     "whatif": ("whatif", "whatif", LOOK, "规则改动推演"),
-    "shadow": ("shadow", "app", LOOK, "影子规则"),
+    "shadow": ("shadow", "app", LOOK, "规则试运行"),
     "calibrate": ("calibrate", "calibrate", LOOK, "由历史数据标定"),
     "replay": ("replay", "replay", LOOK, "重放"),
     "tap": ("tap", "tap", LOOK, "查看消息"),
