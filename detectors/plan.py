@@ -26,6 +26,7 @@ from detectors.noise import Noise
 from detectors.novel_shape import NovelShape
 from detectors.rate import Rate
 from detectors.robust import Robust
+from detectors.seasonal import Seasonal
 from detectors.sensor_fault import SensorFault
 from detectors.silence import Silence
 from detectors.threshold import Threshold
@@ -44,6 +45,7 @@ GroupDetector = (
     | MedianJump
     | Mewma
     | NovelShape
+    | Seasonal
     | SensorFault
     | HeadShift
     | WaterLeaks

@@ -82,6 +82,7 @@ DETECTORS: Table = {
     "head_shift": ("压力偏移", "Pressure shift"),
     "share_shift": ("入流分配变化", "Shift between inlets"),
     "sensor_fault": ("仪表互校", "Sensors against each other"),
+    "seasonal": ("季节基线", "Seasonal baseline"),
     "mewma": ("工况偏移", "Group shift"),
     "learned_residual": ("违背历史规律", "Against history"),
     "median_jump": ("水平突跳", "Jump of level"),
@@ -89,7 +90,7 @@ DETECTORS: Table = {
     "hotline": ("热线来电", "Hotline call"),
 }
 FACTS: dict[str, tuple[str, str, str]] = {
-    "expected": ("按相邻测点推算", "By its neighbours", ""),
+    "expected": ("应有值", "Expected", ""),
     "size_m3_h": ("漏量", "Size", "m³/h"),
     "size_low_m3_h": ("漏量下限", "Size at least", "m³/h"),
     "size_high_m3_h": ("漏量上限", "Size at most", "m³/h"),
@@ -159,6 +160,10 @@ EXPLANATIONS: Table = {
     "noise": ("噪声过大，现为 {value}", "too noisy, now {value}"),
     "spikes": ("反复出现尖峰，现为 {value}", "spikes again and again, now {value}"),
     "clipped": ("停在量程端点 {value}", "rests at an end of its range, {value}"),
+    "unseasonal": (
+        "持续偏离同时段常态，现为 {value}",
+        "not what season and hour explain, now {value}",
+    ),
     "leak": ("管网漏水，约 {value}", "a leak of about {value}"),
     "head-shift": ("压力与入流不符，最低偏 {value}", "heads do not fit the inflow, by {value}"),
     "share-shift": ("入流分配突变 {value}", "the inlets divide the flow otherwise, by {value}"),
@@ -173,6 +178,10 @@ _HEADLINES: Table = {
     "opened": (
         "{mark}{grade}{lifeline}报警：{asset} {hazard}",
         "{mark}{grade} {lifeline} alarm: {hazard} at {asset}",
+    ),
+    "located": (
+        "{mark}位置已推定：{asset} {hazard}",
+        "{mark}Located: {hazard} at {asset}",
     ),
     "worsened": (
         "{mark}升级为{grade}：{asset} {hazard}",
