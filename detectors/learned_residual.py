@@ -53,7 +53,7 @@ class LearnedResidual(GroupParams, frozen=True, kw_only=True, tag="learned_resid
     late, it begins anew.  A missing signal is taken to be as the others foretell it and accuses
     nobody; a frame of which more than half is missing is not judged.
 
-    Without what ``calibrate`` learned it judges nothing.  State is 56 bytes a signal.
+    Without what ``calibrate`` learned of these very signals it judges nothing.  State is 56 bytes a signal.
 
     False alarms on an hourly town of 43 signals (C-Town): learned from 6,300 hours, one in the
     other 2,461 of that year; learned from all of it, none in the half-year after, attacks apart.
@@ -91,6 +91,7 @@ class LearnedResidual(GroupParams, frozen=True, kw_only=True, tag="learned_resid
         moving = np.flatnonzero(np.ptp(now, axis=0) > 0)
         levels = np.intersect1d(history.members.of(*self.levels), moving)
         made["moving"] = moving
+        made["names"] = np.array(history.members.names)
         made["knot_of"] = np.repeat(levels, len(KNOTS))
         made["knot"] = np.quantile(now[:, levels], KNOTS, axis=0).T.reshape(-1)
         made |= self._regressions(made, _design(made, now, before))
@@ -106,7 +107,9 @@ class LearnedResidual(GroupParams, frozen=True, kw_only=True, tag="learned_resid
     def blank(self, ground: Ground) -> State:
         """The row before and its time, residuals of late, what was relearned, ratios, alarm."""
         k = ground.width
+        names = ground.learned.get("names", np.array([""]))
         return {
+            "fits": np.array([np.array_equal(names, np.array(ground.members.names))], np.int8),
             "last": np.full(k, np.nan),
             "last_ms": np.zeros(1, np.int64),
             "smoothed": np.zeros(k),
@@ -129,7 +132,7 @@ class LearnedResidual(GroupParams, frozen=True, kw_only=True, tag="learned_resid
         """The group's score at this instant."""
         learned = ground.learned
         came = np.isfinite(frame.values)
-        if "weights" not in learned or 2 * np.count_nonzero(came) < len(came):
+        if not state["fits"][0] or 2 * np.count_nonzero(came) < len(came):
             return np.array([1.0 if state["alarm"][0] else 0.0])
         values = self._rough(frame.values)
         outside = _outside(learned, values) / self.margin

@@ -150,6 +150,16 @@ def test_a_detector_that_learned_nothing_before_the_stream_is_silent() -> None:
     assert not bare.run(WATCH.blank(bare.ground), bare.every()).any()
 
 
+def test_what_was_learned_of_other_signals_is_not_used() -> None:
+    other = dataclasses.replace(TOWN_CASE, ground=Ground(renamed(TOWN), LEARNED))
+
+    assert not other.run(WATCH.blank(other.ground), other.every()).any()
+
+
+def renamed(town_of: Members) -> Members:
+    return replace(town_of, names=tuple(f"x/{name}" for name in town_of.names))
+
+
 def test_what_happened_in_an_attack_is_not_learned() -> None:
     values = town(3000, 4)
     values[1000:1100, SPARE] = 1.0
