@@ -104,6 +104,8 @@ class Reason(enum.StrEnum):
     JOINED_NETWORK = "joined-network"
     JOINED_RULE = "joined-rule"
     JOINED_HAND = "joined-hand"
+    LOCATED = "located"
+    """It was not known where; now it is, as far as can be said."""
     WORSENED = "worsened"
     EASED = "eased"
     REOPENED = "reopened"
@@ -241,6 +243,7 @@ MINOR = frozenset(
         Reason.JOINED,
         Reason.JOINED_NETWORK,
         Reason.JOINED_RULE,
+        Reason.LOCATED,
         Reason.STIRRED,
         Reason.QUIET,
         Reason.SETTLED,

@@ -23,6 +23,9 @@ JOINED: dict[str, Reason] = {
     "rule": Reason.JOINED_RULE,
 }
 
+ADDED = frozenset((Reason.JOINED, Reason.LOCATED))
+"""What joins an incident and calls nobody anew."""
+
 
 def activate(turn: Turn, excursion: Excursion) -> Excursion:
     """The excursion counts from now on: its alarm is raised, in sight or hidden."""
@@ -125,9 +128,7 @@ def show(turn: Turn, alarm: Alarm, excursion: Excursion, older: Iterable[Excursi
     _retire(turn, older)
     _note_oddities(turn, alarm, excursion, before)
     change = (
-        Change.RAISE
-        if reason is Reason.JOINED and alarm.state not in alarms.HIDDEN
-        else (Change.REALARM)
+        Change.RAISE if reason in ADDED and alarm.state not in alarms.HIDDEN else (Change.REALARM)
     )
     if alarm.state == "suppressed":
         change = Change.SHOW  # It goes beyond what its window hides.
@@ -138,7 +139,8 @@ def show(turn: Turn, alarm: Alarm, excursion: Excursion, older: Iterable[Excursi
         state = alarms.advance(state, Change.ACKNOWLEDGE)
         assert state is not None
     if before is None or alarm.incident != incident.id:
-        turn.effects.append(_join(turn, incident, alarm, reason, candidate))
+        why = Reason.JOINED if reason in ADDED else reason
+        turn.effects.append(_join(turn, incident, alarm, why, candidate))
     if alarm.state == "shelved":
         turn.cancel("shelf", alarm.key)
     counted = _counted(turn, alarm, excursion)
@@ -158,9 +160,9 @@ def show(turn: Turn, alarm: Alarm, excursion: Excursion, older: Iterable[Excursi
     realarm_later(turn, kept)
     told = JOINED[candidate.reason] if candidate and reason is Reason.JOINED else reason
     is_silent = reason is Reason.JOINED or finding.lane == "historical"
-    if not is_silent:
+    if not is_silent and reason is not Reason.LOCATED:
         incident = turn.call(incident, reason, finding, is_news=True)
-    elif reason is not Reason.JOINED:
+    elif reason not in ADDED:
         # What only back-filled readings know calls nobody, and is not forgotten.
         incident = msgspec.structs.replace(incident, review=True, unseen_ms=turn.now_ms)
     saved = turn.keep_incident(incident, told)
@@ -170,7 +172,8 @@ def show(turn: Turn, alarm: Alarm, excursion: Excursion, older: Iterable[Excursi
         at_ms = max(finding.at_ms, excursions.on_at_ms(finding))
         is_first = before is None or before.told is None
         # Alone it is a function of its finding; together with another incident it is not.
-        revision = 0 if candidate is None else saved.revision
+        is_alone = candidate is None and reason is not Reason.LOCATED
+        revision = 0 if is_alone else saved.revision
         turn.effects.append(Tell(saved.id, finding, reason, at_ms, revision, is_first))
     return excursion
 
@@ -252,6 +255,8 @@ def admit(
     elif told is not None and incident.lead.lane == "historical":
         # Back-filled readings re-opened it in silence; the last that was told is "returned".
         event, reason = Event.WORSEN, Reason.REOPENED
+    elif told is not None and locates(incident.lead, finding):
+        event, reason = Event.JOIN, Reason.LOCATED
     else:
         event, reason = Event.JOIN, Reason.JOINED
     is_new = event is Event.RECUR
@@ -262,8 +267,16 @@ def admit(
         event,
         grade=finding.grade if is_new else min(incident.grade, finding.grade),
         told=incident.told if is_silent else told,
-        lead=incident.lead if event is Event.JOIN else finding,
+        lead=incident.lead if reason is Reason.JOINED else finding,
     )
+
+
+def locates(lead: Finding, finding: Finding) -> bool:
+    """Whether it says where that which leads is, and nobody has; it must be as grave."""
+    knows = bool(finding.detail and finding.detail.candidates)
+    knew = bool(lead.detail and lead.detail.candidates)
+    is_same = (finding.asset, finding.hazard) == (lead.asset, lead.hazard)
+    return knows and not knew and is_same and finding.grade <= lead.grade
 
 
 def raised(

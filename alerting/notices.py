@@ -41,6 +41,7 @@ Chains = dict[tuple[str, str], tuple[str, ...]]
 CHAINED = frozenset(("cap", "cap-gb"))
 TOLD: dict[Reason, Told] = {
     Reason.OPENED: "opened",
+    Reason.LOCATED: "located",
     Reason.WORSENED: "worsened",
     Reason.EASED: "eased",
     Reason.REOPENED: "reopened",

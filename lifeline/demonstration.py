@@ -96,6 +96,7 @@ WORDS: dict[str, tuple[str, str]] = {
         "{at} s  【推送】应急平台已接收：{headline}\n          确认页面：{link}",
         "{at} s  PUSH     accepted by the platform: {headline}\n          acknowledge it on {link}",
     ),
+    "located": ("{at} s  【推送】位置已推定：{text}", "{at} s  PUSH     located: {text}"),
     "silence": ("{at} s  【看门狗】{text}", "{at} s  WATCHDOG {text}"),
     "taken": (
         "{folder} 中已有一个演示在运行：请先停止它，或用 --folder 另选文件夹",

@@ -90,6 +90,7 @@ ACTIONS: Table = {
 }
 REASONS: Table = {
     "opened": ("新事件", "New incident"),
+    "located": ("位置已推定", "Located"),
     "worsened": ("等级升高", "Grade rose"),
     "eased": ("等级降低", "Grade fell"),
     "reopened": ("恢复后再次报警", "Alarm came back"),

@@ -119,6 +119,7 @@ class Explanation(msgspec.Struct, frozen=True):
 
 Told = Literal[
     "opened",
+    "located",
     "worsened",
     "eased",
     "reopened",

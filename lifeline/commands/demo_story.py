@@ -104,6 +104,9 @@ class Story:
         return onset_ms < self.began_ms
 
     def _push(self, body: dict[str, Any]) -> None:
+        if body["reason"] == "located" and not self._is_old(body["onset_ms"]):
+            text = body["explanation"]["text"][self.teller.language]
+            self.teller.tell("located", at=self._now(), text=text)
         if body["reason"] not in ("opened", "reopened", "worsened") or self._is_old(
             body["onset_ms"]
         ):

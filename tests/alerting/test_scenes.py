@@ -5,6 +5,7 @@ import pytest
 
 from alerting import engine
 from alerting.slices import Record, SaveExcursion, Slice
+from lifeline.model import Detail
 from tests.alerting.scene import T0, Scene, ack, cleared, close, finding, held, raised
 
 
@@ -356,3 +357,28 @@ def test_a_live_record_says_nothing_of_what_back_filled_ones_began() -> None:
 
     assert seen == [(11, "1:opened>open", "tell alert opened 1")]
     assert scene.slice.excursions["late"].stage == "pending"
+
+
+def test_where_it_is_is_told_once_leads_from_then_on_and_calls_nobody() -> None:
+    scene = Scene()
+    where = Detail(candidates=(("P-7", 0.6),))
+    area = {"channel": "gas/area", "rule": "gas.area", "detector": "mains_burst"}
+    vague = raised(
+        5, name="vague", channel="gas/well-1/flow", rule="gas.flow", grade=3, detail=where
+    )
+
+    seen = scene.play([
+        (0, raised(0)),
+        (5, vague),
+        (10, raised(10, name="placed", detail=where, **area)),
+        (15, raised(15, name="again", detail=where, **area | {"rule": "gas.other"})),
+    ])  # fmt: skip
+
+    assert seen == [
+        (0, "1:opened>open", "tell alert opened 2"),
+        (5, "1:joined>open"),
+        (10, "1:located>open", "tell located 2"),
+        (15, "1:joined>open"),
+    ]
+    (one,) = scene.slice.incidents.values()
+    assert one.lead.id == "placed"
