@@ -183,10 +183,6 @@ _HEADLINES: Table = {
         "{mark}位置已推定：{asset} {hazard}",
         "{mark}Located: {hazard} at {asset}",
     ),
-    "located": (
-        "{mark}位置已推定：{asset} {hazard}",
-        "{mark}Located: {hazard} at {asset}",
-    ),
     "worsened": (
         "{mark}升级为{grade}：{asset} {hazard}",
         "{mark}Now {grade}: {hazard} at {asset}",
