@@ -103,7 +103,7 @@ def incident(records: Records, visit: Visit) -> Answer:
         has_call=any(m.detector == HOTLINE and m.active_ms is not None for m in members),
         apart=[m for m in members if m.incident == one.id and m.asset != one.asset],
         people=_people(visit, records.crew.responders(one.id), board.told(one.id)),
-        roster=_persons(visit),
+        roster=_persons(visit, is_drill=one.drill),
         proposals=[proposal(visit, wait) for wait in proposals],
         asked=asked(visit),
         plan=None if plan is None else cards.plan(visit, plan, records.city.steps(one.id)),
@@ -269,14 +269,14 @@ def _people(
     return shown
 
 
-def _persons(visit: Visit) -> list[tuple[str, str]]:
+def _persons(visit: Visit, *, is_drill: bool) -> list[tuple[str, str]]:
     """Whom one can call in."""
     roster = visit.site.roster
     if roster is None:
         return []
     return [
         (name, views.title(person.title, name, visit.language))
-        for name, person in roster.persons.items()
+        for name, person in roster.callable_for(drill=is_drill).items()
     ]
 
 

@@ -223,6 +223,12 @@ class Roster:
             return self.on_duty(parent, at_ms) if parent else ()
         return self.holders(seat, whom, at_ms)
 
+    def callable_for(self, *, drill: bool) -> Mapping[str, Person]:
+        """Whom one may call in by hand: everybody, to an exercise those whom it names."""
+        if not drill:
+            return self.persons
+        return {name: self.persons[name] for name in self.rota.drill.persons}
+
     def recipients(
         self, desk: str, grade: int, step: int, at_ms: int, *, drill: bool = False
     ) -> tuple[Recipient, ...]:

@@ -298,7 +298,9 @@ def call_in(records: Records, visit: Visit) -> Answer:
     who, now_ms = visit.session.name, visit.pulse.now_ms
     sent = records.crew.call_in(row.summary.id, body.person, who, now_ms, "api")
     if sent is None:
-        raise Problem(422, detail=f"person: {body.person} is not in the roster")
+        raise Problem(
+            422, detail=f"person: {body.person} is not in the roster, or not of its exercises"
+        )
     return as_json(Called(sent))
 
 

@@ -124,10 +124,12 @@ class CrewNow:
 
     def call_in(self, incident: str, person: str, by: str, now_ms: int, channel: str) -> int | None:
         """See ``alerting.people.store``."""
-        known = None if self.paging is None else self.paging.roster.persons.get(person)
-        if self.paging is None or known is None:
+        if self.paging is None:
             return None
         ((found, _),) = board.whole(self.connection, [incident])
+        known = self.paging.roster.callable_for(drill=found.drill).get(person)
+        if known is None:
+            return None
         lock_zones(self.connection, [found.zone])
         pushes = people.call_in(self.connection, self.paging, found, known, by, now_ms, self.link_s)
         line = Line(

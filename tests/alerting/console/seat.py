@@ -276,7 +276,8 @@ class People:
     def call_in(self, incident: str, person: str, by: str, now_ms: int, channel: str) -> int | None:
         self.channels.append(channel)
         roster = self.hall.site.roster
-        if roster is None or person not in roster.persons:
+        drill = self.hall.slice.incidents[incident].drill
+        if roster is None or person not in roster.callable_for(drill=drill):
             return None
         assert now_ms == self.hall.now_ms
         self.called.append((incident, person, by))

@@ -96,7 +96,12 @@ def test_people_told_are_shown_with_what_became_of_each_page() -> None:
     for text in ("Li Wei", "took note 06:13:20", "Zhao Min", "not delivered · E1", "seen 06:13:20",
                  "was on its way when it was acknowledged"):  # fmt: skip
         assert text in page, text
+    played = hall.take(leak(drill=True, name="played"))
+    for_real = hall.ask("POST", f"/incidents/{played}/call", form={"person": "zhao"})
+    assert 'value="zhao"' in page
+    assert 'value="zhao"' not in hall.page(f"/incidents/{played}")
     assert (stopped.status, mine.status, called.status, nobody.status) == (303, 303, 303, 400)
+    assert for_real.status == 400, "an exercise calls whom it names, and nobody else"
     assert hall.crew.stopped == [(name, "wang"), (name, "li-wei")]
     assert hall.crew.called == [(name, "zhao", "li")]
 

@@ -236,6 +236,8 @@ def test_in_an_exercise_nobody_is_called_but_the_drill_roster() -> None:
 
     assert people(city.recipients("gas", 1, 0, DAY, drill=True)) == ["wang"]
     assert people(city.recipients("gas", 1, 1, DAY, drill=True)) == ["wang"]
+    assert list(city.callable_for(drill=True)) == ["wang"], "nor can somebody else be called in"
+    assert city.callable_for(drill=False) == city.persons
     nobody = roster(drill=Drill()).reach("gas", 1, 0, DAY, drill=True)
     assert nobody.recipients == ()
     assert {lack.code for lack in nobody.lacks} == {"exercise"}
