@@ -92,8 +92,7 @@ class Detect(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     snapshot_s: Seconds = 5.0
     lateness_s: Seconds = 3600.0
-    """How far behind the newest reading of its own channel one may be
-    and still be judged as late."""
+    """How far behind the newest reading of its own channel one is still judged as late."""
     held_s: Seconds = 60.0
     blind_start_s: Seconds = 900.0
     """Re-read from a blank state when PostgreSQL is away at start."""
@@ -137,8 +136,7 @@ class Router(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     fast_after_s: Seconds = 3.0
     """How long PostgreSQL may be away before that begins."""
     past_folder: str = ".lifeline/past"
-    """Where is written what was sent while PostgreSQL was away, for a router that is killed; ''
-    for nowhere."""
+    """Where what is sent without PostgreSQL is noted, lest a kill tell it twice; '' for nowhere."""
     hosts_allowed: tuple[str, ...] = ()
     """The hosts that targets may have; empty: those that they name."""
     correlation: str = "deploy/correlation.toml"

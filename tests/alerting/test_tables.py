@@ -7,7 +7,7 @@ import pytest
 from alerting import actions, alarms, incidents, windows
 from alerting.alarms import Change
 from alerting.incidents import Event
-from lifeline import words
+from lifeline import explanations, words
 
 VISIBLE = (
     "normal",
@@ -134,7 +134,7 @@ def test_every_code_has_words_in_both_languages() -> None:
         words.WINDOWS,
         words.ACTIONS,
         words.ALARM_MARKS,
-        words.EXPLANATIONS,
+        explanations.EXPLANATIONS,
         words.HAZARDS,
         words.CONTEXTS,
     ):

@@ -10,7 +10,7 @@ import msgspec
 import numpy as np
 
 from detectors.base import Ground, GroupParams, State
-from lifeline import words
+from lifeline.explanations import EXPLANATIONS, FACTS
 from lifeline.model import GroupFrame
 
 START_MS = 1_700_000_000_000
@@ -145,8 +145,8 @@ def says_what_it_knows(case: Case) -> None:
     assert msgspec.json.decode(msgspec.json.encode(detail)) is not None
     assert detail.channel in ("", *case.ground.members.names)
     assert {name for name, _ in detail.residuals} <= set(case.ground.members.names)
-    assert all(words.EXPLANATIONS[detail.code or case.detector.code])
-    assert set(detail.facts) <= set(words.FACTS)
+    assert all(EXPLANATIONS[detail.code or case.detector.code])
+    assert set(detail.facts) <= set(FACTS)
     assert case.detector.distrusted(case.ground, state).shape == (case.ground.width,)
 
 

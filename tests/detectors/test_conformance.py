@@ -14,7 +14,7 @@ from detectors.rate import Rate
 from detectors.robust import Robust
 from detectors.silence import Silence
 from detectors.threshold import Threshold
-from lifeline import words
+from lifeline.explanations import EXPLANATIONS
 from lifeline.model import Frame, Quality
 from tests.detectors import battery
 from tests.detectors.battery import START_MS, STEP_MS, N, frame
@@ -219,7 +219,7 @@ def test_the_battery_finds_a_threshold_that_is_deaf_to_nan() -> None:
 
 @pytest.mark.parametrize("detector", DETECTORS, ids=repr)
 def test_what_a_detector_says_has_words_in_both_languages(detector: ChannelDetector) -> None:
-    assert all(words.EXPLANATIONS[detector.code])
+    assert all(EXPLANATIONS[detector.code])
 
 
 def test_a_detector_that_does_not_say_what_happened_is_a_mistake() -> None:
