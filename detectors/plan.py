@@ -19,9 +19,9 @@ from detectors.cusum import Cusum
 from detectors.flatline import Flatline
 from detectors.half_space import HalfSpace
 from detectors.learned_residual import LearnedResidual
+from detectors.mains_burst import MainsBurst
 from detectors.median_jump import MedianJump
 from detectors.mewma import Mewma
-from detectors.mains_burst import MainsBurst
 from detectors.noise import Noise
 from detectors.novel_shape import NovelShape
 from detectors.rate import Rate

@@ -33,7 +33,6 @@ HONEST = 1.5
 REST_MAX = 1000
 AGREES = 0.67
 """Of its limit, below which a channel agrees with the others again."""
-ALARM = 2.0
 SHORT_ROWS = 3
 """What lasts less is a spike."""
 SURE_SIGMA = 20.0
@@ -130,7 +129,7 @@ class SensorFault(GroupParams, frozen=True, kw_only=True, tag="sensor_fault"):
         """Covariance and its inverse, what each channel did lately, verdicts, and their slots."""
         k = ground.width
         sums = ("z", "z_honest", "outliers", "swing", "near", "brisk", "steady")
-        means = ("slow", "slow_z", "slow_honest", "usual", "expected")
+        means = ("slow", "slow_z", "slow_honest", "usual", "expected", "gravest")
         counts = ("rest", "rest_longest", "missing", "streak", "calm")
         return {
             "rows": np.zeros(1, np.int64),
@@ -391,8 +390,24 @@ class SensorFault(GroupParams, frozen=True, kw_only=True, tag="sensor_fault"):
         slot[over] = FREE
         held = slot != FREE
         over[:] = held & (verdict[slot] == TRUSTED)
-        scores[held & ~over] = ALARM
+        size = s["gravest"]
+        size[:] = np.where(verdict == TRUSTED, 0.0, np.maximum(size, self._size(s)))
+        lasts = held & ~over
+        scores[lasts] = size[slot[lasts]]
         waiting = [at for at in np.flatnonzero(verdict).tolist() if at not in slot]
         for at, channel in zip(np.flatnonzero(slot == FREE).tolist(), waiting, strict=False):
-            slot[at], s["slot_code"][at], scores[at] = channel, verdict[channel], ALARM
+            slot[at], s["slot_code"][at], scores[at] = channel, verdict[channel], size[channel]
         return scores
+
+    def _size(self, s: State) -> Floats:
+        """How far each is beyond what would do, never below one."""
+        rests = np.maximum(self.stuck_rows, 2 * s["rest_longest"])
+        sizes = [
+            np.abs(s["z"]) / self.limit_sigma,
+            np.abs(s["steady"] - s["usual"]) / self.drift_sigma,
+            s["missing"] / self.loss_rows,
+            (s["rest"] + 1) / rests,
+            np.ones(len(rests)),
+        ]
+        made: Floats = np.maximum.reduce(sizes)
+        return made
