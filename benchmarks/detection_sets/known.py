@@ -47,6 +47,8 @@ class Set:
     """``held``: every row in alarm; ``raised``: rows that raise one; empty: no flags."""
     teaches: Callable[[Path], bool] | None = None
     """Whether the profile is calibrated on this stream, which is then run and not judged."""
+    shipped: str = ""
+    """The artefact beside the profiles that stands in where no file of the folder teaches."""
 
     @property
     def place(self) -> str:
@@ -227,7 +229,7 @@ SETS = (
     Set("skab", "loop-bench", "**/*.csv*", _named(tables.skab), _skab, _skab_score, flags="held"),
     Set(
         "batadal", "scada", CSV, _named(tables.batadal), _row_tallies, _batadal_score,
-        flags="held", teaches=tables.is_calm_year,
+        flags="held", teaches=tables.is_calm_year, shipped="c-town.art",
     ),
     Set(
         "gecco2018", "water-quality", CSV, _named(tables.gecco), _row_tallies, _row_score,

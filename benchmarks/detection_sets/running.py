@@ -39,7 +39,7 @@ class Ran:
 
     alarms: list[Alarm]
     held: NDArray[np.bool_]
-    """Every row in which an alarm of the profile lasted."""
+    """Every row with readings in which an alarm of the profile lasted."""
     raised: NDArray[np.bool_]
     seconds: float
     clocked: list[Clocked]
@@ -130,6 +130,8 @@ def told(
         alarms.append(_alarm(recording, finding, row, end, columns))
         held[row : n if end is None else end] = True
         raised[row] = True
+    # Of a row in which nothing came nobody said anything; an alarm lasts across it all the same.
+    held &= np.isfinite(recording.values).any(axis=1)
     alarms.sort(key=lambda alarm: (alarm.row, alarm.rule, alarm.channel))
     return alarms, held, raised
 

@@ -12,11 +12,13 @@ from benchmarks import detection
 from benchmarks.detection_sets import running
 from benchmarks.detection_sets.known import SETS, stream_name
 from calibration.recording import Recording
+from lifeline import artefact
 from lifeline.catalog import Rule
 from lifeline.profiles import Profile
 
 INP = "[JUNCTIONS]\n n1 0 1\n n4 0 1\n[PIPES]\n p30 n1 n4 100 200\n"
 RNG_SEED = 7
+PROFILES = Path(__file__).parents[2] / "deploy" / "profiles"
 
 
 def rng() -> np.random.Generator:
@@ -324,3 +326,38 @@ def test_what_is_learned_before_the_streams_is_kept_and_its_year_is_not_judged(
     assert [path.stat().st_mtime_ns for path in kept] == stamps
     assert told["learned_from"] == ["dataset03"]
     assert told["score"]["attacks"] == 1.0
+
+
+def test_a_town_whose_calm_year_is_not_there_is_watched_with_what_ships(tmp_path: Path) -> None:
+    shipped = artefact.unpack((PROFILES / "c-town.art").read_bytes()).arrays
+    names, usual = shipped["names"].tolist(), shipped["usual"]
+    # Each signal as it mostly is, which no town can be in all of them at once.
+    values = np.tile(usual, (48, 1))
+    rows = [
+        f"{1 + i // 24:02}/01/17 {i % 24:02},{','.join(f'{one:.2f}' for one in row)}"
+        for i, row in enumerate(values.tolist())
+    ]
+    zipped(tmp_path / "batadal" / "test.csv.gz", [",".join(["DATETIME", *names]), *rows])
+    out = tmp_path / "out"
+
+    code = detection.main(["--data", str(tmp_path), "--out", str(out), "--only", "batadal"])
+
+    alarms = (out / "alarms" / "batadal" / "test.jsonl").read_text().splitlines()
+    assert code == 0
+    assert [json.loads(line)["kind"] for line in alarms] == ["attack"]
+
+
+def test_rows_in_which_nothing_came_are_not_flagged_though_the_alarm_lasts() -> None:
+    values = np.zeros((20, 1))
+    values[5:15] = 9.0
+    values[8:12] = np.nan
+    times = np.array([60_000 * (1 + i) for i in range(20)], np.int64)
+    profile = Profile(
+        "plain",
+        rule=(Rule("high", "sensor-fault", 3, {"kind": "threshold", "limit": 5.0}, "*"),),
+    )
+
+    ran = running.run(Recording("x", ("level",), ("q",), times, values, 60.0), profile)
+
+    assert [(alarm.row, alarm.cleared_row) for alarm in ran.alarms] == [(5, 15)]
+    assert np.flatnonzero(ran.held).tolist() == [5, 6, 7, 12, 13, 14]
