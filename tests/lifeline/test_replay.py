@@ -8,12 +8,13 @@ import numpy as np
 import pytest
 
 from detectors.plan import compile_plan
-from lifeline import wire
-from lifeline.catalog import Catalog
+from lifeline import wire, words
+from lifeline.catalog import Catalog, Device
 from lifeline.compiler import compile_catalog
 from lifeline.config import CatalogFiles, Settings
 from lifeline.replay import Message, Outcome, read_messages, replay
 from lifeline.store import read_sources
+from simulators import mains
 from simulators.base import Truth, encode
 from simulators.city import build_city
 
@@ -29,8 +30,11 @@ def catalog() -> Catalog:
 @pytest.fixture(scope="module")
 def recorded(catalog: Catalog) -> tuple[list[Message], list[Truth]]:
     """Forty seconds of the demo city as ingest would receive them, 20 ms after they were sent."""
-    city = build_city(catalog.devices(), np.random.default_rng(7), START_MS)
-    uplinks = city.step(START_MS + SECONDS * 1000)
+    return sent(list(catalog.devices()), SECONDS)
+
+
+def sent(devices: list[Device], seconds: int) -> tuple[list[Message], list[Truth]]:
+    city = build_city(devices, np.random.default_rng(7), START_MS)
     counts: dict[str, count[int]] = defaultdict(count)
     messages = [
         Message(
@@ -38,7 +42,7 @@ def recorded(catalog: Catalog) -> tuple[list[Message], list[Truth]]:
             f"{wire.MQTT_ROOT}/{u.device}/{u.suffix}",
             encode(u, 1, next(counts[u.device])),
         )
-        for u in uplinks
+        for u in city.step(START_MS + seconds * 1000)
     ]
     return sorted(messages, key=lambda m: m.ms), city.truth
 
@@ -60,6 +64,31 @@ def test_what_the_simulator_did_becomes_its_incident_and_nothing_else(
     }
     assert outcome.rejects == []
     assert outcome.readings > 1000
+
+
+def test_the_demo_s_burst_is_placed_beside_its_main_and_its_incident_says_so(
+    catalog: Catalog,
+) -> None:
+    devices = [device for device in catalog.devices() if device.lifeline == "water"]
+    messages, (truth,) = sent(devices, 60)
+
+    outcome = run(catalog, messages)
+
+    network = mains.hunnan(is_true=True)
+    at = {junction.name: complex(junction.x, junction.y) for junction in network.junctions}
+    middle = {p.name: (at[p.a] + at[p.b]) / 2 for p in network.pipes if p.a in at}
+    there = middle[str(truth.detail["pipe"])]
+    (incident,) = (i for i in outcome.incidents.values() if i.hazard == "burst")
+    detail = incident.lead.detail
+    assert detail is not None
+    near = [name for name, _ in detail.candidates if abs(middle[name] - there) < 200.0]
+    assert truth.detail["pipe"] in near
+    assert detail.candidates[0][0] in near
+    assert sum(p for name, p in detail.candidates if name in near) > 0.5
+    assert detail.onset_ms == truth.onset_ms
+    assert len(detail.residuals) == 13
+    assert min(sigma for name, sigma in detail.residuals if "head" in name) < -10.0
+    assert detail.candidates[0][0] in words.explain(incident.lead, "zh")
 
 
 def test_the_same_messages_give_the_same_answer_byte_for_byte(
