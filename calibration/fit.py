@@ -25,6 +25,10 @@ from lifeline.profiles import Profile
 Arrays = dict[str, NDArray[Any]]
 ABOVE = 1.001
 """A limit stands so far above the highest score that it is to hold back."""
+ROUNDS = 3
+"""How often limits are raised: the peaks of what lasts are seen only now and then."""
+HELD_ROWS = 50
+"""How many rows lie between two looks at what lasts."""
 GRACE_S = 86_400.0
 """An alarm so long after an event's end is still about it."""
 DRAWN = ("pipe", "pipe_xy")
@@ -50,11 +54,15 @@ def fitted(
     arrays = _learned(profile, history_of(first, network, far_per_sensor_year))
     # As it lies: an incident's page draws where a leak may be.
     arrays |= {name: network[name] for name in DRAWN if name in network}
+    allowed = far_per_sensor_year * _sensor_years(recordings)
+    limits: Arrays = {}
     seen = _false(profile, recordings, arrays)
-    limits = _limits(profile, seen, far_per_sensor_year * _sensor_years(recordings))
-    if limits:
-        arrays |= limits
-        seen = _false(profile, recordings, arrays)
+    rounds = 0
+    while rounds < ROUNDS and (raised := _limits(profile, seen, allowed, limits)):
+        limits |= raised
+        seen = _false(profile, recordings, arrays | limits)
+        rounds += 1
+    arrays |= limits
     facts: dict[str, float | str] = {
         "recordings": ",".join(recording.name for recording in recordings),
         "columns": len(first.columns),
@@ -117,7 +125,7 @@ def _false(
     false: list[tuple[str, float]] = []
     for recording in recordings:
         catalog = rehearsal.catalog_of(recording, profile, packed)
-        part, _ = rehearsal.prepared(catalog, held_s=recording.step_s)
+        part, _ = rehearsal.prepared(catalog, held_s=HELD_ROWS * recording.step_s)
         peaks: dict[str, float] = {}
         raised: dict[str, Finding] = {}
         for finding in rehearsal.findings_of(part, recording):
@@ -129,7 +137,9 @@ def _false(
     return false
 
 
-def _limits(profile: Profile, false: Sequence[tuple[str, float]], allowed: float) -> Arrays:
+def _limits(
+    profile: Profile, false: Sequence[tuple[str, float]], allowed: float, now: Arrays
+) -> Arrays:
     """For each rule of groups that is wrong too often the score that it is not wrong beyond.
 
     What is allowed is shared among them alike.  A limit is only ever raised: how early a fault is
@@ -142,7 +152,7 @@ def _limits(profile: Profile, false: Sequence[tuple[str, float]], allowed: float
         peaks = sorted((peak for of, peak in false if limit_of(of) == name), reverse=True)
         at_most = int(allowed / len(own))
         if len(peaks) > at_most:
-            limits[name] = np.array(peaks[at_most] * ABOVE)
+            limits[name] = np.array(float(now.get(name, 1.0)) * peaks[at_most] * ABOVE)
     return limits
 
 

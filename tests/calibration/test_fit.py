@@ -116,6 +116,16 @@ def test_a_limit_rises_until_history_would_have_cried_wolf_as_seldom_as_stated()
     assert found[0].score == pytest.approx(3.0 / 2.002)
 
 
+def test_what_grows_between_two_looks_is_held_back_by_another_round() -> None:
+    noisy = year((200, 290), events=None)
+    noisy.values[230:240] = 5.0
+
+    made = fitted(PROFILE, [year(), noisy], NETWORK, 0.1)
+
+    # Its peak lies between the looks at rows 200, 250: the first round does not see it.
+    assert (made.facts["false_alarms"], made.facts["limit.high"]) == (0, pytest.approx(5.01, 1e-2))
+
+
 def test_a_profile_that_learns_nothing_is_counted_all_the_same() -> None:
     plain = Profile("plain", rule=(Rule("odd", "leak", 3, {"kind": "half_space"}),))
 
