@@ -1,0 +1,1 @@
+"""Leaks of water networks: pure, on a small town with known truth."""
