@@ -23,9 +23,14 @@ SHADES = ((0.2, "likely"), (0.05, "possible"), (0.0, "faint"))
 """Least probability of each kind of line, the gravest first."""
 BARS_MAX = 16
 BAR_HEIGHT = 18
-SIGMA_MAX = 12.0
-"""Bars end here: beyond it more says nothing more."""
-NAME_WIDTH = 210
+SIGMA_FULL = 12.0
+"""A bar as long as this is far; lesser ones are not drawn longer than they are."""
+NAME_WIDTH, FIGURE_WIDTH = 190, 52
+SPREAD = 2.5
+"""The sketch shows so much more than the pipes where it may be lie apart: the streets around."""
+SHARE_SHOWN = 0.4
+"""And at least this share of the network, so that one sees which part of it this is."""
+LABEL_WIDTH, LABEL_HEIGHT = 120, 15
 
 
 @dataclass(slots=True, frozen=True)
@@ -49,9 +54,9 @@ def draw(
     pipes: Mains, candidates: Sequence[tuple[str, float]], language: Language, number: int
 ) -> Markup:
     """The map sketch; ``number`` keeps the ids of several pictures on one page apart."""
-    place = _placer(pipes.ends)
     at = {name: i for i, name in enumerate(pipes.names)}
     known = [(name, p) for name, p in candidates if name in at]
+    place = _placer(frame(pipes.ends, pipes.ends[[at[name] for name, _ in known]]))
     ground = "".join(_path(place(pipes.ends[i])) for i in range(len(pipes.names)))
     parts = [Markup('<path class="main" d="{}"></path>').format(ground)]
     # The most probable last: nothing is drawn over it.
@@ -61,9 +66,8 @@ def draw(
                 shade(probability), _path(place(pipes.ends[at[name]])), f"{name} {probability:.0%}"
             )
         )
-    for name, probability in known[:NAMED]:
-        x1, y1, x2, y2 = place(pipes.ends[at[name]])
-        parts.append(_label((x1 + x2) / 2 + 7, (y1 + y2) / 2 - 7, f"{name} {probability:.0%}"))
+    named = [(place(pipes.ends[at[name]]), f"{name} {p:.0%}") for name, p in known[:NAMED]]
+    parts += _labels(named)
     said = describe(candidates, language)
     return _svg("map", HEIGHT, number, text("sketch.title", language), said, parts)
 
@@ -87,7 +91,7 @@ def bars(residuals: Sequence[tuple[str, float]], language: Language, number: int
     """How far each sensor stands from what was expected, the farthest first."""
     shown = sorted(residuals, key=lambda one: -abs(one[1]))[:BARS_MAX]
     height = BAR_HEIGHT * (len(shown) + 1) + 12
-    middle, reach = (NAME_WIDTH + WIDTH) / 2, (WIDTH - NAME_WIDTH) / 2 - MARGIN
+    middle, reach = (NAME_WIDTH + WIDTH) / 2, (WIDTH - NAME_WIDTH) / 2 - FIGURE_WIDTH
     parts = [
         Markup('<line class="axis-line" x1="{x}" y1="4" x2="{x}" y2="{y}"></line>').format(
             x=middle, y=height - 4
@@ -99,17 +103,64 @@ def bars(residuals: Sequence[tuple[str, float]], language: Language, number: int
 
 
 def _bars(shown: Sequence[tuple[str, float]], middle: float, reach: float) -> Iterator[Markup]:
-    for row, (name, sigma) in enumerate(shown):
+    full = max([SIGMA_FULL, *(abs(sigma) for _, sigma in shown)])
+    short = shortened([name for name, _ in shown])
+    for row, (name, (_, sigma)) in enumerate(zip(short, shown, strict=True)):
         y = 8 + row * BAR_HEIGHT
-        width = reach * min(abs(sigma), SIGMA_MAX) / SIGMA_MAX
+        width = reach * abs(sigma) / full
         x = middle if sigma > 0 else middle - width
-        kind = "bar far" if abs(sigma) >= SIGMA_MAX / 4 else "bar"
+        kind = "bar far" if abs(sigma) >= SIGMA_FULL / 4 else "bar"
         yield Markup(
             '<rect class="{}" x="{:.1f}" y="{}" width="{:.1f}" height="{}"></rect>'
         ).format(kind, x, y, max(width, 0.5), BAR_HEIGHT - 5)
         yield _label(NAME_WIDTH - 8, y + 11, name, "end")
         past = x + width + 6 if sigma > 0 else x - 6
         yield _label(past, y + 11, f"{sigma:+.1f}", "start" if sigma > 0 else "end")
+
+
+def shortened(names: Sequence[str]) -> Sequence[str]:
+    """The names without the folders that all of them share.
+
+    >>> shortened(["water/z/head-01", "water/z/flow"]), shortened(["water/z/flow"])
+    (['head-01', 'flow'], ['flow'])
+    """
+    folders = [name.split("/")[:-1] for name in names]
+    shared = 0
+    while (
+        folders
+        and all(len(one) > shared for one in folders)
+        and (len({one[shared] for one in folders}) == 1)
+    ):
+        shared += 1
+    return ["/".join(name.split("/")[shared:]) for name in names]
+
+
+def frame(ends: Floats, likely: Floats) -> Floats:
+    """The corners of what is drawn: the pipes where it may be and the streets around them."""
+    whole = ends.reshape(-1, 2)
+    low, high = whole.min(axis=0), whole.max(axis=0)
+    if len(likely) == 0:
+        return np.concatenate([low, high])[None]
+    points = likely.reshape(-1, 2)
+    span = np.maximum(np.ptp(points, axis=0) * SPREAD, (high - low) * SHARE_SHOWN)
+    span = np.minimum(span, high - low)
+    centre = (points.min(axis=0) + points.max(axis=0)) / 2
+    # Moved back inside where it would show the empty land beyond the last street.
+    first = np.clip(centre - span / 2, low, high - span)
+    return np.concatenate([first, first + span])[None]
+
+
+def _labels(named: Sequence[tuple[tuple[float, float, float, float], str]]) -> Iterator[Markup]:
+    """Names beside their pipes, inside the picture and none over another."""
+    taken: list[tuple[float, float]] = []
+    for (x1, y1, x2, y2), words in named:
+        x = min((x1 + x2) / 2 + 7, WIDTH - LABEL_WIDTH)
+        y = min(max((y1 + y2) / 2 - 7, LABEL_HEIGHT), HEIGHT - LABEL_HEIGHT)
+        away = LABEL_HEIGHT if y < HEIGHT / 2 else -LABEL_HEIGHT
+        while any(abs(x - a) < LABEL_WIDTH and abs(y - b) < LABEL_HEIGHT for a, b in taken):
+            y += away
+        taken.append((x, y))
+        yield _label(x, y, words)
 
 
 def _placer(ends: Floats) -> Any:

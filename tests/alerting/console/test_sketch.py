@@ -1,5 +1,7 @@
 """The map sketch of a leak and the bars of its sensors."""
 
+import re
+
 import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
@@ -64,3 +66,41 @@ def test_a_calibration_without_a_network_has_no_mains() -> None:
 
 def test_the_sketch_is_said_in_words_too() -> None:
     assert sketch.describe([("p2", 0.6), ("p3", 0.1)], "zh") == "最可能的管段：p2 60%、p3 10%"
+
+
+def test_what_is_drawn_holds_the_probable_pipes_and_leaves_far_streets_out() -> None:
+    streets = np.array([[x, 0.0, x + 100.0, 0.0] for x in range(0, 2000, 100)])
+    pipes = Mains([f"p{k}" for k in range(20)], streets)
+
+    (shown,) = sketch.frame(pipes.ends, pipes.ends[[18, 19]])
+    (whole,) = sketch.frame(pipes.ends, pipes.ends[[]])
+
+    assert shown.tolist() == [1200.0, 0.0, 2000.0, 0.0]
+    assert whole.tolist() == [0.0, 0.0, 2000.0, 0.0]
+
+
+def test_names_of_one_block_are_written_one_above_the_other() -> None:
+    block = Mains(["p1", "p2", "p3", "far"], np.array([
+        [0.0, 0, 10, 0], [0, 0, 0, 10], [0, 0, 10, 1], [0, 0, 5000, 5000],
+    ]))  # fmt: skip
+
+    drawn = sketch.draw(block, [("p3", 0.4), ("p2", 0.35), ("p1", 0.25)], "en", 1)
+
+    places = [
+        (float(x), float(y)) for x, y in re.findall(r'class="axis" x="(.*?)" y="(.*?)"', drawn)
+    ]
+    assert len(places) == 3
+    for k, (x, y) in enumerate(places):
+        assert 0 < x <= sketch.WIDTH - sketch.LABEL_WIDTH
+        assert 0 < y < sketch.HEIGHT
+        assert all(
+            abs(x - a) >= sketch.LABEL_WIDTH or abs(y - b) >= sketch.LABEL_HEIGHT
+            for a, b in places[:k]
+        )
+
+
+def test_bars_are_named_by_what_tells_them_apart() -> None:
+    drawn = sketch.bars([("w/z/head-1", -60.0), ("w/z/head-2", 30.0)], "en", 1)
+
+    assert ">head-1<" in drawn
+    assert "w/z/head-1 -60.0" in drawn
