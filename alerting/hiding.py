@@ -14,11 +14,15 @@ CAUSE_MS = 7 * 86_400_000
 """A common cause ends with its alarm; nobody has to wait longer than this for that."""
 
 
-def stays_hidden(alarm: Alarm, finding: Finding) -> bool:
+def stays_hidden(turn: Turn, alarm: Alarm, finding: Finding) -> bool:
     """Whether a person has put it out of sight, and this is no rise beyond what he knew."""
     if alarm.state == "shelved":
         return finding.grade >= alarm.grade
-    return alarm.state == "out-of-service"
+    if alarm.state != "out-of-service":
+        return False
+    # One person alone takes out of service what lives do not depend on, and nothing else by it.
+    treatment = turn.policy.treatment
+    return treatment(alarm.rule).is_managed or not treatment(finding.rule).is_managed
 
 
 def window_over(turn: Turn, alarm: Alarm, finding: Finding) -> Window | None:

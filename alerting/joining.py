@@ -37,7 +37,7 @@ def activate(turn: Turn, excursion: Excursion) -> Excursion:
             leaving.end(turn, turn.keep(one, cleared_ms=one.last_ms))
     alarm = turn.slice.alarms.get(excursion.alarm) or alarms.blank(finding, turn.now_ms)
     window = hiding.window_over(turn, alarm, finding)
-    if window is not None or hiding.stays_hidden(alarm, finding):
+    if window is not None or hiding.stays_hidden(turn, alarm, finding):
         return conceal(turn, alarm, excursion, older, window)
     return show(turn, alarm, excursion, older)
 
@@ -85,7 +85,7 @@ def conceal(
         alarm,
         state=state,
         grade=alarm.grade if alarm.state == "shelved" else counted.grade,
-        rule=counted.rule,
+        rule=alarm.rule if alarm.state == "out-of-service" else counted.rule,
         active_ms=counted.active_ms,
         cycles=counted.cycles,
         is_chattering=counted.is_chattering,
@@ -132,6 +132,8 @@ def show(turn: Turn, alarm: Alarm, excursion: Excursion, older: Iterable[Excursi
     )
     if alarm.state == "suppressed":
         change = Change.SHOW  # It goes beyond what its window hides.
+    elif alarm.state == "out-of-service":
+        change = Change.RESTORE  # Lives depend on its rule, and nobody has agreed to that.
     state = alarms.advance(alarm.state, change)
     assert state is not None, (alarm.key, alarm.state, change)
     if incident.phase in incidents.TAKEN and state in alarms.UNACKNOWLEDGED:
@@ -181,7 +183,9 @@ def show(turn: Turn, alarm: Alarm, excursion: Excursion, older: Iterable[Excursi
 def _note_oddities(
     turn: Turn, alarm: Alarm, excursion: Excursion, incident: Incident | None
 ) -> None:
-    """A broken shelf and the beginning of chatter are written down."""
+    """What breaks out of hiding, and the beginning of chatter, is written down."""
+    if alarm.state == "out-of-service":
+        turn.record(incident, ROUTER, Reason.RESTORED, alarm=alarm, note=alarm.hidden_by)
     if alarm.state == "shelved":
         turn.record(incident, ROUTER, Reason.SHELF_BROKEN, alarm=alarm, note=alarm.hidden_by)
     if not alarm.is_chattering and _counted(turn, alarm, excursion).is_chattering:

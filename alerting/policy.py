@@ -36,6 +36,7 @@ class Treatment(msgspec.Struct, frozen=True):
 
     latching: bool = False
     is_managed: bool = False
+    """Lives depend on it: putting it out of sight takes a second person."""
     realarm_s: float = 0.0
     fall_hold_s: float = 0.0
 
@@ -123,6 +124,7 @@ class Policy:
 
 
 PLAIN, STILL = Treatment(), Clocks()
+GRAVEST = 1
 DEFAULT = Policy()
 
 
@@ -145,7 +147,13 @@ def policy_of(
         grades=grades,
         clocks=clocks_of(grades) if clocks is None else clocks,
         treatments={
-            rule.id: Treatment(rule.latching, rule.is_managed, rule.realarm_s, rule.fall_hold_s)
+            rule.id: Treatment(
+                rule.latching,
+                # Whatever its file says: people may have minutes to leave.
+                rule.is_managed or rule.grade == GRAVEST,
+                rule.realarm_s,
+                rule.fall_hold_s,
+            )
             for rule in rules
         },
         life=life,

@@ -119,7 +119,10 @@ class Rule(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     latching: bool = False
     """Whether its alarms stay after the condition has gone, until somebody resets them."""
     is_managed: bool = False
-    """Whether lives depend on it: shelving takes a second person and lasts an hour at most."""
+    """Whether lives depend on it: shelving takes a second person and lasts an hour at most.
+
+    Of the gravest grade every rule is, whatever stands here.
+    """
     realarm_s: Annotated[float, Meta(ge=0)] = 0.0
     """When an acknowledged alarm that still stands needs a human again; 0: never."""
     fall_hold_s: Annotated[float, Meta(ge=0)] = 0.0

@@ -178,6 +178,34 @@ def test_out_of_service_goes_and_comes_by_hand() -> None:
     assert scene.do(2002, "restore", alarm=key) == "illegal"
 
 
+@pytest.mark.feature("A-11")
+def test_what_one_person_took_out_of_service_hides_nothing_on_which_lives_depend() -> None:
+    grave = {"gas.ch4.50": Treatment(is_managed=True)}
+    alone = Scene(Policy(life=AT_ONCE.life, treatments=grave))
+    two = Scene(Policy(life=AT_ONCE.life, treatments=grave | MANAGED.treatments))
+    for scene in (alone, two):
+        scene.play([(0, raised(0)), (5, ack())])
+    key = alone.alarm().key
+    said = [
+        alone.do(20, "retire", alarm=key, note="broken"),
+        two.do(20, "retire", alarm=key, note="broken"),
+        two.do(21, "approve", proposal=next(iter(two.slice.proposals)), actor="wang"),
+    ]
+    again = {"name": "again", "grade": 2}
+
+    for scene in (alone, two):
+        scene.play([(25, cleared(25)), (30, raised(30, **again))], until_s=35)
+    hidden = [scene.state() for scene in (alone, two)]
+    for scene in (alone, two):
+        scene.play([(40, raised(40, grade=1, rule="gas.ch4.50"))], until_s=41)
+
+    assert said == ["retired", "proposed", "retired"]
+    assert hidden == ["out-of-service"] * 2
+    assert (alone.state(), two.state()) == ("unacknowledged", "out-of-service")
+    assert alone.called[-1] == (40, "first 1")
+    assert "restored" in alone.recorded()
+
+
 def test_a_restored_alarm_whose_condition_has_gone_is_normal() -> None:
     scene = Scene()
     scene.play([(0, raised(0))])

@@ -1,14 +1,21 @@
 """Windows: maintenance, calibration, common cause suppress; a watch after work sharpens."""
 
+import tomllib
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from alerting.policy import Policy, Treatment
+from alerting.policy import Policy, Treatment, policy_of
 from alerting.slices import Record
 from alerting.windows import Check, Window
+from lifeline.catalog import Rule, parse_source
+from lifeline.grades import GRADING
+from lifeline.life import Life
 from lifeline.model import Finding, Quality
 from tests.alerting.scene import AT_ONCE, T0, Scene, ack, cleared, raised
+
+LIFELINES = Path(__file__).parents[2] / "deploy" / "lifelines"
 
 
 def window(kind: Any = "maintenance", until_s: float = 1000, **more: Any) -> Window:
@@ -301,3 +308,19 @@ def test_a_window_shows_what_it_hid_and_not_what_a_person_of_its_name_shelved() 
     scene.do(4, "end-window", window="w1")
 
     assert scene.state() == "shelved"
+
+
+@pytest.mark.feature("A-11")
+def test_of_the_shipped_rules_those_on_which_lives_depend_take_two() -> None:
+    shipped = [
+        rule
+        for file in ("gas.toml", "bridge.toml")
+        for rule in parse_source(file, tomllib.loads((LIFELINES / file).read_text("utf-8"))).rule
+    ]
+    forgotten = Rule("r", "gas-leak", 1, {"kind": "threshold"})
+
+    treatments = policy_of(GRADING, Life(), [*shipped, forgotten]).treatments
+
+    managed = {name for name, treatment in treatments.items() if treatment.is_managed}
+    assert {"r", "gas.ch4.critical", "gas.ch4.major", "bridge.strain.live"} <= managed
+    assert "gas.ch4.stuck" not in managed
