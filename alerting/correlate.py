@@ -17,6 +17,8 @@ from lifeline.catalog import Catalog
 from lifeline.grades import GRADING, Grading
 from lifeline.model import UNTITLED, Finding, Text
 
+BOTH = " / "
+"""Between the two languages of a hypothesis on record."""
 MILD: frozenset[Effect] = frozenset(("lower", "suppress", "load"))
 BESIDE_M, BESIDE = 30.0, frozenset(("adjacency",))
 """What lies beside something: so near, in the same ground."""
@@ -28,6 +30,22 @@ ENDED = frozenset(("closed", "archived"))
 NETWORK = "network"
 RANKS: tuple[Effect | str, ...] = ("raise", "suppress", "load", "join", NETWORK, "lower")
 """Which of two hypotheses is acted on: the grave one first, the reassuring one last."""
+
+
+def on_record(hypothesis: Text) -> str:
+    """A hypothesis in both languages, as an alarm's membership and the audit keep it."""
+    return f"{hypothesis.zh}{BOTH}{hypothesis.en}"
+
+
+def of_record(kept: str, language: str) -> str:
+    """A kept hypothesis in one language; whole where it is not two.
+
+    >>> kept = on_record(Text("可能为燃气泄漏", "It may be a gas leak"))
+    >>> of_record(kept, "zh"), of_record(kept, "en"), of_record("leak", "zh")
+    ('可能为燃气泄漏', 'It may be a gas leak', 'leak')
+    """
+    zh, between, en = kept.partition(BOTH)
+    return Text(zh, en).said(language) if between else kept
 
 
 class Candidate(policy.Candidate, frozen=True, kw_only=True):
@@ -218,7 +236,7 @@ class Correlator:
             reason="rule",
             rule=rule.id,
             distance_m=metres,
-            hypothesis=f"{rule.hypothesis.zh} / {rule.hypothesis.en}",
+            hypothesis=on_record(rule.hypothesis),
             grade=self._grade(rule, a.grade, b.grade, is_cause=is_cause),
             effect=rule.effect,
             lag_s=(scene.seen.onset_ms - there.onset_ms) / 1000,

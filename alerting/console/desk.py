@@ -13,6 +13,7 @@ from alerting.console.gate import page
 from alerting.console.records import Records
 from alerting.console.sessions import ACTORS
 from alerting.console.visit import Answer, Visit
+from alerting.correlate import of_record
 from alerting.desk.rows import Detail
 from alerting.incidents import VERDICT_CODES
 from alerting.people import times
@@ -203,7 +204,7 @@ def line(visit: Visit, member: Member) -> AlarmLine:
     if member.distance_m is not None:
         why += " · " + say("detail.distance", m=round(member.distance_m))
     if member.hypothesis or member.join_rule:
-        why += f" · {member.hypothesis or member.join_rule}"
+        why += f" · {of_record(member.hypothesis, language) or member.join_rule}"
     return AlarmLine(
         key=member.key,
         revision=member.revision,

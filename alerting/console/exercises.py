@@ -79,8 +79,7 @@ def start(records: Records, visit: Visit) -> Answer:
     if made is None:
         raise Problem(400)
     if isinstance(made, Refusal):
-        why = made.zh if visit.language == "zh" else made.en
-        raise Problem(409, "problem.409.refused", why=why)
+        raise Problem(409, "problem.409.refused", why=made.why.said(visit.language))
     return redirect("/drills")
 
 

@@ -5,6 +5,7 @@ from typing import Literal
 import msgspec
 
 from alerting.drill.scenarios import Scenario
+from lifeline.model import Text
 
 Why = Literal["time", "stopped", "real"]
 
@@ -31,15 +32,13 @@ class Refusal(msgspec.Struct, frozen=True):
     subject: str
 
     @property
-    def zh(self) -> str:
-        """The sentence in Chinese."""
+    def why(self) -> Text:
+        """The sentence."""
         if self.code == "running":
-            return f"已有演练正在进行（{self.subject}）"
-        return f"最高等级事件 {self.subject} 未关闭，不能开始演练"
-
-    @property
-    def en(self) -> str:
-        """The sentence in English."""
-        if self.code == "running":
-            return f"Another exercise runs: {self.subject}"
-        return f"A real incident of the top grade is open: {self.subject}"
+            return Text(
+                f"已有演练正在进行（{self.subject}）", f"Another exercise runs: {self.subject}"
+            )
+        return Text(
+            f"最高等级事件 {self.subject} 未关闭，不能开始演练",
+            f"A real incident of the top grade is open: {self.subject}",
+        )

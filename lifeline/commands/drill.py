@@ -100,7 +100,7 @@ def start(
             lambda c: store.start(c, chosen, service.new_id(), actor=who, minutes=minutes)
         )
         if isinstance(made, Refusal):
-            raise fail(f"{made.zh} / {made.en}", 1)
+            raise fail(made.why.said(language_of(settings)), 1)
         _told(settings, made, as_json=as_json)
         if chosen.event and play_it:
             _play(settings, database, made, seed)

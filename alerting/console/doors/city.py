@@ -105,8 +105,7 @@ def start(records: Records, visit: Visit) -> Answer:
     if made is None:
         raise Problem(422, detail=f"scenario: {body.scenario} is unknown")
     if isinstance(made, Hindered):
-        why = made.zh if visit.language == "zh" else made.en
-        raise Problem(409, "problem.409.refused", why=why)
+        raise Problem(409, "problem.409.refused", why=made.why.said(visit.language))
     return as_json(made)
 
 
