@@ -59,6 +59,23 @@ class Sensors:
                 found[name] = self._asked(*known, (), hazards)
         return [found[name] for name in sorted(found)]
 
+    def rules_in(self, zone: str) -> frozenset[str]:
+        """The rules that judge something in a zone."""
+        plan, head = self._planned(), self.catalog.head
+        groups = {group.name for group in head.groups if group.zone == zone}
+        found = {rule.id for rule in head.rules if groups.intersection(rule.groups)}
+        for device in self.catalog.devices():
+            if device.zone == zone:
+                for channel in device.channels:
+                    numbers = plan.rules_for(channel.quantity, channel.name)
+                    found |= {plan.rules[n].rule.id for n in numbers}
+        return frozenset(found)
+
+    def _planned(self) -> Plan:
+        if self._plan is None:
+            self._plan = compile_plan(self.catalog.head.rules, self.catalog.head.limits)
+        return self._plan
+
     def _around(self, places: Iterable[tuple[str, str]], incident: Incident) -> list[str]:
         near: dict[str, float] = {}
         for asset, hazard in places:
@@ -85,9 +102,7 @@ class Sensors:
 
     def _sensor(self, device: Device, channel: Channel, hazards: frozenset[str]) -> Sensor | None:
         """The channel as one to ask, if a rule about one of the hazards watches it."""
-        if self._plan is None:
-            self._plan = compile_plan(self.catalog.head.rules, self.catalog.head.limits)
-        plan = self._plan
+        plan = self._planned()
         numbers = [
             n
             for n in plan.rules_for(channel.quantity, channel.name)

@@ -103,6 +103,8 @@ class Policy:
     """What follows from a regime that holds in a zone."""
     sensors: Callable[[Incident, Sequence[Alarm]], Sequence[Sensor]] | None = None
     """The sensors that must speak before an incident closes; None: none is asked."""
+    rules_in: Callable[[str], frozenset[str]] | None = None
+    """The rules that judge something in a zone; None: any may."""
     is_working: Callable[[int], bool] = WEEKDAYS
     """Whether the city's offices work at that moment: the roster's, where one is written."""
 

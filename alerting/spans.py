@@ -74,10 +74,13 @@ def _open(turn: Turn, action: Act) -> Reason:
 
 def _covers_managed(turn: Turn, window: Window) -> bool:
     """Whether it would hide alarms that cannot be shelved by one person alone."""
-    return any(
-        treatment.is_managed and (not window.rules or rule in window.rules)
+    managed = {
+        rule
         for rule, treatment in turn.policy.treatments.items()
-    )
+        if treatment.is_managed and (not window.rules or rule in window.rules)
+    }
+    rules_in = turn.policy.rules_in
+    return bool(managed if rules_in is None or not managed else managed & rules_in(window.zone))
 
 
 def _check(turn: Turn, window: Window, action: Act) -> Reason:

@@ -1,5 +1,7 @@
 """Reads what the settings name: the rules of correlation and the plans of what to do.  A shell."""
 
+from dataclasses import replace
+
 from alerting import plans, rulegraph
 from alerting.closing import Sensors
 from alerting.correlate import Correlator
@@ -37,13 +39,15 @@ def policy(settings: Settings, catalog: Catalog, rules: Rules) -> Policy:
     """
     knower = Correlator(catalog, rules, settings.grading)
     knower.topology.edges("")  # Built now: the first alarm must not wait half a second for it.
-    return policy_of(
+    sensors = Sensors(knower)
+    made = policy_of(
         settings.grading,
         settings.life,
         catalog.head.rules,
         correlator=knower,
         parents=knower.parents,
         is_working=offices(settings.console.timezone),
-        sensors=Sensors(knower).of,
+        sensors=sensors.of,
         conditions=rules.condition,
     )
+    return replace(made, rules_in=sensors.rules_in)

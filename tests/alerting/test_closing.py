@@ -304,3 +304,8 @@ def test_an_incident_closes_without_any_sensor_where_none_is_connected() -> None
     seen = desk.play([(0, raised(0)), (10, ack()), (30, cleared(30)), (100, close())])
 
     assert seen[-1] == (100, "1:closed>closed", "tell closed 2")
+
+
+def test_a_zone_is_judged_by_the_rules_of_its_channels_and_of_its_groups() -> None:
+    assert SENSORS.rules_in(ZONE) == {"gas.ch4", "gas.o2", "cover", "pair"}
+    assert SENSORS.rules_in("water/elsewhere") == frozenset()

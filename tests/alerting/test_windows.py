@@ -176,6 +176,17 @@ def test_who_hides_managed_alarms_by_a_window_needs_a_second_person() -> None:
     ]
 
 
+@pytest.mark.feature("A-11")
+def test_a_window_where_no_managed_rule_judges_anything_takes_one_person() -> None:
+    managed = {"gas.ch4": Treatment(is_managed=True)}
+    codes = {}
+    for rule in ("gas.ch4", "water.flow"):
+        policy = Policy(treatments=managed, rules_in=lambda _zone, rule=rule: frozenset((rule,)))
+        codes[rule] = opened(Scene(policy), 1)
+
+    assert codes == {"gas.ch4": "proposed", "water.flow": "window-opened"}
+
+
 @pytest.mark.feature("A-13")
 def test_a_watch_after_work_sharpens_until_its_checks_are_ticked() -> None:
     scene = Scene()
