@@ -16,6 +16,7 @@ from alerting.desk.rows import Detail, FindingRow, Summary
 from alerting.people import times
 from lifeline import model, words
 from lifeline.catalog import Catalog
+from lifeline.explanations import FACTS
 from lifeline.model import STATE_BITS, UNTITLED, Finding, Quality
 from lifeline.words import Language
 
@@ -147,7 +148,7 @@ def _reason(visit: Visit, finding: Finding, number: int) -> Mapping[str, Any]:
     if finding.lane != "live":
         facts.append(("", say("detail.late")))
     known_more = finding.detail or UNSAID
-    facts += [words.fact(name, value, language) for name, value in known_more.facts.items()]
+    facts += [words.fact(name, known_more.facts[name], language) for name in _ordered(known_more)]
     if known_more.onset_ms is not None:
         facts.append((say("detail.begun"), times.moment(known_more.onset_ms, visit.site.zone)))
     if known_more.candidates:
@@ -157,6 +158,15 @@ def _reason(visit: Visit, finding: Finding, number: int) -> Mapping[str, Any]:
         "facts": facts,
         "sketches": _sketches(visit, finding, known_more, number),
     }
+
+
+def _ordered(known: model.Detail) -> Sequence[str]:
+    """The facts' names as the catalogue has them, size first; what it lacks behind.
+
+    PostgreSQL keeps no order within a document.
+    """
+    first = [name for name in FACTS if name in known.facts]
+    return [*first, *(name for name in known.facts if name not in FACTS)]
 
 
 def _sketches(

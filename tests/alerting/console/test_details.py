@@ -117,8 +117,8 @@ def test_a_leak_in_the_network_shows_its_pipes_its_size_and_what_each_sensor_say
     hall = Hall()
     hall.site = replace(hall.site, catalog=zone_with_mains())
     detail = Detail(
-        onset_ms=T0 - 3_600_000, facts={"size_m3_h": 12.0}, candidates=(("p2", 0.7), ("p1", 0.2)),
-        residuals=(("water/z/mains/head", -6.0),),
+        onset_ms=T0 - 3_600_000, facts={"own": 1.0, "lost_m3": 3.0, "size_m3_h": 12.0},
+        candidates=(("p2", 0.7), ("p1", 0.2)), residuals=(("water/z/mains/head", -6.0),),
     )  # fmt: skip
     name = hall.take(leak(channel="water/z", asset="water/z/mains", zone="water/z", detail=detail))
 
@@ -128,6 +128,7 @@ def test_a_leak_in_the_network_shows_its_pipes_its_size_and_what_each_sensor_say
     assert "p2 70%" in page
     assert "-6.0" in page
     assert f"<dt>{size}</dt><dd>12 m³/h</dd>" in page
+    assert page.index("12 m³/h") < page.index("3 m³<") < page.index("<dt>own</dt>")
 
 
 def test_a_group_without_a_calibrated_network_names_the_pipes_and_draws_none() -> None:
