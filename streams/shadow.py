@@ -4,7 +4,7 @@ It hears what the live bank hears, in the same order and in the same lanes, with
 of its own, and keeps what it would have raised until that is written down.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -16,6 +16,7 @@ from detectors.bank import Bank
 from detectors.plan import compile_plan
 from lifeline import wire
 from lifeline.candidate import Candidate
+from lifeline.catalog import Catalog, Group
 from lifeline.model import Batch, Context, Finding
 from streams.grid import Grid, lay_out
 from streams.partition import SnapshotError
@@ -67,7 +68,8 @@ class Shadow:
     grid: Grid
     rules: frozenset[str]
     channels: frozenset[str]
-    """Those that its rules watch here; the others' readings are none of its business."""
+    """Those that its rules watch here, and what moves their devices' watermarks: the readings of
+    all others are none of its business."""
     found: list[Finding] = field(default_factory=list)
     """Raised and cleared, not yet written down, oldest first."""
 
@@ -83,9 +85,10 @@ class Shadow:
             # Devices are the live bank's: no rule of a profile watches one.
             self._keep(self.bank.step(without_messages(own), own_lanes, trace))
         for name, frame in self.grid.take(own, own_lanes):
-            self._keep(
-                self.bank.group_frame(frame, name, received_ms=batch.received_ms, trace=trace)
-            )
+            if name in self.bank.plan.groups:
+                self._keep(
+                    self.bank.group_frame(frame, name, received_ms=batch.received_ms, trace=trace)
+                )
 
     def context(self, record: Context) -> None:
         """Takes note of what no sensor says."""
@@ -168,9 +171,27 @@ def cast(candidate: Candidate, number: int, partitions: int, *, lateness_s: floa
     if not groups:
         return None
     plan = compile_plan(rules, catalog.head.limits)
-    channels = frozenset(name for group in groups for name in group.channels)
-    run = Run(candidate.digest, candidate.profile.name, len(channels), 0, 0)
+    sensors = {name for group in groups for name in group.channels}
+    run = Run(candidate.digest, candidate.profile.name, len(sensors), 0, 0)
     bank = Bank(plan, catalog, number, partitions, held_s=NEVER_S, lateness_s=lateness_s)
-    watched = [group for group in groups if group.name in plan.groups]
+    laid = list(_side_by_side(catalog, groups))
+    channels = frozenset(sensors.union(*(group.channels for group in laid)))
     own = frozenset(rule.id for rule in rules)
-    return Shadow(run, bank, lay_out(catalog, watched), own, channels)
+    return Shadow(run, bank, lay_out(catalog, laid), own, channels)
+
+
+def _side_by_side(catalog: Catalog, groups: Sequence[Group]) -> Iterator[Group]:
+    """The groups that some rule watches and that share a device with one of these.
+
+    A device has one watermark for all of its groups: it moves as it does on the live grid.
+    """
+
+    def devices(group: Group) -> set[str]:
+        found = map(catalog.find, group.channels)
+        return {pair[0].name for pair in found if pair is not None}
+
+    ours = set().union(*map(devices, groups))
+    watched = {name for rule in catalog.head.rules for name in rule.groups}
+    for group in catalog.head.groups:
+        if group.name in watched and not ours.isdisjoint(devices(group)):
+            yield group

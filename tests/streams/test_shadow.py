@@ -21,10 +21,11 @@ from streams.shadow import Shadow, cast
 from tests.streams.town import GAS, START_MS, batch
 
 HIGH = {"kind": "threshold", "limit": 20.0}
+ODD = {"kind": "half_space", "window": 32, "trees": 5, "patience": 1}
 MAINS = Profile(
     "mains",
     rule=(
-        Rule("odd", "gas-leak", 3, {"kind": "half_space", "window": 32, "trees": 5, "patience": 1}),
+        Rule("odd", "gas-leak", 3, ODD),
         Rule("high", "gas-leak", 2, HIGH, "ch4"),
     ),
 )
@@ -39,7 +40,10 @@ def source(profile: Profile = MAINS) -> Source:
     plain = parse_source("gas.toml", GAS)
     group = msgspec.structs.replace(plain.group[0], profile="mains")
     other = Group("gas/others", "gas/east", ("gas/well-5/ch4", "gas/well-6/ch4"), 10.0)
-    return expanded(msgspec.structs.replace(plain, group=(group, other)), {"mains": profile})
+    warm = Group("gas/warm", "gas/east", ("gas/well-0/temp", "gas/well-1/temp"), 10.0)
+    rare = Rule("gas.warm", "h", 3, ODD, groups=("gas/warm",))
+    whole = msgspec.structs.replace(plain, group=(group, other, warm), rule=(*plain.rule, rare))
+    return expanded(whole, {"mains": profile})
 
 
 def city(profile: Profile = MAINS) -> Catalog:
@@ -174,6 +178,19 @@ def test_only_its_own_channels_in_a_batch_are_seen_as_they_are() -> None:
     run(part, beside, [only])
 
     assert [one.channel for one in beside.found] == ["gas/well-0/ch4"]
+
+
+def test_a_device_that_sits_in_two_groups_has_one_watermark_in_the_shadow_too() -> None:
+    part, beside = live(), tried()
+    temp, ch4 = "gas/well-0/temp", "gas/well-0/ch4"
+
+    rows = [(temp, START_MS + 25_000, 1.0), (ch4, START_MS + 5000, 90.0), (ch4, START_MS, 1.0)]
+    run(part, beside, [batch([row]) for row in rows])
+
+    assert part.grid.state()["plots"] == beside.grid.state()["plots"]
+    assert part.grid.state()["watermark_ms"] == beside.grid.state()["watermark_ms"]
+    assert beside.run.sensors == 2
+    assert set(beside.bank.groups) <= {"gas/pair"}
 
 
 def test_a_bad_value_is_the_live_banks_to_tell() -> None:

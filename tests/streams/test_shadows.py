@@ -116,8 +116,13 @@ async def test_what_is_tried_is_written_with_the_snapshot_and_never_sent(detect:
     table = detect.database
     assert isinstance(table, Table)
     sent = [wire.decode_finding(one) for one in alarms(detect)]
-    assert min(one.onset_ms for one in sent if one.rule == "gas.mains.high") >= START_MS + 55_000
-    (shadow, name, *_, onset_ms, raised_ms, body) = table.told("into shadow_finding")[0]
+    high = [one for one in sent if one.rule == "gas.mains.high" and one.lane == "live"]
+    assert min(one.onset_ms for one in high) >= START_MS + 55_000
+    (shadow, name, *_, onset_ms, raised_ms, body) = next(
+        row
+        for row in table.told("into shadow_finding")
+        if '"lane":"late"' not in row[-1] and '"lane":"historical"' not in row[-1]
+    )
     assert name not in {one.id for one in sent}
     assert onset_ms + 40 == raised_ms <= START_MS + 45_000
     assert wire.decode_finding(body.encode()).rule == "gas.mains.high"
