@@ -32,6 +32,7 @@ from detectors.silence import Silence
 from detectors.threshold import Threshold
 from detectors.water.heads import HeadShift
 from detectors.water.leaks import WaterLeaks
+from detectors.water.shares import ShareShift
 from lifeline.catalog import Limit, Rule
 from lifeline.grades import GRADING
 
@@ -48,6 +49,7 @@ GroupDetector = (
     | Seasonal
     | SensorFault
     | HeadShift
+    | ShareShift
     | WaterLeaks
 )
 AnyDetector = ChannelDetector | GroupDetector
