@@ -12,7 +12,6 @@ from typing import Any
 import msgspec
 
 from lifeline import candidate, catalog, config, profiles
-from lifeline.compiler import compile_catalog
 
 DEFAULT_FILE = "lifeline.toml"
 PROFILES = "profiles"
@@ -179,15 +178,6 @@ def here_or_shipped(path: str) -> Path:
     if here.exists() or first != "deploy":
         return here
     return Path(str(resources.files("deploy"))).joinpath(*rest)
-
-
-def build_catalog(
-    files: config.CatalogFiles, more: Sequence[catalog.Source] = ()
-) -> catalog.Catalog:
-    """Compiles the sources and ``more``, and puts the result in place; returns it opened."""
-    packed = compile_catalog([*read_sources(files.sources), *more])
-    write_catalog(packed, files.compiled)
-    return open_catalog(files.compiled)
 
 
 def write_catalog(packed: bytes, path: str) -> None:

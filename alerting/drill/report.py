@@ -66,11 +66,6 @@ class DrillReport(msgspec.Struct, frozen=True, kw_only=True):
     score: Score
 
 
-def as_json(report: DrillReport) -> bytes:
-    """For programs."""
-    return msgspec.json.encode(report)
-
-
 def as_html(report: DrillReport, language: Language, zone: ZoneInfo, grades: Grading) -> str:
     """For people, on paper too; nothing in it comes from elsewhere."""
     said = report.score

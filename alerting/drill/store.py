@@ -35,7 +35,6 @@ _SELECT = (
 )
 _RUNNING = _SELECT + " where ended_ms is null"
 _CLAIMED = _RUNNING + " for update skip locked"
-_ONE = _SELECT + " where id = %s"
 _LISTED = _SELECT + " order by started_ms desc limit %s"
 _REAL = (
     "select id from incident where not drill and grade <= %s and lifeline <> %s"
@@ -64,12 +63,6 @@ def current(connection: Connection) -> Drill | None:
 def listed(connection: Connection, limit: int = 50) -> list[Drill]:
     """Exercises, the newest first."""
     return [_drill(row) for row in connection.execute(_LISTED, (limit,)).fetchall()]
-
-
-def find(connection: Connection, name: str) -> Drill | None:
-    """One exercise."""
-    row = connection.execute(_ONE, (name,)).fetchone()
-    return None if row is None else _drill(row)
 
 
 def report_of(connection: Connection, name: str = "") -> DrillReport | None:

@@ -14,7 +14,8 @@ import pytest
 from psycopg.conninfo import make_conninfo
 
 from lifeline import db, store
-from lifeline.config import CatalogFiles, Postgres
+from lifeline.compiler import compile_catalog
+from lifeline.config import Postgres
 from lifeline.stack import Addresses
 from lifeline.stack.processes import free_port
 from tests.faults import town
@@ -34,7 +35,9 @@ def settings(tmp_path: Path) -> dict[str, str]:
     """An environment in which only the test's own mistake is wrong."""
     (tmp_path / "gas.toml").write_text(town.as_toml(town.source("gas", 2)))
     compiled = str(tmp_path / "catalog.bin")
-    store.build_catalog(CatalogFiles((str(tmp_path / "gas.toml"),), compiled))
+    store.write_catalog(
+        compile_catalog(store.read_sources((str(tmp_path / "gas.toml"),))), compiled
+    )
     return {
         **{k: v for k, v in os.environ.items() if not k.startswith("LIFELINE_")},
         "LIFELINE_CATALOG_COMPILED": compiled,
