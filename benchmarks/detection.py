@@ -41,6 +41,8 @@ from benchmarks.detection_sets.known import (
 )
 from benchmarks.detection_sets.learning import learn
 from lifeline import store
+from lifeline.catalog import CatalogError
+from lifeline.profiles import Profile
 
 CUTS = 2
 """At how many rows each stream is cut to show that nothing looks ahead."""
@@ -57,7 +59,7 @@ class Task:
     out: Path
     seed: int
     artefact: bytes
-    profiles: Path
+    profile: Profile
     cut_check: bool
 
 
@@ -154,6 +156,10 @@ def _tasks(one: Set, asked: argparse.Namespace, problems: dict[str, str]) -> lis
     artefact = b""
     try:
         profile = store.read_profile(profiles / f"{one.profile}.toml")
+    except CatalogError as error:
+        problems[one.name] = f"not run: {error}"
+        return []
+    try:
         artefact = learn(one, profile, folder, asked.out / "artefacts", asked.seed)
         if not artefact and one.shipped and (profiles / one.shipped).is_file():
             artefact = (profiles / one.shipped).read_bytes()
@@ -164,7 +170,7 @@ def _tasks(one: Set, asked: argparse.Namespace, problems: dict[str, str]) -> lis
     named = [(file, stream_name(file, folder)) for file in files]
     return [
         Task(
-            one.name, file, stream, folder, asked.out, asked.seed, artefact, profiles,
+            one.name, file, stream, folder, asked.out, asked.seed, artefact, profile,
             asked.cut_check,
         )
         for file, stream in named
@@ -215,7 +221,7 @@ def run_one(task: Task) -> Result:
 
 def _run(task: Task, result: Result) -> None:
     one = BY_NAME[task.of]
-    profile = store.read_profile(task.profiles / f"{one.profile}.toml")
+    profile = task.profile
     recording = one.read(task.file, task.stream, task.seed)
     ran = running.run(recording, profile, task.artefact)
     result.rows, result.columns = recording.values.shape

@@ -226,7 +226,7 @@ def test_alarms_that_knew_what_came_later_fail_the_cut_check(tmp_path: Path) -> 
     values = np.tile([9.0, 0.0], 250).reshape(-1, 1)
     honest = Recording("x", ("a",), ("q",), minutes, values, 60.0)
     ahead = Recording("x", ("a",), ("q",), minutes, np.roll(values, -1, axis=0), 60.0)
-    task = detection.Task("nab", tmp_path, "x", tmp_path, tmp_path, 1, b"", tmp_path, True)
+    task = detection.Task("nab", tmp_path, "x", tmp_path, tmp_path, 1, b"", profile, True)
 
     told = [
         detection._cut_check(task, honest, profile, running.run(seen, profile))
