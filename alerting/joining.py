@@ -127,13 +127,7 @@ def show(turn: Turn, alarm: Alarm, excursion: Excursion, older: Iterable[Excursi
     excursion = turn.keep(excursion, stage="active", incident=incident.id, damp_ms=0)
     _retire(turn, older)
     _note_oddities(turn, alarm, excursion, before)
-    change = (
-        Change.RAISE if reason in ADDED and alarm.state not in alarms.HIDDEN else (Change.REALARM)
-    )
-    if alarm.state == "suppressed":
-        change = Change.SHOW  # It goes beyond what its window hides.
-    elif alarm.state == "out-of-service":
-        change = Change.RESTORE  # Lives depend on its rule, and nobody has agreed to that.
+    change = _raising(alarm, reason)
     state = alarms.advance(alarm.state, change)
     assert state is not None, (alarm.key, alarm.state, change)
     if incident.phase in incidents.TAKEN and state in alarms.UNACKNOWLEDGED:
@@ -178,6 +172,16 @@ def show(turn: Turn, alarm: Alarm, excursion: Excursion, older: Iterable[Excursi
         revision = 0 if is_alone else saved.revision
         turn.effects.append(Tell(saved.id, finding, reason, at_ms, revision, is_first))
     return excursion
+
+
+def _raising(alarm: Alarm, reason: Reason) -> Change:
+    """What a raise in sight is to an alarm in its state."""
+    if alarm.state == "suppressed":
+        return Change.SHOW  # It goes beyond what its window hides.
+    if alarm.state == "out-of-service":
+        return Change.RESTORE  # Lives depend on its rule, and nobody has agreed to that.
+    is_added = reason in ADDED and alarm.state != "shelved"
+    return Change.RAISE if is_added else Change.REALARM
 
 
 def _note_oddities(
