@@ -26,6 +26,8 @@ KNOTS = (0.275, 0.5, 0.725)
 """Quantiles of a level at which its influence may bend: near where pumps switch, and between."""
 TAIL = 0.999
 """The residual that history passes once in a thousand rows is one."""
+NOISE = 3.0
+"""Of the resolution: readings may be as noisy as a third of this, whatever history was."""
 SMOOTHED_MIN = 0.02
 LATELY_ROWS = 100
 SCALE_MIN = 1e-3
@@ -53,7 +55,8 @@ class LearnedResidual(GroupParams, frozen=True, kw_only=True, tag="learned_resid
     late, it begins anew.  A missing signal is taken to be as the others foretell it and accuses
     nobody; a frame of which more than half is missing is not judged.
 
-    Without what ``calibrate`` learned of these very signals it judges nothing.  State is 56 bytes a signal.
+    Without what ``calibrate`` learned of these very signals it judges nothing.  State is 56 bytes a
+    signal.
 
     False alarms on an hourly town of 43 signals (C-Town): learned from 6,300 hours, one in the
     other 2,461 of that year; learned from all of it, none in the half-year after, attacks apart.
@@ -95,7 +98,9 @@ class LearnedResidual(GroupParams, frozen=True, kw_only=True, tag="learned_resid
         made["knot_of"] = np.repeat(levels, len(KNOTS))
         made["knot"] = np.quantile(now[:, levels], KNOTS, axis=0).T.reshape(-1)
         made |= self._regressions(made, _design(made, now, before))
-        made["reach"] = np.quantile(np.abs(_away(made, now, before)), TAIL, axis=0) + 1e-6
+        reach = np.quantile(np.abs(_away(made, now, before)), TAIL, axis=0) + 1e-6
+        read = made["weights"][: 2 * len(moving)] / made["scale"][: 2 * len(moving), None]
+        made["reach"] = np.maximum(reach, NOISE * self.resolution * np.linalg.norm(read, axis=0))
         smoothed = np.zeros(len(moving))
         seen = np.empty((len(now), len(moving)))
         for row, z in enumerate(_residuals(made, now, before)):
