@@ -42,6 +42,8 @@ FEATURES = {
     "W-5": "Dirt in the water: negative pressure at a leak beside a sewer",
     "M-5": "Drills on the real chain that never leave as Actual",
     "D-21": "Evidence package: one file that proves itself",
+    "D-22": "What-if: a new profile over stored readings, incidents gained, lost, earlier, later",
+    "S-4": "Shadow mode: a new profile runs silently beside the live one, compared",
     "O-2": "Append-only audit, hash-chained, sealed, anchored outside",
     "O-4": "Rules and limits as reviewed versions with effective-from time, two persons, roll-back",
 }

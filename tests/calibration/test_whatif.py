@@ -80,6 +80,7 @@ def against(new: Profile, held: Stored, *said: Said) -> list[Difference]:
     return differences(side(CITY, held).spells(), side(tried, held).spells(), words)
 
 
+@pytest.mark.feature("D-22")
 def test_a_stricter_profile_gains_an_incident_a_laxer_one_loses_it() -> None:
     held = dips((1000, 20.0), (3000, 8.0))
     true = Said("a/x/p", "leak", "true", (START + 1005) * MINUTE, (START + 1010) * MINUTE)
@@ -110,6 +111,7 @@ def test_each_dip_is_an_incident_of_its_own_because_somebody_closes_what_is_calm
     assert made.findings >= 5
 
 
+@pytest.mark.feature("D-22")
 def test_the_same_readings_and_profile_are_the_same_bytes_however_they_come_in_pieces() -> None:
     held = dips((500, 20.0), (1500, 20.0))
     cut = 302

@@ -124,6 +124,7 @@ def profile_of(folder: Path, limit: float) -> str:
     return str(file)
 
 
+@pytest.mark.feature("D-22")
 def test_another_profile_says_what_it_would_gain_and_what_it_would_lose(
     config: Path, tmp_path: Path
 ) -> None:

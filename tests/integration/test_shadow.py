@@ -20,6 +20,7 @@ pytestmark = pytest.mark.integration
 DONE = "select 1 from shadow_run where until_ms >= %s and exists (select 1 from shadow_finding)"
 
 
+@pytest.mark.feature("S-4")
 def test_what_a_shadow_raised_is_kept_over_a_kill_and_reported_beside_what_was_live(
     addresses: Addresses, tmp_path: Path
 ) -> None:

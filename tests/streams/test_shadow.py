@@ -101,6 +101,7 @@ def gist(findings: list[Finding]) -> list[tuple[str, str, str, int]]:
     return [(one.id, one.rule, one.phase, one.at_ms) for one in findings]
 
 
+@pytest.mark.feature("S-4")
 @settings(max_examples=10)
 @given(st.integers(0, 10_000), st.integers(1, 139))
 def test_beside_a_shadow_what_is_live_says_and_remembers_the_same_bytes(
@@ -139,6 +140,7 @@ def test_the_same_profile_finds_in_the_shadow_what_it_finds_live(seed: int) -> N
     assert [(f.score, f.lane) for f in beside.found] == [(f.score, f.lane) for f in ours]
 
 
+@pytest.mark.feature("S-4")
 def test_a_stricter_profile_finds_it_earlier_and_its_run_says_what_it_watched() -> None:
     beside, same = tried(STRICT), tried()
     part = live()

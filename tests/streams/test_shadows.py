@@ -136,6 +136,7 @@ async def test_what_is_tried_is_written_with_the_snapshot_and_never_sent(detect:
     assert detect.shadows.held[ZONE].found == []
 
 
+@pytest.mark.feature("S-4")
 async def test_a_shadow_that_fails_ends_alone_and_says_why(
     detect: Detect, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
