@@ -37,7 +37,7 @@ class Seasonal(GroupParams, frozen=True, kw_only=True, tag="seasonal"):
 
     A residual counts at most ``clip_sigma``, and is learned no further than it counts.  A row
     without the target changes nothing; a missing covariate stays as it was.  State is 8 bytes
-    times the square of the terms, and 300: with the defaults and two covariates 1.3 kB, for one
+    times the square of the terms, and 300: with the defaults and two covariates 1.2 kB, for one
     channel of a group, which is why the catalog asks for it.
 
     A shift of d sigma is found after about ``limit_sigma / (d - slack_sigma)`` rows.  False alarms
