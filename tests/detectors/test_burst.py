@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from detectors.base import Ground, Members, State
 from detectors.burst import Burst
 from detectors.onset import onset
+from lifeline.explanations import EXPLANATIONS
 from lifeline.model import Detail, Floats, GroupFrame
 from simulators.transient import Event, Line, heads, sampled
 
@@ -194,3 +195,7 @@ def test_a_month_of_calm_blocks_raises_nothing() -> None:
     alarms = [onset(calm_day(rng), 100.0) for _ in range(2000)]
 
     assert alarms.count(None) == 2000
+
+
+def test_what_it_says_has_words() -> None:
+    assert DETECTOR.code in EXPLANATIONS

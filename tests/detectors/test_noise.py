@@ -5,6 +5,7 @@ import pytest
 
 from detectors.base import Ground, Members, State
 from detectors.noise import DAY_MS, LOGGERS_MAX, Noise
+from lifeline.explanations import EXPLANATIONS
 from lifeline.model import GroupFrame
 
 HOUR_MS = 3_600_000
@@ -154,3 +155,7 @@ def test_too_many_loggers_and_a_night_that_ends_before_it_begins_are_refused() -
         DETECTOR.blank(Ground(many))
     with pytest.raises(ValueError, match="after"):
         Noise(from_h=22.0, until_h=4.0)
+
+
+def test_what_it_says_has_words() -> None:
+    assert DETECTOR.code in EXPLANATIONS

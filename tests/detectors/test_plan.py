@@ -1,11 +1,21 @@
 """Rules become detectors, or a sentence that names the rule."""
 
 import msgspec
+import numpy as np
 import pytest
 
-from detectors.plan import BUILT_IN, PlanError, Watching, compile_plan, state_key
+from detectors.base import Ground, GroupParams, Members
+from detectors.plan import (
+    BUILT_IN,
+    PlanError,
+    Watching,
+    compile_plan,
+    ground_key,
+    state_key,
+)
 from detectors.threshold import Threshold
 from lifeline.catalog import Limit, Rule
+from lifeline.model import GroupFrame
 
 LIMITS = {"lel20": Limit("lel20", 20.0, "%LEL", "clause 5")}
 
@@ -109,3 +119,27 @@ def test_the_digest_changes_with_any_rule() -> None:
 
     assert one.digest == again.digest
     assert one.digest != other.digest
+
+
+def test_a_groups_state_rests_on_its_channels_and_on_what_was_learned() -> None:
+    members = Members(("a", "b"), ("head", "head"), 300.0)
+    learned = {"scale": np.array([1.0, 2.0]), "centre": np.zeros(2)}
+
+    keys = [
+        ground_key(Ground(members)),
+        ground_key(Ground(Members(("b", "a"), ("head", "head"), 300.0))),
+        ground_key(Ground(members, learned)),
+        ground_key(Ground(members, learned | {"centre": np.ones(2)})),
+    ]
+
+    assert len(set(keys)) == 4
+    assert ground_key(Ground(members, dict(reversed(learned.items())))) == keys[2]
+
+
+def test_a_detector_of_groups_says_itself_how_it_begins_and_steps() -> None:
+    ground = Ground(Members(("a",), ("head",), 300.0))
+
+    with pytest.raises(NotImplementedError):
+        GroupParams().blank(ground)
+    with pytest.raises(NotImplementedError):
+        GroupParams().step(ground, {}, GroupFrame(0, np.zeros(1), np.zeros(1)))

@@ -5,6 +5,7 @@ import json
 import numpy as np
 import pytest
 
+from detectors.plan import compile_plan
 from lifeline.catalog import Catalog
 from lifeline.compiler import compile_catalog
 from simulators.load.bench import LEAK_RULE, STEP_RULE, bench_sources
@@ -101,3 +102,12 @@ def test_the_benchmark_city_has_the_rules_that_its_plants_break() -> None:
 
 def test_connect_is_what_mqtt_3_1_1_says() -> None:
     assert connect("ab", 0) == b"\x10\x0e\x00\x04MQTT\x04\x02\x00\x00\x00\x02ab"
+
+
+def test_the_full_bank_watches_every_channel_more_closely_and_a_group_a_zone() -> None:
+    catalog = Catalog(compile_catalog(bench_sources(1000, full=True)))
+    plan = compile_plan(catalog.head.rules, catalog.head.limits)
+
+    kinds = {watching.detector.kind for watching in plan.rules}
+    assert {"robust", "sensor_fault", "mewma", "half_space", "novel_shape"} <= kinds
+    assert plan.groups == {"bench/zone-00000/group"}
