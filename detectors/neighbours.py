@@ -20,6 +20,24 @@ UNSURE_MIN = 1e-9
 
 
 @dataclass(slots=True)
+class Row:
+    """One instant, on its way through the steps of judging it."""
+
+    x: Floats
+    missing: Mask
+    away: Floats
+    """Standardised deviations from the running mean."""
+    scale: Floats
+    bad: Mask
+    """Already at fault."""
+    limit: Floats
+    """Of ``z``; infinite for channels that nobody can contradict."""
+    decides: bool
+    z: Floats
+    beyond: Mask
+
+
+@dataclass(slots=True)
 class Vote:
     """What a group says of its channels at one instant."""
 

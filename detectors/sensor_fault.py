@@ -6,14 +6,13 @@ is not.  That vote is what tells a fault from a leak.  The predictions are those
 the kinds of faults are those of Isermann, Fault-Diagnosis Systems, 2006, 7.
 """
 
-from dataclasses import dataclass
 from typing import Annotated, ClassVar
 
 import numpy as np
 from msgspec import Meta
 
 from detectors.base import Ground, GroupParams, Mask, Scores, State
-from detectors.neighbours import learn, precision_of, scale_of, vote
+from detectors.neighbours import Row, learn, precision_of, scale_of, vote
 from lifeline.model import Detail, Floats, GroupFrame, Ints
 
 TRUSTED, LOSS, STUCK, BIAS, SCALE, NOISE, SPIKES, DRIFT, CLIP = range(9)
@@ -57,24 +56,6 @@ USUAL_MEMORIES = 4.0
 BRISK_ROWS, STEADY_ROWS_MIN, OFTEN_ROWS = 12, 24, 10
 TOGETHER_ROWS = 2
 """Levels that leave within so many rows of each other have one cause, which is no sensor."""
-
-
-@dataclass(slots=True)
-class Row:
-    """One instant, on its way through the steps of judging it."""
-
-    x: Floats
-    missing: Mask
-    away: Floats
-    """Standardised deviations from the running mean."""
-    scale: Floats
-    bad: Mask
-    """Already at fault."""
-    limit: Floats
-    """Of ``z``; infinite for channels that nobody can contradict."""
-    decides: bool
-    z: Floats
-    beyond: Mask
 
 
 class SensorFault(GroupParams, frozen=True, kw_only=True, tag="sensor_fault"):
