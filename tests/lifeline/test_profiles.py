@@ -164,8 +164,8 @@ def test_an_artefact_that_is_missing_damaged_or_of_another_profile_does_not_comp
     assert told == [
         [
             (
-                "lifeline water: group water/a/all names the artefact mains.art, which is not there:"
-                " make it with `lifeline calibrate mains`"
+                "lifeline water: group water/a/all names the artefact mains.art, which is not"
+                " there: make it with `lifeline calibrate mains`"
             )
         ],
         ["lifeline water: artefact mains.art: not an artefact: make one with `lifeline calibrate`"],
