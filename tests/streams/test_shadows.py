@@ -14,6 +14,7 @@ from lifeline.catalog import Catalog
 from lifeline.db import Database
 from lifeline.log.service import Record
 from lifeline.model import Batch, Context
+from streams import shadow
 from streams.detect import service
 from streams.detect.service import Detect
 from streams.detect.shadow import service as shadows
@@ -118,7 +119,7 @@ async def test_what_is_tried_is_written_with_the_snapshot_and_never_sent(detect:
     sent = [wire.decode_finding(one) for one in alarms(detect)]
     high = [one for one in sent if one.rule == "gas.mains.high" and one.lane == "live"]
     assert min(one.onset_ms for one in high) >= START_MS + 55_000
-    (shadow, name, *_, onset_ms, raised_ms, body) = next(
+    (version, name, *_, onset_ms, raised_ms, body) = next(
         row
         for row in table.told("into shadow_finding")
         if '"lane":"late"' not in row[-1] and '"lane":"historical"' not in row[-1]
@@ -127,7 +128,7 @@ async def test_what_is_tried_is_written_with_the_snapshot_and_never_sent(detect:
     assert onset_ms + 40 == raised_ms <= START_MS + 45_000
     assert wire.decode_finding(body.encode()).rule == "gas.mains.high"
     run = table.told("into shadow_run")[-1]
-    assert (run[0], run[1], run[2], run[3], run[7]) == (shadow, ZONE, "mains", 2, "")
+    assert (run[0], run[1], run[2], run[3], run[7]) == (version, ZONE, "mains", 2, "")
     packed = table.told("into snapshot")[-1]["shadow"]
     again = detect.shadows._blank(ZONE)
     assert again is not None
@@ -232,6 +233,21 @@ async def test_a_wrong_profile_casts_no_shadow_and_detect_runs(
     table = detect.database
     assert isinstance(table, Table)
     assert table.told("into shadow_run") == []
+
+
+async def test_a_bug_before_the_first_record_casts_no_shadow_and_detect_runs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fall(*_: object, **__: object) -> None:
+        raise ZeroDivisionError("while it was made")
+
+    monkeypatch.setattr(shadow, "cast", fall)
+    detect = made(tmp_path, monkeypatch, TOML)
+
+    await give(detect, day())
+
+    assert detect.shadows.candidate is None
+    assert alarms(detect)
 
 
 async def test_a_drill_is_not_shadowed(detect: Detect) -> None:

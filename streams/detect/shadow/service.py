@@ -69,6 +69,9 @@ class Shadows:
         except (CatalogError, PlanError, OSError) as error:
             self.candidate = None
             self.log.warning("no shadow runs", profile=file, why=str(error))
+        except Exception:  # our bug, in what is only tried: alarms do not wait for it
+            self.candidate = None
+            self.log.exception("no shadow runs", profile=file)
 
     def begin(self, number: int, packed: bytes | None) -> None:
         """A partition's shadow from its snapshot, or blank; in the place of one that was there."""
