@@ -1,5 +1,6 @@
 """A burst by flow and pressures: found within frames, placed, sized; what is none is none."""
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -10,6 +11,8 @@ from detectors.base import Ground, Members, State
 from detectors.history import Event, History
 from detectors.mains_burst import MainsBurst
 from lifeline.model import Detail, Floats, GroupFrame
+from tests.detectors import group_battery as battery
+from tests.detectors.group_battery import Case
 
 CHAIN = 6
 """A line of nodes behind one inlet; four of them have a logger."""
@@ -181,3 +184,13 @@ def test_one_frame_that_jumps_and_comes_back_is_no_burst() -> None:
 
     assert scores[50] == mains_burst.BELOW_ONE
     assert max(scores) < 1.0
+
+
+CASE = Case(
+    "mains-burst", DETECTOR, GROUND, calm(100, 4), calm(20, 5) + shown(3, 200.0), calm(2000, 6)
+)
+
+
+@pytest.mark.parametrize("check", battery.CHECKS, ids=lambda check: check.__name__)
+def test_it_conforms(check: Callable[[Case], None]) -> None:
+    check(CASE)
