@@ -103,7 +103,7 @@ class WaterLeaks(GroupParams, frozen=True, kw_only=True, tag="water_leaks"):
             "spread": np.zeros(SLOTS),
             "shown": np.zeros((SLOTS, at.width), np.float32),
         }
-        Ledger(model_of(ground.learned), state).open(
+        Ledger(model_of(ground.learned), state).begin(
             np.asarray(ground.learned["roughness"], np.float64), at.balances
         )
         return state

@@ -95,7 +95,7 @@ class Ledger:
         """Where the sizes begin in the filter's mean."""
         return 2 * self.model.width
 
-    def open(self, roughness: Floats, balances: int) -> None:
+    def begin(self, roughness: Floats, balances: int) -> None:
         """Sets out how far the first day may lie from what was learned."""
         width, heads = self.model.width, self.model.heads
         shares = balances - 2
