@@ -96,6 +96,7 @@ class WaterLeaks(GroupParams, frozen=True, kw_only=True, tag="water_leaks"):
             "misfit": np.zeros(7),
             "suspected": np.full(1, -1, np.int64),
             "changed": np.zeros(1, np.int64),
+            "ceased": np.full(1, -1, np.int64),
             "onset_ms": np.zeros(SLOTS, np.int64),
             "place": np.full(SLOTS, -1, np.int32),
             "within": np.zeros(SLOTS),
@@ -289,6 +290,21 @@ class WaterLeaks(GroupParams, frozen=True, kw_only=True, tag="water_leaks"):
             self._consider(state, book, sight, found)
         else:
             state["suspected"][0] = -1
+        if gone < 0:
+            lasting = min(1, len(looks) - 1)
+            self._relearn(state, book, looks[lasting], weighed[lasting])
+
+    def _relearn(self, state: State, book: Ledger, sight: Sight, found: Weighed) -> None:
+        """What ceased and was never known, such as a large consumer, becomes the level."""
+        ceased = weigh(book.model, sight.turned())
+        now = int(state["blocks"][0])
+        if ceased.evidence < max(self.limit, found.evidence + CEASED_MARGIN):
+            state["ceased"][0] = -1
+        elif state["ceased"][0] < 0:
+            state["ceased"][0] = now
+        elif now - int(state["ceased"][0]) > CEASED_AFTER_D * PER_DAY:
+            book.absorb(ceased)
+            state["ceased"][0], state["changed"][0] = -1, now
 
     def _consider(self, state: State, book: Ledger, sight: Sight, found: Weighed) -> None:
         """A leak is likely: where, beside what else, and is it worth a crew by now?"""
@@ -306,16 +322,11 @@ class WaterLeaks(GroupParams, frozen=True, kw_only=True, tag="water_leaks"):
         is_less = ceased.evidence > found.evidence + CEASED_MARGIN
         if sight.audits:
             state["suspected"][0] = -1
-            if is_less or within < self.reach_share:
+            if within < self.reach_share:
                 return
-        elif is_less:
-            if waited_d > CEASED_AFTER_D:
-                book.absorb(ceased)
-                state["suspected"][0], state["changed"][0] = -1, now
-            return
         elif waited_d < self.wait_d:
             return
-        if not _goes_on(book, sight, found):
+        if is_less or not _goes_on(book, sight, found):
             return
         late = waited_d >= LATE_D and within >= LATE_SHARE
         is_fault = fault_evidence(book.model, sight) + FAULT_MARGIN > found.evidence

@@ -183,7 +183,7 @@ class Ledger:
         )
         return Sight(np.where(share > 0.0, mean - level, 0.0), covariance, load, days)
 
-    def audit(self, days: int) -> Sight:
+    def audit(self, days: float) -> Sight:
         """The last days against the network as it was learned, and the leaks that are known.
 
         A leak that grew too slowly, or that began with another, was learned as the level: here it

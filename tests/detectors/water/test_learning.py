@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from detectors.base import Members
 from detectors.water import hydraulics, learning
 from detectors.water.leaks import BLOCK_MS
 from tests.detectors.water import town
@@ -46,7 +47,7 @@ def test_a_group_without_tank_has_no_zone() -> None:
     object.__setattr__(
         history,
         "members",
-        town.Members(town.COLUMNS[:8], town.QUANTITIES[:8], town.GRID_S),
+        Members(town.COLUMNS[:8], town.QUANTITIES[:8], town.GRID_S),
     )
     object.__setattr__(history, "values", history.values[:, :8])
 
