@@ -49,7 +49,7 @@ ROLES = {
     ),
     "burst": Role(
         "burst", Text("关两侧阀门，抢修爆管", "shut the valves on both sides, mend the main"),
-        Text("供水抢修二组", "water crew 2"), "burst",
+        Text("供水抢修二组", "water crew 2"), "burst", 15.0,
     ),
     "heating-leak": Role(
         "leak", Text("隔离失水管段", "shut off the section that loses water"),
@@ -64,7 +64,10 @@ ROLES = {
         Text("桥梁检测工程师", "bridge engineer"), is_mended=False,
     ),
 }  # fmt: skip
-"""Of the gas leak he is reminded before he looks: so one sees that it was the last reminder."""
+"""Of the gas leak he is reminded before he looks: so one sees that it was the last reminder.
+
+He sends the crew to the burst when it has its place: at the second frame of ten seconds.
+"""
 
 
 @dataclass(slots=True)
