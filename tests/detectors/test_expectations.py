@@ -316,6 +316,7 @@ def test_the_onset_is_where_the_sum_began_to_grow_and_the_season_says_what_was_e
     assert abs(detail.value - detail.facts["expected"] - 4.5) < 6.0
 
 
+@pytest.mark.feature("D-3")
 def test_a_hot_week_is_no_leak_where_the_weather_is_known() -> None:
     hot = district(400, 2, LONG) + np.array([0.8 * 8.0, 8.0])
 

@@ -116,6 +116,7 @@ def test_conforms(case: Case, check: Callable[[Case], None]) -> None:
 
 
 @pytest.mark.parametrize("code", ROWS_TO_FIND)
+@pytest.mark.feature("D-4")
 def test_a_faulty_sensor_is_named_with_its_fault_and_masked_alone(code: str) -> None:
     case = SENSOR_CASES[code]
     state = SENSORS.blank(HEADS)
@@ -146,6 +147,7 @@ def test_a_sensor_that_agrees_again_is_believed_again_and_its_slot_is_free() -> 
 
 
 @pytest.mark.parametrize("rise_m", [0.4, 0.8, 3.0])
+@pytest.mark.feature("D-4")
 def test_a_leak_that_moves_neighbours_too_is_nobodys_fault(rise_m: float) -> None:
     state = SENSORS.blank(HEADS)
     case = SENSOR_CASES["bias"]

@@ -86,6 +86,7 @@ def told(rows: Floats) -> Detail:
 
 @pytest.mark.parametrize("node", [1, 2, 4])
 @pytest.mark.parametrize("size", [60.0, 250.0])
+@pytest.mark.feature("W-1")
 def test_a_burst_is_raised_at_its_second_frame_with_its_main_among_the_first(
     node: int, size: float
 ) -> None:

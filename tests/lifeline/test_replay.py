@@ -91,6 +91,7 @@ def test_the_demo_s_burst_is_placed_beside_its_main_and_its_incident_says_so(
     assert detail.candidates[0][0] in words.explain(incident.lead, "zh")
 
 
+@pytest.mark.feature("S-3")
 def test_the_same_messages_give_the_same_answer_byte_for_byte(
     catalog: Catalog, recorded: tuple[list[Message], list[Truth]]
 ) -> None:

@@ -67,6 +67,7 @@ def test_conforms(check: Callable[[Case], None]) -> None:
     check(case())
 
 
+@pytest.mark.feature("W-1", "W-3")
 def test_a_leak_is_placed_within_days_and_struck_out_when_repaired() -> None:
     rows = town.rows_of(50)
     values = town.year(50, 2, start=YEAR_LATER, leaks={5: flow(rows, 7.0, 1000, 1900)})
@@ -78,6 +79,7 @@ def test_a_leak_is_placed_within_days_and_struck_out_when_repaired() -> None:
     assert seen[1][0] - 1900 <= town.rows_of(2)
 
 
+@pytest.mark.feature("W-3")
 def test_a_second_leak_is_found_beside_the_first_and_a_slow_one_while_it_grows() -> None:
     rows = town.rows_of(70)
     slow = 8.0 * np.clip((np.arange(rows) - 1500) / 1400.0, 0.0, 1.0) ** 2
@@ -91,6 +93,7 @@ def test_a_second_leak_is_found_beside_the_first_and_a_slow_one_while_it_grows()
     assert max(row for row, _, _ in seen) < 1500 + 1400
 
 
+@pytest.mark.feature("W-3")
 def test_a_detail_names_pipes_size_loss_and_residuals() -> None:
     state = DETECTOR.blank(ground())
     rows = town.rows_of(20)

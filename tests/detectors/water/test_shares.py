@@ -63,6 +63,7 @@ def test_conforms(check: Callable[[Case], None]) -> None:
     check(case())
 
 
+@pytest.mark.feature("W-1")
 def test_a_shift_is_found_within_hours_and_ends_with_the_repair() -> None:
     values = flows(30, 4)
     leaking(values, 16 * DAY, 10.0, 0.9, 23 * DAY)
