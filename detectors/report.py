@@ -105,12 +105,13 @@ class Report:
         """A rule's scores of a group's frame, one a slot; outside of its regime all is over."""
         detector, ground = group_detector(watch.watching), watch.ground
         assert ground is not None, place
-        scores = np.zeros(detector.SLOTS)
-        if not is_off:
-            scores = detector.step(ground, watch.state, frame) / watch.limit
-        for slot in np.flatnonzero((scores >= 1.0) | watch.alarm).tolist():
+        own = np.zeros(detector.SLOTS) if is_off else detector.step(ground, watch.state, frame)
+        # Raised at the calibrated limit, and over by the detector's own: it knows when to let go.
+        scores = own / watch.limit
+        over = (scores >= 1.0) | (watch.alarm & (own >= 1.0))
+        for slot in np.flatnonzero(over | watch.alarm).tolist():
             score = float(scores[slot])
-            phase = watch.phase(slot, frame.at_ms, self.held_ms, over=score >= 1.0)
+            phase = watch.phase(slot, frame.at_ms, self.held_ms, over=bool(over[slot]))
             if phase is None:
                 continue
             detail = detector.told(ground, watch.state, slot, frame.at_ms)
