@@ -11,6 +11,25 @@ from numpy.typing import NDArray
 from detectors.history import Event
 from lifeline.model import Floats, Ints
 
+KINDS = {
+    "water-leak": "leak",
+    "heating-leak": "leak",
+    "gas-leak": "gas",
+    "sensor-fault": "fault",
+    "equipment-fault": "fault",
+    "stiffness-loss": "damage",
+    "water-quality": "event",
+}
+
+
+def kind_of(hazard: str) -> str:
+    """How recordings and their scores name a hazard: by what happened, whatever the lifeline.
+
+    >>> kind_of("water-leak"), kind_of("burst")
+    ('leak', 'burst')
+    """
+    return KINDS.get(hazard, hazard)
+
 
 @dataclass(slots=True)
 class Recording:

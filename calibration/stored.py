@@ -10,7 +10,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from calibration.recording import Recording
+from calibration.recording import Recording, kind_of
 from detectors.history import Event
 from lifeline.catalog import Catalog, Group
 from lifeline.model import UNUSABLE, Batch, Bits, Floats, Ints, Message
@@ -104,7 +104,7 @@ def events(said: Sequence[Said], recording: Recording, group: str) -> tuple[Even
     names = {*recording.columns, group}
     return tuple(
         Event(
-            kind=one.hazard if one.verdict == TRUE else TEST,
+            kind=kind_of(one.hazard) if one.verdict == TRUE else TEST,
             row=(one.onset_ms - first_ms) // step_ms,
             end=(one.until_ms - first_ms) // step_ms,
             place="" if one.channel == group else one.channel,

@@ -11,15 +11,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.detection_scores.alarms import Alarm
-from calibration.recording import Recording
+from calibration.recording import Recording, kind_of
 from calibration.rehearsal import NAME, ROWS_AT_ONCE, catalog_of, findings_of, prepared
 from detectors.base import GroupParams, Params
 from detectors.plan import Plan
 from lifeline.model import Finding
 from lifeline.profiles import Profile
-
-SPELT = {"sensor-fault": "fault", "gas-leak": "gas"}
-"""How the bench spells hazards."""
 
 
 @dataclass(slots=True)
@@ -153,7 +150,7 @@ def _alarm(
     return Alarm(
         row=row,
         at=_iso(int(recording.time_ms[row])),
-        kind=SPELT.get(finding.hazard, finding.hazard),
+        kind=kind_of(finding.hazard),
         rule=finding.rule.removeprefix(f"{NAME}."),
         channel=finding.channel if finding.channel in columns else "",
         column=columns.get(finding.channel),

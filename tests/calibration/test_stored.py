@@ -69,7 +69,7 @@ def test_a_cell_holds_the_last_usable_reading_before_its_end() -> None:
 def test_what_was_true_or_a_test_is_an_event_and_what_was_false_is_none() -> None:
     made = stored.on_grid(kept((0, 0, 1.0)), GROUP, {}, 0, 3600_000)
     words = [
-        Said("a/all", "leak", "true", 300_000, 900_000),
+        Said("a/all", "water-leak", "true", 300_000, 900_000),
         Said("a/x/p", "leak", "false", 600_000, 900_000),
         Said("a/x/q", "sensor-fault", "test", 600_000, 600_000),
         Said("elsewhere", "leak", "true", 600_000, 600_000),
