@@ -3,7 +3,7 @@
 A multivariate exponentially weighted moving average (Lowry, Woodall, Champ, Rigdon, Technometrics
 1992) in its robust form: each channel is held against the spread that its own smoothed deviation
 had while it learned, so that slow wander and correlation in time are in the limit; the group's
-score is the largest of them and of Hotelling's statistic over all.
+score is the largest of them.
 """
 
 from typing import Annotated
