@@ -95,6 +95,7 @@ def findings_of(
     found: list[Finding] = []
     for batch in batches(recording, rows_at_once):
         outcome = part.step(batch)
+        assert not outcome.failed, outcome.failed[0][1]
         if outcome.derived is not None:
             part.step(outcome.derived)
         found += [one for one in outcome.findings if one.rule.startswith(f"{NAME}.")]

@@ -17,7 +17,6 @@ from detectors.cohort import (
     Cohort,
     Watch,
     channel_detector,
-    group_detector,
     group_watch,
 )
 from detectors.plan import Plan
@@ -31,7 +30,7 @@ from detectors.sifting import (
     sift,
 )
 from detectors.verdicts import Cause, place_of_channel, place_of_group
-from lifeline.catalog import SEEN, Catalog, Group, meter
+from lifeline.catalog import SEEN, Catalog, Group, Rule, meter
 from lifeline.model import Batch, Context, Finding, Frame, GroupFrame
 
 DEAF_MS = 10_000
@@ -72,6 +71,8 @@ class Bank:
         self._seen_rows: dict[str, int] = {}
         self.records: dict[str, list[Context]] = {}
         """Context by zone, until its time is over."""
+        self.failed: list[tuple[str, str]] = []
+        """(rule, what went wrong) of detectors of groups that failed; its reader empties it."""
         self.orphans: list[Finding] = []
         """What the next tick clears: excursions of rules that a restored bank no longer has."""
         self.shadow: Bank | None = None
@@ -161,24 +162,33 @@ class Bank:
         regimes = tuple(sorted({record.kind for record in held}))
         own = GroupFrame(frame.at_ms, frame.values, frame.age_s, regimes)
         for watch in self.watches_of(group):
-            detector, sleep = group_detector(watch.watching), watch.sleeps(regimes)
+            sleep = watch.sleeps(regimes)
             if sleep == "frozen":
                 continue
-            report.judge_group(place, watch, own, is_off=sleep == "off")
-            if detector.MASKS and watch.ground:
-                believed = np.where(
-                    detector.distrusted(watch.ground, watch.state), np.nan, own.values
-                )
-                own = GroupFrame(frame.at_ms, believed, frame.age_s, regimes)
+            try:
+                report.judge_group(place, watch, own, is_off=sleep == "off")
+                own = watch.believed(own)
+            except Exception as error:  # our bug: the limits of this record are told all the same
+                self._fail(watch.watching.rule, group, error)
+                watch.begin_anew()
         return _sorted(report.findings)
+
+    def _fail(self, rule: Rule, group: str, error: Exception) -> None:
+        self.failed.append((rule.id, f"{rule.id} on {group}: {error!r}"))
 
     def watches_of(self, group: str) -> tuple[Watch, ...]:
         """A declared group's rules with their state, made at first sight."""
         if group not in self.groups:
-            ground = self._ground(self._declared[group])
-            rules = [self.plan.rules[k] for k in self.plan.rules_of_group(group)]
-            self.groups[group] = tuple(group_watch(watching, ground) for watching in rules)
+            self.groups[group] = tuple(self._watched(self._declared[group]))
         return self.groups[group]
+
+    def _watched(self, group: Group) -> Iterator[Watch]:
+        ground = self._ground(group)
+        for watching in (self.plan.rules[k] for k in self.plan.rules_of_group(group.name)):
+            try:
+                yield group_watch(watching, ground)
+            except Exception as error:  # this rule cannot begin here: the others can
+                self._fail(watching.rule, group.name, error)
 
     def _ground(self, group: Group) -> Ground:
         found = [self.catalog.find(name) for name in group.channels]

@@ -1,7 +1,7 @@
 """Channels that the same rules watch: detector states, open excursions, last readings."""
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 import numpy as np
@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from detectors.base import Ground, GroupParams, Mask, Params, Rows, State
 from detectors.plan import ChannelDetector, Watching, ground_key
-from lifeline.model import Bits, Finding, Floats, Ints
+from lifeline.model import Bits, Finding, Floats, GroupFrame, Ints
 
 Phase = Literal["raised", "held", "cleared"]
 Evidence = tuple[tuple[int, float, int], ...]
@@ -67,6 +67,19 @@ class Watch:
         """Names the state that this watch may resume."""
         own = self.watching.key
         return own if self.ground is None else f"{own}/{ground_key(self.ground)}"
+
+    def believed(self, frame: GroupFrame) -> GroupFrame:
+        """The frame for those behind: without what this detector distrusts."""
+        detector = group_detector(self.watching)
+        if not detector.MASKS or self.ground is None:
+            return frame
+        values = np.where(detector.distrusted(self.ground, self.state), np.nan, frame.values)
+        return replace(frame, values=values)
+
+    def begin_anew(self) -> None:
+        """Forgets what it had learned of its group; what it has said it clears by its new sight."""
+        assert self.ground is not None, self.watching.rule.id
+        self.state = group_detector(self.watching).blank(self.ground)
 
     def phase(self, row: int, at_ms: int, held_ms: int, *, over: bool) -> Phase | None:
         """What is to be said of this row now, or None."""

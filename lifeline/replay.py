@@ -43,6 +43,8 @@ class Outcome:
     findings: list[Finding] = field(default_factory=list)
     incidents: dict[str, Incident] = field(default_factory=dict)
     rejects: list[Reject] = field(default_factory=list)
+    failed: list[str] = field(default_factory=list)
+    """Detectors that failed by a bug of ours, a sentence each."""
     messages: int = 0
     readings: int = 0
 
@@ -131,6 +133,7 @@ class Replay:
 
     def _settle(self, outcome: partitions.Outcome, part: Partition, now_ms: int) -> None:
         """Takes findings to the engine, what we derived back to the partition, as Kafka would."""
+        self.outcome.failed += [why for _, why in outcome.failed]
         for finding in outcome.findings:
             self.outcome.findings.append(finding)
             engine.step(self._slice, finding, now_ms, self._policy)

@@ -76,6 +76,11 @@ detect_seconds = Histogram(
 bank_blank_starts = Counter(
     "lifeline_bank_blank_starts_total", "Detector states begun blank.", ["why"]
 )
+detectors_failed = Counter(
+    "lifeline_detectors_failed_total",
+    "Detectors of groups that failed by a bug of ours and began blank.",
+    ["rule"],
+)
 bank_channels = Gauge(
     "lifeline_bank_channels", "Channels a partition's bank has seen.", ["partition"]
 )

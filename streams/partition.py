@@ -38,6 +38,8 @@ class Outcome:
     """Our own readings, to be sent to the same partition."""
     heard: tuple[Batch, Lanes] | None = None
     """The batch as it was classed, for a shadow beside it; None of a drill."""
+    failed: list[tuple[str, str]] = field(default_factory=list)
+    """(rule, sentence) of detectors that our own bug has ended for this record."""
 
 
 @dataclass(slots=True)
@@ -68,7 +70,8 @@ class Partition:
                 frame, name, received_ms=batch.received_ms, trace=trace
             )
         told = [self._in_context(one) for one in findings]
-        return Outcome(told, self.meters.report(), (batch, lanes))
+        failed, self.bank.failed = self.bank.failed, []
+        return Outcome(told, self.meters.report(), (batch, lanes), failed)
 
     def _in_context(self, finding: Finding) -> Finding:
         """The finding with what its zone knew then that no sensor says."""

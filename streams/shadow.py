@@ -90,6 +90,10 @@ class Shadow:
                     self.bank.group_frame(frame, name, received_ms=batch.received_ms, trace=trace)
                 )
 
+        if self.bank.failed:
+            # Live, the others go on; what is only tried has shown that it is not ready.
+            raise RuntimeError(self.bank.failed[0][1])
+
     def context(self, record: Context) -> None:
         """Takes note of what no sensor says."""
         self.bank.context(record)

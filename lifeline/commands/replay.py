@@ -65,6 +65,8 @@ def replay(
             f"{incident.onset_ms}  INCIDENT {incident.hazard:28} {incident.asset}"
             f" ({incident.phase})"
         )
+    for why in outcome.failed:
+        typer.echo(f"a detector failed: {why}", err=True)
     typer.echo(
         f"{outcome.messages} messages, {outcome.readings} readings, {len(outcome.rejects)} rejects,"
         f" {len(outcome.findings)} findings, {len(incidents)} incidents; digest {digest[:16]}"

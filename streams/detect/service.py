@@ -203,6 +203,11 @@ class Detect:
             except Exception as error:  # our bug: never a crash loop, never a silent skip
                 await self._give_up(record, error)
                 return
+            for rule, why in outcome.failed:
+                telemetry.detectors_failed.labels(rule).inc()
+                self.log.critical(
+                    "a detector failed and begins blank", trace=_trace(record), why=why
+                )
             if outcome.findings or outcome.derived is not None:
                 await self._publish(record, outcome)
             if outcome.heard is not None:

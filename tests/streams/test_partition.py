@@ -172,3 +172,12 @@ def test_a_finding_names_what_its_zone_knew_at_that_moment() -> None:
     cleared = next(one for one in made if one.phase == "cleared")
     assert raised.contexts == ("work-order",)
     assert cleared.contexts == (), "the work was over by then"
+
+
+def test_what_failed_in_the_bank_is_told_once_with_the_record() -> None:
+    part = fresh()
+    part.bank.failed.append(("gas.shape", "gas.shape on gas/all: ZeroDivisionError()"))
+    first, second = day()[:2]
+
+    assert [rule for rule, _ in part.step(first).failed] == ["gas.shape"]
+    assert part.step(second).failed == []

@@ -288,3 +288,11 @@ def test_a_profile_that_watches_nothing_and_a_damaged_artefact_are_told() -> Non
         exchanged(plain, MAINS, {})
     with pytest.raises(CatalogError, match=r"gas__pair.art: not an artefact"):
         exchanged(CITY, MAINS, {"gas__pair.art": b"rubbish"})
+
+
+def test_a_detector_that_fails_in_a_shadow_ends_the_shadow() -> None:
+    beside = tried(STRICT)
+    beside.bank.failed.append(("gas.mains.high", "gas.mains.high on mains: ZeroDivisionError()"))
+
+    with pytest.raises(RuntimeError, match="ZeroDivisionError"):
+        beside.step(batch([], received_ms=START_MS, messages=[]), np.zeros(0, np.int8))

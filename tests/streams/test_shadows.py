@@ -259,3 +259,15 @@ async def test_a_drill_is_not_shadowed(detect: Detect) -> None:
 
     assert alarms(detect)
     assert detect.shadows.held[ZONE].run.since_ms == 0
+
+
+async def test_a_live_detector_that_fails_is_counted_and_what_others_say_goes_on(
+    detect: Detect,
+) -> None:
+    offset = await give(detect, day(seconds=50)[:1])
+    kept = next(iter(detect.kept.values()))
+    kept.state.bank.failed.append(("gas.shape", "gas.shape on gas/all: ZeroDivisionError()"))
+    await give(detect, [*day(seconds=50)[1:], *day()[100:]], offset)
+
+    assert phases(detect) == ["raised", "cleared"]
+    assert telemetry.detectors_failed.labels("gas.shape")._value.get() == 1
