@@ -320,6 +320,9 @@ class Router:
                 break
             except (Unavailable, Refused, psycopg.Error):
                 await asyncio.sleep(PROBE_S / 10)
+            except Exception:  # our bug: a router that stopped looking would stay away for ever
+                self.log.exception("PostgreSQL cannot be taken up again yet")
+                await asyncio.sleep(PROBE_S)
         self.is_away = self.courier.is_paused = False
         self.past.is_back.set()
         self.courier.wake()
